@@ -1,0 +1,1 @@
+"""dunning_site."""
