@@ -1,1 +1,1 @@
-"""billing."""
+"""What is owed: invoices, payments, attempts, and the doors to the payment processor."""

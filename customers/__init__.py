@@ -1,1 +1,1 @@
-"""customers."""
+"""Who owes: customers, contacts, suppression, the communication log."""

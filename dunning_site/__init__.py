@@ -1,1 +1,1 @@
-"""dunning_site."""
+"""Wiring only: settings, urls, schedules, the admin site, embedded services."""

@@ -1,1 +1,1 @@
-"""insights."""
+"""Figures: the dashboard and the KPIs behind it."""

@@ -1,1 +1,1 @@
-"""integrations."""
+"""Doors to other systems."""

@@ -1,1 +1,1 @@
-"""portal."""
+"""The customer's own pages behind one secure link."""

@@ -1,0 +1,43 @@
+"""What is owed and how it gets paid."""
+
+from billing.models.account import ProcessorAccount, RetryMode
+from billing.models.arrangement import Dispute, PaymentPlan, PlanInstalment, Promise
+from billing.models.attempt import AttemptOrigin, AttemptStatus, PaymentAttempt
+from billing.models.command import ProcessorCommand
+from billing.models.inbox import InboxEvent
+from billing.models.invoice import (
+    Adjustment,
+    CollectionMethod,
+    Invoice,
+    InvoiceStatus,
+    RecoverySource,
+    RetryState,
+)
+from billing.models.payment import Allocation, Payment
+from billing.models.payment_method import PaymentMethod
+from billing.models.subscription import Subscription, SubscriptionStatus
+
+__all__ = [
+    "Adjustment",
+    "Allocation",
+    "AttemptOrigin",
+    "AttemptStatus",
+    "CollectionMethod",
+    "Dispute",
+    "InboxEvent",
+    "Invoice",
+    "InvoiceStatus",
+    "Payment",
+    "PaymentAttempt",
+    "PaymentMethod",
+    "PaymentPlan",
+    "PlanInstalment",
+    "ProcessorAccount",
+    "ProcessorCommand",
+    "Promise",
+    "RecoverySource",
+    "RetryMode",
+    "RetryState",
+    "Subscription",
+    "SubscriptionStatus",
+]

@@ -1,0 +1,42 @@
+"""The account at a payment processor facts come from, and who owns its retries."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
+
+from customers.models import Brand
+
+
+class RetryMode(models.TextChoices):
+    OBSERVE = "observe", _("The processor retries; we only write")
+    TAKE_OVER = "take_over", _("We take over after the processor's first tries")
+    OWN = "own", _("We retry; the processor's own schedule is off")
+
+
+class ProcessorAccount(models.Model):
+    """One account at a processor; `code` is the `source` of every row that comes from it."""
+
+    code = models.SlugField(_("code"), unique=True, max_length=50)
+    name = models.CharField(_("name"), max_length=120)
+    brand = models.ForeignKey(Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+")
+    external_id = models.CharField(_("account id"), max_length=255, blank=True)
+    retry_mode = models.CharField(_("retries"), max_length=10, choices=RetryMode.choices, default=RetryMode.OWN)
+    take_over_after = models.PositiveSmallIntegerField(_("take over after this many tries"), default=4)
+    retry_window_days = models.PositiveSmallIntegerField(_("retry window in days"), default=21)
+    retry_max_attempts = models.PositiveSmallIntegerField(_("most retries per invoice"), default=8)
+    #: Set when the processor's own schedule is seen at work while we own the retries: we then do not race it.
+    schedule_conflict_at = models.DateTimeField(_("schedule conflict seen"), null=True, blank=True)
+    #: Circuit breaker: no calls to the processor before this moment (aware UTC).
+    paused_until = models.DateTimeField(_("calls paused until"), null=True, blank=True)
+    consecutive_failures = models.PositiveIntegerField(_("failed calls in a row"), default=0)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    history = HistoricalRecords(excluded_fields=["paused_until", "consecutive_failures", "schedule_conflict_at"])
+
+    class Meta:
+        verbose_name = _("processor account")
+        verbose_name_plural = _("processor accounts")
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,162 @@
+"""Ways a debt rests: promises to pay, payment plans, disputes."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
+
+from billing.models.invoice import Invoice
+from customers.models import Brand, Customer
+
+
+class Promise(models.Model):
+    """A promise to pay by a date; while it stands, nobody writes and nothing is charged."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", _("Open")
+        KEPT = "kept", _("Kept")
+        BROKEN = "broken", _("Broken")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    TRANSITIONS = {Status.OPEN: frozenset({Status.KEPT, Status.BROKEN, Status.CANCELLED})}
+
+    customer = models.ForeignKey(
+        Customer, verbose_name=_("customer"), on_delete=models.CASCADE, related_name="promises"
+    )
+    brand = models.ForeignKey(Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+")
+    amount = models.BigIntegerField(_("amount"), help_text=_("In minor units."))
+    currency = models.CharField(_("currency"), max_length=3)
+    promised_on = models.DateField(_("by"))
+    #: End of the promised day plus grace in the customer's zone, aware UTC: broken when it passes unpaid.
+    expires_at = models.DateTimeField(_("expires"))
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.OPEN)
+    note = models.CharField(_("note"), max_length=500, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("taken by"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    created_at = models.DateTimeField(_("made"))
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name = _("promise to pay")
+        verbose_name_plural = _("promises to pay")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["customer", "brand"], condition=Q(status="open"), name="promise_one_open_per_customer"
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="promise_amount_positive"),
+        ]
+        indexes = [
+            # Reader: campaigns.engine.assess finds promises whose day has passed.
+            models.Index(fields=["expires_at"], name="promise_expiring", condition=Q(status="open")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.promised_on}"
+
+
+class PaymentPlan(models.Model):
+    """An agreement to pay in instalments; its invoices leave the ladder while it is kept."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("Active")
+        COMPLETED = "completed", _("Completed")
+        BROKEN = "broken", _("Broken")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    TRANSITIONS = {Status.ACTIVE: frozenset({Status.COMPLETED, Status.BROKEN, Status.CANCELLED})}
+
+    customer = models.ForeignKey(
+        Customer, verbose_name=_("customer"), on_delete=models.CASCADE, related_name="payment_plans"
+    )
+    brand = models.ForeignKey(Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+")
+    invoices = models.ManyToManyField(Invoice, verbose_name=_("invoices"), related_name="payment_plans")
+    currency = models.CharField(_("currency"), max_length=3)
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE)
+    created_at = models.DateTimeField(_("made"))
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name = _("payment plan")
+        verbose_name_plural = _("payment plans")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["customer", "brand"],
+                condition=Q(status="active"),
+                name="plan_one_active_per_customer",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
+
+
+class PlanInstalment(models.Model):
+    """One part of a payment plan, in minor units of the plan's currency."""
+
+    plan = models.ForeignKey(PaymentPlan, verbose_name=_("plan"), on_delete=models.CASCADE, related_name="instalments")
+    number = models.PositiveSmallIntegerField(_("number"))
+    due_on = models.DateField(_("due"))
+    amount = models.BigIntegerField(_("amount"), help_text=_("In minor units."))
+    paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("instalment")
+        verbose_name_plural = _("instalments")
+        ordering = ["plan", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "number"], name="instalment_number_unique"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="instalment_amount_positive"),
+        ]
+
+
+class Dispute(models.Model):
+    """The customer contests an invoice, to us or through the bank; that invoice leaves the case's balance."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", _("Open")
+        WON = "won", _("Won")
+        LOST = "lost", _("Lost")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
+
+    TRANSITIONS = {Status.OPEN: frozenset({Status.WON, Status.LOST, Status.WITHDRAWN})}
+
+    source = models.CharField(_("source"), max_length=50, default="manual")
+    external_id = models.CharField(_("external id"), max_length=255, null=True, blank=True)
+    invoice = models.ForeignKey(Invoice, verbose_name=_("invoice"), on_delete=models.CASCADE, related_name="disputes")
+    amount = models.BigIntegerField(_("amount"), help_text=_("In minor units."))
+    currency = models.CharField(_("currency"), max_length=3)
+    reason = models.CharField(_("reason"), max_length=100, blank=True)
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.OPEN)
+    opened_at = models.DateTimeField(_("opened"))
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+    facts_as_of = models.DateTimeField(null=True, editable=False)
+
+    history = HistoricalRecords(excluded_fields=["facts_as_of"])
+
+    class Meta:
+        verbose_name = _("dispute")
+        verbose_name_plural = _("disputes")
+        ordering = ["-opened_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source", "external_id"],
+                condition=Q(external_id__isnull=False),
+                name="dispute_outside_identity_unique",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reason or f"#{self.pk}"

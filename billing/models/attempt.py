@@ -1,0 +1,130 @@
+"""Attempts: one charge of one invoice, planned, in flight or done."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from billing.models.invoice import Invoice
+from billing.models.payment_method import PaymentMethod
+
+
+class AttemptStatus(models.TextChoices):
+    PLANNED = "planned", _("Planned")
+    IN_FLIGHT = "in_flight", _("In flight")
+    UNKNOWN = "unknown", _("Unknown, being resolved")
+    SUCCEEDED = "succeeded", _("Succeeded")
+    DECLINED = "declined", _("Declined")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+#: `unknown` is resolved by asking the processor under the same key; it never goes back to planned.
+TRANSITIONS: dict[str, frozenset[str]] = {
+    AttemptStatus.PLANNED: frozenset({AttemptStatus.IN_FLIGHT, AttemptStatus.CANCELLED}),
+    AttemptStatus.IN_FLIGHT: frozenset(
+        {AttemptStatus.SUCCEEDED, AttemptStatus.DECLINED, AttemptStatus.UNKNOWN, AttemptStatus.CANCELLED}
+    ),
+    AttemptStatus.UNKNOWN: frozenset({AttemptStatus.SUCCEEDED, AttemptStatus.DECLINED, AttemptStatus.CANCELLED}),
+    AttemptStatus.SUCCEEDED: frozenset(),
+    AttemptStatus.DECLINED: frozenset(),
+    AttemptStatus.CANCELLED: frozenset(),
+}
+
+
+class AttemptOrigin(models.TextChoices):
+    PROCESSOR = "processor", _("The processor")
+    RETRY = "retry", _("Automatic retry")
+    NEW_METHOD = "new_method", _("New payment method")
+    PORTAL = "portal", _("Customer in the portal")
+    STAFF = "staff", _("Staff")
+
+
+class PaymentAttempt(models.Model):
+    """One charge of one invoice. `number` is its place in time on that invoice (1 = first)."""
+
+    invoice = models.ForeignKey(Invoice, verbose_name=_("invoice"), on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField(_("number"))
+    status = models.CharField(_("status"), max_length=10, choices=AttemptStatus.choices)
+    origin = models.CharField(_("origin"), max_length=12, choices=AttemptOrigin.choices)
+    #: Made before the call and sent with it, so that asking again can never charge again. Null for
+    #: attempts the processor made by itself.
+    idempotency_key = models.CharField(max_length=100, unique=True, null=True, blank=True, editable=False)
+    payment_method = models.ForeignKey(
+        PaymentMethod,
+        verbose_name=_("payment method"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="attempts",
+    )
+    amount = models.BigIntegerField(_("amount"), help_text=_("In minor units."))
+    currency = models.CharField(_("currency"), max_length=3)
+    scheduled_for = models.DateTimeField(_("scheduled for"), null=True, blank=True)
+    #: When the charge was made (the processor's time where it tells one).
+    at = models.DateTimeField(_("made"), null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    #: An unknown outcome is asked about again at this moment.
+    resolve_at = models.DateTimeField(_("asked again"), null=True, blank=True)
+    external_id = models.CharField(_("charge id"), max_length=255, null=True, blank=True)
+    decline_code = models.CharField(_("decline code"), max_length=60, blank=True)
+    network_decline_code = models.CharField(_("network decline code"), max_length=20, blank=True)
+    advice_code = models.CharField(_("advice code"), max_length=40, blank=True)
+    network_advice_code = models.CharField(_("network advice code"), max_length=20, blank=True)
+    decline_category = models.CharField(_("decline category"), max_length=30, blank=True)
+    failure_message = models.CharField(_("message"), max_length=500, blank=True)
+    strategy = models.CharField(_("strategy"), max_length=30, blank=True)
+    probability = models.FloatField(_("predicted chance"), null=True, blank=True)
+    explanation = models.CharField(_("why then"), max_length=500, blank=True)
+    cancel_reason = models.CharField(_("why cancelled"), max_length=255, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("by"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        ordering = ["-at", "-id"]
+        constraints = [
+            # Deferred: attempts told late are put into their place in time within one transaction.
+            models.UniqueConstraint(
+                fields=["invoice", "number"],
+                name="attempt_number_unique",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
+            models.UniqueConstraint(
+                fields=["external_id"],
+                condition=Q(external_id__isnull=False),
+                name="attempt_external_id_unique",
+            ),
+            # Never two charges of one invoice at a time; an unresolved one counts as under way.
+            models.UniqueConstraint(
+                fields=["invoice"],
+                condition=Q(status__in=["in_flight", "unknown"]),
+                name="attempt_one_in_flight_per_invoice",
+            ),
+            models.UniqueConstraint(
+                fields=["invoice"], condition=Q(status="planned"), name="attempt_one_planned_per_invoice"
+            ),
+        ]
+        indexes = [
+            # Reader: billing.charging claims due attempts.
+            models.Index(fields=["scheduled_for", "id"], name="attempt_due", condition=Q(status="planned")),
+            # Reader: billing.charging resolves unknown outcomes and sweeps claims of dead workers.
+            models.Index(
+                fields=["claimed_at", "id"],
+                name="attempt_unresolved",
+                condition=Q(status__in=["in_flight", "unknown"]),
+            ),
+            # Reader: network limits count the charges of a card in a window.
+            models.Index(fields=["payment_method", "at"], name="attempt_by_card", condition=Q(at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.invoice_id}/{self.number}"

@@ -1,0 +1,43 @@
+"""Ladders, templates, cases and what was sent."""
+
+from campaigns.models.case import Case, CaseInvoice, CaseState, CloseReason, Decision, StepRun
+from campaigns.models.ladder import (
+    Action,
+    EndAction,
+    Ladder,
+    LadderVersion,
+    OffsetUnit,
+    Step,
+    StepAnchor,
+    Trigger,
+    VersionStatus,
+)
+from campaigns.models.message import DeliveryEvent, Message, MessagePurpose, MessageStatus
+from campaigns.models.task import Task
+from campaigns.models.template import Template, TemplateText, TemplateVersion
+
+__all__ = [
+    "Action",
+    "Case",
+    "CaseInvoice",
+    "CaseState",
+    "CloseReason",
+    "Decision",
+    "DeliveryEvent",
+    "EndAction",
+    "Ladder",
+    "LadderVersion",
+    "Message",
+    "MessagePurpose",
+    "MessageStatus",
+    "OffsetUnit",
+    "Step",
+    "StepAnchor",
+    "StepRun",
+    "Task",
+    "Template",
+    "TemplateText",
+    "TemplateVersion",
+    "Trigger",
+    "VersionStatus",
+]

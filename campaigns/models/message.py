@@ -1,0 +1,159 @@
+"""The outbox: every message as it was sent, and what became of it."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from campaigns.models.case import Case, StepRun
+from campaigns.models.template import TemplateVersion
+from customers.models import Brand, Channel, Contact, Customer
+
+
+class MessageStatus(models.TextChoices):
+    QUEUED = "queued", _("Queued")
+    SENDING = "sending", _("Sending")
+    SENT = "sent", _("Sent")
+    DELIVERED = "delivered", _("Delivered")
+    OPENED = "opened", _("Opened")
+    CLICKED = "clicked", _("Clicked")
+    BOUNCED = "bounced", _("Bounced")
+    COMPLAINED = "complained", _("Complained")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+    AMBIGUOUS = "ambiguous", _("Perhaps sent")
+
+
+_AFTER_SENT = frozenset(
+    {
+        MessageStatus.DELIVERED,
+        MessageStatus.OPENED,
+        MessageStatus.CLICKED,
+        MessageStatus.BOUNCED,
+        MessageStatus.COMPLAINED,
+    }
+)
+#: `sending` never returns to `queued` by itself: a worker that died there may have sent. Such rows become
+#: `ambiguous` and are shown to staff (at most once; see docs/decisions).
+TRANSITIONS: dict[str, frozenset[str]] = {
+    MessageStatus.QUEUED: frozenset({MessageStatus.SENDING, MessageStatus.CANCELLED, MessageStatus.FAILED}),
+    MessageStatus.SENDING: frozenset(
+        {
+            MessageStatus.SENT,
+            MessageStatus.FAILED,
+            MessageStatus.CANCELLED,
+            MessageStatus.QUEUED,
+            MessageStatus.AMBIGUOUS,
+        }
+        | _AFTER_SENT
+    ),
+    MessageStatus.AMBIGUOUS: frozenset({MessageStatus.SENT, MessageStatus.QUEUED, MessageStatus.FAILED}) | _AFTER_SENT,
+    MessageStatus.SENT: _AFTER_SENT,
+    MessageStatus.DELIVERED: _AFTER_SENT - {MessageStatus.DELIVERED},
+    MessageStatus.OPENED: frozenset({MessageStatus.CLICKED, MessageStatus.COMPLAINED}),
+    MessageStatus.CLICKED: frozenset({MessageStatus.COMPLAINED}),
+    MessageStatus.BOUNCED: frozenset(),
+    MessageStatus.COMPLAINED: frozenset(),
+    MessageStatus.FAILED: frozenset({MessageStatus.QUEUED}),
+    MessageStatus.CANCELLED: frozenset(),
+}
+
+
+class MessagePurpose(models.TextChoices):
+    DUNNING = "dunning", _("Asks for payment")
+    RECEIPT = "receipt", _("Thanks for payment")
+
+
+class Message(models.Model):
+    """One message to one address. Queued without text; the delivering process renders it just before
+    sending and stores the final text in the same step that marks it `sending`. Never edited after that."""
+
+    customer = models.ForeignKey(
+        Customer, verbose_name=_("customer"), on_delete=models.CASCADE, related_name="messages"
+    )
+    brand = models.ForeignKey(Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+")
+    case = models.ForeignKey(Case, verbose_name=_("case"), on_delete=models.CASCADE, related_name="messages")
+    step_run = models.ForeignKey(
+        StepRun,
+        verbose_name=_("step"),
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="messages",
+    )
+    contact = models.ForeignKey(
+        Contact, verbose_name=_("contact"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    purpose = models.CharField(
+        _("purpose"), max_length=10, choices=MessagePurpose.choices, default=MessagePurpose.DUNNING
+    )
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    template_version = models.ForeignKey(
+        TemplateVersion, verbose_name=_("template"), on_delete=models.PROTECT, related_name="+"
+    )
+    language = models.CharField(_("language"), max_length=8)
+    recipient = models.CharField(_("recipient"), max_length=320)
+    #: What makes this message one: the step's run, contact and channel, or the case's receipt.
+    key = models.CharField(max_length=120, unique=True, editable=False)
+    status = models.CharField(_("status"), max_length=10, choices=MessageStatus.choices, default=MessageStatus.QUEUED)
+    subject = models.CharField(_("subject"), max_length=500, blank=True)
+    html = models.TextField(_("HTML part"), blank=True)
+    text = models.TextField(_("text part"), blank=True)
+    queued_at = models.DateTimeField(_("queued"))
+    #: Queue of record of the deliver loop: due at or after this moment.
+    send_at = models.DateTimeField(_("to be sent"), null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, editable=False)
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+    first_opened_at = models.DateTimeField(_("opened"), null=True, blank=True)
+    first_clicked_at = models.DateTimeField(_("clicked"), null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(_("tries"), default=0)
+    provider_id = models.CharField(_("provider id"), max_length=255, blank=True)
+    #: Why it was cancelled, deferred or failed, in words; `rule` names the guard's rule.
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    rule = models.CharField(_("rule"), max_length=60, blank=True)
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        ordering = ["-queued_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["step_run", "contact", "channel"],
+                condition=Q(step_run__isnull=False),
+                name="message_once_per_step_contact_channel",
+            ),
+        ]
+        indexes = [
+            # Reader: campaigns.delivery claims what is due.
+            models.Index(fields=["send_at", "id"], name="message_due", condition=Q(status="queued")),
+            # Reader: campaigns.delivery sweeps claims of dead workers.
+            models.Index(fields=["claimed_at"], name="message_stuck", condition=Q(status="sending")),
+            # Reader: tracking callbacks find their message.
+            models.Index(fields=["provider_id"], name="message_provider", condition=~Q(provider_id="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject or f"#{self.pk}"
+
+
+class DeliveryEvent(models.Model):
+    """What a provider told about a message; told twice, stored once."""
+
+    message = models.ForeignKey(
+        Message, verbose_name=_("message"), on_delete=models.CASCADE, related_name="delivery_events"
+    )
+    kind = models.CharField(_("kind"), max_length=30)
+    at = models.DateTimeField(_("at"))
+    external_id = models.CharField(_("event id"), max_length=255)
+    detail = models.CharField(_("detail"), max_length=500, blank=True)
+    data = models.JSONField(_("data"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("delivery event")
+        verbose_name_plural = _("delivery events")
+        ordering = ["-at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["message", "external_id"], name="delivery_event_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.kind

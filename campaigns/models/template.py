@@ -1,0 +1,105 @@
+"""Message templates: versioned, one text per language, compiled when published."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
+
+from customers.models import Channel
+from customers.models.customer import LANGUAGES
+
+
+class Template(models.Model):
+    """A message by name; its text lives in versions."""
+
+    class Tone(models.TextChoices):
+        FRIENDLY = "friendly", _("Friendly")
+        FIRM = "firm", _("Firm")
+        FINAL = "final", _("Final")
+
+    code = models.SlugField(_("code"), unique=True, max_length=60)
+    name = models.CharField(_("name"), max_length=120)
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices, default=Channel.EMAIL)
+    tone = models.CharField(_("tone"), max_length=10, choices=Tone.choices, default=Tone.FRIENDLY)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name = _("template")
+        verbose_name_plural = _("templates")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TemplateVersion(models.Model):
+    """One state of a template in all its languages. Published ones never change."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        PUBLISHED = "published", _("Published")
+        RETIRED = "retired", _("Retired")
+
+    template = models.ForeignKey(
+        Template, verbose_name=_("template"), on_delete=models.CASCADE, related_name="versions"
+    )
+    number = models.PositiveIntegerField(_("version"))
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.DRAFT)
+    published_at = models.DateTimeField(_("published"), null=True, blank=True)
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("published by"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+
+    class Meta:
+        verbose_name = _("template version")
+        verbose_name_plural = _("template versions")
+        ordering = ["template", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["template", "number"], name="template_version_number_unique"),
+            models.UniqueConstraint(fields=["template"], condition=Q(status="draft"), name="template_one_draft"),
+            models.UniqueConstraint(
+                fields=["template"], condition=Q(status="published"), name="template_one_published_version"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} v{self.number}"
+
+
+class TemplateText(models.Model):
+    """Subject and body of one template version in one language.
+
+    `body` is MJML with Liquid; `compiled_html` is it through MJML once, at publishing, with the Liquid tags
+    still in; `text` is the plain part, derived where the author left it empty.
+    """
+
+    version = models.ForeignKey(
+        TemplateVersion, verbose_name=_("template version"), on_delete=models.CASCADE, related_name="texts"
+    )
+    language = models.CharField(_("language"), max_length=8, choices=LANGUAGES)
+    subject = models.CharField(_("subject"), max_length=255, blank=True)
+    body = models.TextField(_("body"))
+    text = models.TextField(_("plain text"), blank=True)
+    compiled_html = models.TextField(editable=False, blank=True)
+    compiled_text = models.TextField(editable=False, blank=True)
+
+    history = HistoricalRecords(excluded_fields=["compiled_html", "compiled_text"])
+
+    class Meta:
+        verbose_name = _("template text")
+        verbose_name_plural = _("template texts")
+        ordering = ["version", "language"]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "language"], name="template_text_language_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} ({self.language})"

@@ -1,0 +1,17 @@
+"""Who owes, whom we write to there, where we may not write, and the log of all that was said."""
+
+from customers.models.contact import Channel, Contact, Suppression
+from customers.models.customer import Brand, Customer, CustomerKind
+from customers.models.interaction import ActorKind, Direction, Interaction
+
+__all__ = [
+    "ActorKind",
+    "Brand",
+    "Channel",
+    "Contact",
+    "Customer",
+    "CustomerKind",
+    "Direction",
+    "Interaction",
+    "Suppression",
+]

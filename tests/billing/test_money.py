@@ -1,0 +1,40 @@
+"""Minor units in, people's money out."""
+
+from decimal import Decimal
+
+import pytest
+
+from billing import money
+from customers.errors import SollecitoError
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "major"),
+    [(1999, "EUR", "19.99"), (500, "JPY", "500"), (12345, "KWD", "12.345"), (0, "usd", "0.00")],
+)
+def test_minor_and_major_units_are_the_same_money(amount: int, currency: str, major: str) -> None:
+    assert money.to_major(amount, currency) == Decimal(major)
+    assert money.to_minor(major, currency) == amount
+
+
+@pytest.mark.parametrize(("text", "currency"), [("1.5", "JPY"), ("0.001", "EUR"), ("ten", "EUR"), ("NaN", "EUR")])
+def test_amounts_that_are_none_are_refused(text: str, currency: str) -> None:
+    with pytest.raises(SollecitoError):
+        money.to_minor(text, currency)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "language", "shown"),
+    [
+        (123456, "EUR", "it", "1.234,56\xa0€"),
+        (123456, "USD", "en", "$1,234.56"),
+        (500, "JPY", "en", "¥500"),
+        (123456, "PLN", "pl", "1\xa0234,56\xa0zł"),
+    ],
+)
+def test_display_follows_the_readers_language(amount: int, currency: str, language: str, shown: str) -> None:
+    assert money.display(amount, currency, language) == shown
+
+
+def test_totals_never_mix_currencies() -> None:
+    assert money.totals([(1, "USD"), (2, "EUR"), (3, "USD")]) == {"EUR": 2, "USD": 4}

@@ -1,0 +1,26 @@
+"""The site's own settings, with addresses of services that live as long as the test run.
+
+A throw-away PostgreSQL cluster belongs to this process; conftest starts it when the first test needs it.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from dunning_site.embedded.postgres import Cluster
+
+CLUSTER_DATA = Path(tempfile.gettempdir()) / f"sollecito-test-{os.getpid()}" / "data"
+
+os.environ["DATABASE_URL"] = Cluster(CLUSTER_DATA).url()
+os.environ["SECRET_KEY"] = "only-for-tests-0123456789"
+os.environ["EMBEDDED"] = "1"
+os.environ["BROKER_URL"] = "memory://"
+os.environ["STRIPE_SECRET_KEY"] = "sk_test_" + "a" * 24
+os.environ["STRIPE_PUBLISHABLE_KEY"] = "pk_test_" + "a" * 24
+os.environ["STRIPE_WEBHOOK_SECRETS"] = "whsec_current,whsec_previous"
+# Nothing listens there: a test that needs Stripe starts a sandbox of its own and says so.
+os.environ["STRIPE_API_BASE"] = "http://127.0.0.1:9"
+
+from dunning_site.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
