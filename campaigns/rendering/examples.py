@@ -1,0 +1,109 @@
+"""Owns the example data that previews, the check at save and the tests render templates with."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Literal
+
+from .reasons import decline_for
+from .variables import Balance, Invoice, MailContext
+
+Variant = Literal["usual", "bare", "many"]
+
+_TODAY = datetime.date(2026, 3, 19)
+_PEOPLE = {
+    "en": ("Harbour & Pine Studio Ltd", "Eleanor", "GB", "GBP", "Maya at Lumen"),
+    "it": ("Officine Grafiche Rinaldi S.r.l.", "Chiara", "IT", "EUR", "Giulia di Lumen"),
+}
+_PLANS = {
+    "en": ("Team plan, 12 seats", "Team plan, March 2026"),
+    "it": ("Piano Team, 12 utenti", "Piano Team, marzo 2026"),
+}
+
+
+def _invoice(number: int, balance: int, currency: str, description: str, reason: str, *, days: int) -> Invoice:
+    due = _TODAY - datetime.timedelta(days=days)
+    return {
+        "number": f"LUM-2026-{number:04}",
+        "amount": balance,
+        "balance": balance,
+        "currency": currency,
+        "due_on": due,
+        "failed_on": due,
+        "days_overdue": days,
+        "description": description,
+        "pay_url": f"https://pay.example.com/p/4tq9/{number}",
+        "pdf_url": f"https://pay.example.com/p/4tq9/{number}.pdf",
+        "decline_reason": reason,
+    }
+
+
+def example_context(
+    language: str = "en", *, category: str = "insufficient_funds", variant: Variant = "usual"
+) -> MailContext:
+    """Believable data for a mail in `language`, as if the last charge had failed for `category`.
+
+    `bare` leaves out all that may be absent (what an imported invoice of an unnamed contact has); `many` has
+    three invoices in two currencies and long names.
+    """
+    key = language if language in _PEOPLE else "en"
+    name, first_name, country, currency, sender = _PEOPLE[key]
+    plan, description = _PLANS[key]
+    decline = decline_for(category, language)
+    oldest = _invoice(412, 14_900, currency, description, decline["message"], days=3)
+    invoices = [oldest]
+    balances: list[Balance] = [{"amount": 14_900, "currency": currency}]
+    if variant == "many":
+        name = "Vereinigte Elektronikwerkstätten Mecklenburg-Vorpommern Beteiligungsgesellschaft mbH & Co. KG"
+        first_name = "Maximiliane-Alexandra"
+        oldest = _invoice(388, 1_284_950, currency, f"{plan}, {description}", decline["message"], days=33)
+        invoices = [
+            oldest,
+            invoices[0],
+            _invoice(419, 240_000, "JPY", "", decline["message"], days=1),
+        ]
+        balances = [{"amount": 1_299_850, "currency": currency}, {"amount": 240_000, "currency": "JPY"}]
+    context: MailContext = {
+        "language": language,
+        "customer": {"name": name, "first_name": first_name, "language": language, "country": country},
+        "brand": {
+            "name": "Lumen",
+            "support_email": "billing@lumen.example",
+            "support_url": "https://lumen.example/help",
+            "address": "Lumen Software Ltd, 14 Wharf Road, Bristol BS1 6XW",
+            "color": "#0b6e69",
+            "logo_url": "",
+        },
+        "sender": {"name": sender, "email": "billing@lumen.example"},
+        "invoices": invoices,
+        "balances": balances,
+        "oldest_invoice": oldest,
+        "decline": decline,
+        "card": {"brand": "Visa", "last4": "4242", "exp_month": 8, "exp_year": 2027},
+        "subscription": {"plan_name": plan, "ends_on": _TODAY + datetime.timedelta(days=18)},
+        "payment": {"amount": 14_900, "currency": currency, "paid_on": _TODAY},
+        "links": {
+            "portal": "https://pay.example.com/p/4tq9",
+            "pay": "https://pay.example.com/p/4tq9/pay",
+            "update_card": "https://pay.example.com/p/4tq9/card",
+            "preferences": "https://pay.example.com/p/4tq9/preferences",
+            "unsubscribe": "https://pay.example.com/p/4tq9/unsubscribe",
+        },
+        "case": {
+            "step_number": 2,
+            "days_overdue": oldest["days_overdue"],
+            "started_on": _TODAY - datetime.timedelta(days=oldest["days_overdue"]),
+            "next_retry_on": _TODAY + datetime.timedelta(days=2),
+        },
+    }
+    if variant == "bare":
+        context["customer"]["first_name"] = context["customer"]["country"] = ""
+        for part in ("support_url", "address", "logo_url"):
+            context["brand"][part] = ""
+        bare = context["invoices"][0]
+        bare["due_on"] = bare["failed_on"] = None
+        bare["description"] = bare["pdf_url"] = bare["decline_reason"] = ""
+        context["decline"] = context["card"] = context["subscription"] = None
+        context["payment"] = context["oldest_invoice"] = None
+        context["case"]["next_retry_on"] = None
+    return context
