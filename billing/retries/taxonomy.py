@@ -78,7 +78,7 @@ class CategoryPolicy:
     """What a category means where its code says nothing more exact.
 
     `hard` says that the credential itself is finished: no time, money or authentication will revive it. A
-    rule that is NEVER but not hard (authentication, a wrong postcode) works again once the customer has acted.
+    rule that is NEVER but not hard (authentication, a postcode) works again once the customer has acted.
     """
 
     retry: RetryRule

@@ -1,0 +1,231 @@
+"""Owns the planning of one retry: what binds every strategy, and the sentence that explains the choice.
+
+A strategy only proposes moments. Whether there may be a retry at all (final codes, count, window), the
+waits that banks impose and the networks' limits are decided here, so that no strategy can break them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from billing.retries import STRATEGIES, limits
+from billing.retries.declines import DeclineVerdict
+from billing.retries.localtime import in_words
+from billing.retries.taxonomy import VAGUE, Category
+from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, Stop
+
+MAX_JITTER_SECONDS = 300
+# A moment pushed by a limit is proposed anew; each turn moves past one full window, so few are ever needed.
+_MAX_TURNS = 12
+_LAST_CHANCE = timedelta(hours=1)
+_NEW_METHOD = ("a new payment method, tried at once", "method.new")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A strategy's moment (UTC), the pattern it follows in words, and the dotted id of its rule."""
+
+    at: datetime
+    pattern: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a strategy is asked: the best moment from `earliest` to `deadline`.
+
+    `number` is that of this retry, from 1; `previous` is the moment of the last attempt; `tries_left` counts
+    this retry too; all moments are UTC.
+    """
+
+    context: RetryContext
+    attempts: Sequence[PastAttempt]
+    category: Category
+    number: int
+    tries_left: int
+    previous: datetime
+    earliest: datetime
+    deadline: datetime
+
+
+class Strategy(Protocol):
+    """Anything that proposes moments; see strategies.py."""
+
+    name: str
+
+    def min_gap(self, category: Category) -> timedelta:
+        """The least time between two charges of one invoice."""
+
+    def propose(self, question: Question) -> Proposal | None:
+        """A moment not before `earliest`, or None for no further retry."""
+
+    def probability(self, question: Question, at: datetime) -> float:
+        """The chance of approval at that moment, 0 to 1."""
+
+
+def plan_next(
+    context: RetryContext,
+    attempts: Sequence[PastAttempt],
+    card_history: Sequence[datetime],
+    now: datetime,
+    strategy: str = "rules",
+) -> PlannedRetry | Stop:
+    """When to charge the invoice next, or why not to.
+
+    `attempts` are this invoice's, oldest first; empty means only the context's first decline. `card_history`
+    holds the moments of all attempts on the card, across invoices (those of `attempts` may be among them).
+    The answer is later than `now`, not after the context's end, and the same for the same input.
+    Raises KeyError for an unknown strategy and ValueError for a naive `now`.
+    """
+    return plan_with(STRATEGIES[strategy](), context, attempts, card_history, now)
+
+
+def plan_with(
+    strategy: Strategy,
+    context: RetryContext,
+    attempts: Sequence[PastAttempt],
+    card_history: Sequence[datetime],
+    now: datetime,
+) -> PlannedRetry | Stop:
+    """As plan_next(), with a strategy object at hand."""
+    if now.tzinfo is None:
+        raise ValueError(f"now must be aware; {now} has no time zone.")
+    now = now.astimezone(UTC)
+    attempts = sorted(attempts, key=lambda attempt: attempt.at) or [context.first_decline]
+    own = [attempt for attempt in attempts if _same_credential(context, attempt)]
+
+    number = 1 + _retries_used(attempts)
+    verdict = own[-1].verdict if own else None
+    category = _category(own)
+    stop = _final(attempts, own) or _spent(context, attempts, now)
+    if stop is not None:
+        return _with_advice(stop, verdict, category)
+    question = Question(
+        context=context,
+        attempts=attempts,
+        category=category,
+        number=number,
+        tries_left=context.max_attempts - number + 1,
+        previous=attempts[-1].at.astimezone(UTC),
+        earliest=_earliest(strategy, category, attempts, own, now),
+        deadline=context.ends_at,
+    )
+    found = _search(strategy, question, card_history, own)
+    if isinstance(found, Stop):
+        return _with_advice(found, verdict, category)
+    proposal, limit = found
+    left = f"{question.tries_left} {'try' if question.tries_left == 1 else 'tries'} left"
+    told = category.value.replace("_", " ")
+    when = in_words(proposal.at, context.timezone, now)
+    return PlannedRetry(
+        at=proposal.at,
+        probability=strategy.probability(question, proposal.at),
+        strategy=strategy.name,
+        explanation=f"{when}: {proposal.pattern}, {told}, {left}." if own else f"{when}: {proposal.pattern}.",
+        reasons=(
+            proposal.pattern,
+            verdict.reason if verdict else "never tried on this invoice",
+            limit.sentence,
+        ),
+        rule=proposal.rule,
+    )
+
+
+def _search(
+    strategy: Strategy, question: Question, card_history: Sequence[datetime], own: Sequence[PastAttempt]
+) -> tuple[Proposal, limits.LimitVerdict] | Stop:
+    """The strategy's first moment that every limit allows, with its jitter; or why there is none."""
+    jitter = _jitter(question.context.invoice_id, question.number)
+    invoice_history = [attempt.at for attempt in own]
+    history = sorted({*card_history, *invoice_history})
+    for _turn in range(_MAX_TURNS):
+        if question.earliest > question.deadline:
+            return Stop("The next allowed moment is after the retry window ends.", "window.closed")
+        proposal = strategy.propose(question) if own else Proposal(question.earliest, *_NEW_METHOD)
+        if proposal is None:
+            return Stop("The schedule has no further retry.", "schedule.over")
+        if proposal.at > question.deadline:
+            late = max(question.earliest, question.deadline - _LAST_CHANCE)
+            proposal = Proposal(late, "the last chance before the window ends", "window.last_chance")
+        at = min(max(proposal.at, question.earliest) + jitter, question.deadline)
+        verdict = limits.check(
+            brand=question.context.brand, history=history, now=at, invoice_history=invoice_history
+        )
+        if verdict.not_before is None:
+            return replace(proposal, at=at), verdict
+        if verdict.not_before > question.deadline:
+            return Stop(verdict.sentence, f"limit.{verdict.rule}")
+        question = replace(question, earliest=verdict.not_before)
+    return Stop("No moment within the networks' limits was found.", "limit.none_found")
+
+
+def _final(attempts: Sequence[PastAttempt], own: Sequence[PastAttempt]) -> Stop | None:
+    """Stop when the invoice is paid, the credential ever met a hard code, or its last code forbids it."""
+    if attempts[-1].approved:
+        return Stop("The last charge was approved.", "attempt.approved")
+    declined = [attempt.verdict for attempt in own if not attempt.approved]
+    for verdict in [verdict for verdict in declined if verdict.hard] + declined[-1:]:
+        if not verdict.may_retry:
+            return Stop(verdict.reason, f"decline.{verdict.category}", verdict.asks_for, verdict.category)
+    return None
+
+
+def _spent(context: RetryContext, attempts: Sequence[PastAttempt], now: datetime) -> Stop | None:
+    if now >= context.ends_at:
+        return Stop(f"The retry window ended on {context.ends_at:%Y-%m-%d %H:%M} UTC.", "window.closed")
+    used = _retries_used(attempts)
+    if used >= context.max_attempts:
+        return Stop(f"All {context.max_attempts} retries are used.", "count.spent")
+    return None
+
+
+def _with_advice(stop: Stop, verdict: DeclineVerdict | None, category: Category) -> Stop:
+    """The same stop with what the last decline asks of the customer, where the stop itself does not say."""
+    if stop.category is not None or verdict is None:
+        return stop
+    return replace(stop, asks_for=verdict.asks_for, category=category)
+
+
+def _retries_used(attempts: Sequence[PastAttempt]) -> int:
+    """Retries after the first failure; what the customer tried on-session does not use one up."""
+    return sum(attempt.origin != "customer" for attempt in attempts[1:])
+
+
+def _same_credential(context: RetryContext, attempt: PastAttempt) -> bool:
+    """Whether an attempt's codes speak of the credential charged now; unknown counts as the same."""
+    return not context.fingerprint or attempt.fingerprint in ("", context.fingerprint)
+
+
+def _category(own: Sequence[PastAttempt]) -> Category:
+    """The last decline's category; lack of funds, if named before, also stands behind a vague refusal."""
+    categories = [attempt.verdict.category for attempt in reversed(own) if not attempt.approved]
+    if not categories:
+        return Category.UNKNOWN
+    if categories[0] in VAGUE and Category.INSUFFICIENT_FUNDS in categories:
+        return Category.INSUFFICIENT_FUNDS
+    return categories[0]
+
+
+def _earliest(
+    strategy: Strategy,
+    category: Category,
+    attempts: Sequence[PastAttempt],
+    own: Sequence[PastAttempt],
+    now: datetime,
+) -> datetime:
+    """The first moment allowed by the waits of all declines on this credential and the strategy's gap."""
+    floors = [now + timedelta(seconds=1)]
+    floors += [attempt.at + attempt.verdict.retry.wait for attempt in own if not attempt.approved]
+    if own:
+        floors.append(attempts[-1].at + strategy.min_gap(category))
+    return max(floors).astimezone(UTC)
+
+
+def _jitter(invoice_id: str, number: int) -> timedelta:
+    """Spreads charges planned for one hour, by 0 to 300 seconds; the same for the same invoice and retry."""
+    digest = hashlib.blake2b(f"{invoice_id}:{number}".encode(), digest_size=8).digest()
+    return timedelta(seconds=int.from_bytes(digest, "big") % (MAX_JITTER_SECONDS + 1))

@@ -1,0 +1,153 @@
+"""Owns the plain values that go into and come out of retry planning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from billing.retries.declines import AsksFor, Category, DeclineVerdict, classify
+
+DEFAULT_WINDOW_DAYS = 21
+DEFAULT_MAX_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PastAttempt:
+    """One charge that was tried.
+
+    `at` is aware. `origin` says who started it: "first", "retry", "processor" (the processor's own schedule),
+    "staff" or "customer" (on-session; it does not use up a retry). `fingerprint` names the card or account;
+    empty means the one the invoice is charged on now.
+    """
+
+    at: datetime
+    approved: bool = False
+    decline_code: str | None = None
+    network_decline_code: str | None = None
+    advice_code: str | None = None
+    network_advice_code: str | None = None
+    origin: str = "retry"
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        _aware("at", self.at)
+
+    @property
+    def verdict(self) -> DeclineVerdict:
+        """What its four codes mean (meaningless for an approved attempt)."""
+        return classify(
+            decline_code=self.decline_code,
+            network_decline_code=self.network_decline_code,
+            advice_code=self.advice_code,
+            network_advice_code=self.network_advice_code,
+        )
+
+    @classmethod
+    def from_mapping(cls, row: Mapping[str, Any]) -> PastAttempt:
+        """Read a history row; unknown keys are ignored, missing ones get defaults. KeyError without `at`."""
+        return cls(**_known(cls, row))
+
+
+@dataclass(frozen=True, slots=True)
+class RetryContext:
+    """What is known of the invoice whose charge failed.
+
+    `failed_at` is the first failure and `deadline` the last moment a retry may run, both aware; without
+    a deadline it is `window_days` after the failure. `max_attempts` counts retries after the first failure.
+    `amount` is in minor units of `currency`. `timezone` is an IANA name; an unknown one is read as UTC.
+    `brand` is the card's network or, for bank debits, Stripe's payment method type. The four codes are
+    those of the first decline, for histories that hold no attempts.
+    """
+
+    invoice_id: str
+    failed_at: datetime
+    deadline: datetime | None = None
+    window_days: int = DEFAULT_WINDOW_DAYS
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    customer_id: str = ""
+    country: str = ""
+    timezone: str = "UTC"
+    brand: str = ""
+    funding: str = ""
+    issuer: str = ""
+    amount: int | None = None
+    currency: str = ""
+    tenure_months: float | None = None
+    cross_border: bool | None = None
+    decline_code: str | None = None
+    network_decline_code: str | None = None
+    advice_code: str | None = None
+    network_advice_code: str | None = None
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        _aware("failed_at", self.failed_at)
+        if self.deadline is not None:
+            _aware("deadline", self.deadline)
+
+    @property
+    def ends_at(self) -> datetime:
+        """The last moment a retry may run, UTC."""
+        return (self.deadline or self.failed_at + timedelta(days=self.window_days)).astimezone(UTC)
+
+    @property
+    def first_decline(self) -> PastAttempt:
+        """The first failure as an attempt, from the context's own codes."""
+        return PastAttempt(
+            at=self.failed_at,
+            decline_code=self.decline_code,
+            network_decline_code=self.network_decline_code,
+            advice_code=self.advice_code,
+            network_advice_code=self.network_advice_code,
+            origin="first",
+        )
+
+    @classmethod
+    def from_mapping(cls, row: Mapping[str, Any]) -> RetryContext:
+        """Read a context mapping; unknown keys are ignored, missing or None ones take their default.
+
+        Raises KeyError when `failed_at` is missing and ValueError for a naive moment.
+        """
+        known = _known(cls, row)
+        known["invoice_id"] = str(known.get("invoice_id", ""))
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRetry:
+    """The next charge to try: when (UTC), how likely to be approved (a weak prior, 0 to 1), and why.
+
+    `explanation` is one English sentence for staff; `reasons` are the up to three facts that weighed most;
+    `rule` is the dotted id of the rule that chose the moment.
+    """
+
+    at: datetime
+    probability: float
+    strategy: str
+    explanation: str
+    reasons: tuple[str, ...]
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """No further charge of this invoice on this credential: why, by which rule, and what would help."""
+
+    reason: str
+    rule: str
+    asks_for: AsksFor = AsksFor.NOTHING
+    category: Category | None = None
+
+
+def _aware(name: str, moment: datetime) -> None:
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} must be aware; {moment} has no time zone.")
+
+
+def _known(cls: type[Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    for required in ("failed_at", "at"):
+        if any(f.name == required for f in fields(cls)) and row.get(required) is None:
+            raise KeyError(required)
+    return {f.name: row[f.name] for f in fields(cls) if row.get(f.name) is not None}
