@@ -108,13 +108,14 @@ TABLE: dict[tuple[str, str], CodeRule] = _build(
             "payment_method_unsupported_type payment_method_currency_mismatch invalid_currency",
             C.UNSUPPORTED, "the card does not allow this kind of payment"),
     _stripe("invalid_amount amount_too_large amount_too_small", C.UNSUPPORTED, "the card does not allow this amount"),
-    _stripe("testmode_decline", C.UNSUPPORTED, "a test card was used"),
+    _stripe("testmode_decline live_mode_test_card test_mode_live_card", C.UNSUPPORTED, "a test card was used"),
     # --- Stripe: bank debits, wallets and mandates ---------------------------------------------------------------
     _stripe("account_closed no_account bank_account_unusable bank_ownership_changed recipient_deceased",
             C.ACCOUNT_CLOSED, "the bank account is closed or does not exist"),
-    _stripe("bank_account_restricted bank_account_declined", C.UNSUPPORTED, "the bank account does not take debits"),
+    _stripe("bank_account_restricted bank_account_declined account_frozen sepa_unsupported_account", C.UNSUPPORTED, "the bank account does not take debits"),
     _stripe("invalid_account_number account_number_invalid bank_account_bad_routing_numbers routing_number_invalid "
-            "incorrect_account_holder_name incorrect_account_holder_type branch_does_not_exist", C.CARD_DATA,
+            "incorrect_account_holder_name incorrect_account_holder_type incorrect_account_holder_address "
+            "incorrect_account_holder_tax_id incorrect_account_type invalid_account_number_length branch_does_not_exist", C.CARD_DATA,
             "the bank account's details are wrong", hard=True),
     _stripe("debit_not_authorized payment_method_customer_decline", C.REVOCATION,
             "the account holder refused the debit"),
@@ -122,10 +123,10 @@ TABLE: dict[tuple[str, str], CodeRule] = _build(
             "billing_invalid_mandate", C.REVOCATION, "the mandate is missing or no longer valid"),
     _stripe("refer_to_customer", C.INSUFFICIENT_FUNDS, "the bank refers to the payer, mostly for lack of money",
             after(days=2)),
-    _stripe("charge_exceeds_source_limit charge_exceeds_transaction_limit charge_exceeds_weekly_limit",
+    _stripe("exceeds_count_limit charge_exceeds_source_limit charge_exceeds_transaction_limit charge_exceeds_weekly_limit",
             C.LIMIT_VELOCITY, "over a debit limit", after(days=7)),
-    _stripe("payment_method_provider_decline invalid_payment_method", C.DO_NOT_HONOR, "the provider refused"),
-    _stripe("payment_method_provider_timeout payment_method_not_available could_not_process "
+    _stripe("payment_method_provider_decline invalid_payment_method declined payment_intent_payment_attempt_failed", C.DO_NOT_HONOR, "the provider refused"),
+    _stripe("payment_method_provider_timeout payment_method_not_available payment_intent_payment_attempt_expired could_not_process "
             "generic_could_not_process lock_timeout rate_limit", C.TECHNICAL, "the provider could not be reached"),
     # --- Stripe: advice codes ------------------------------------------------------------------------------------
     _rows("advice", "try_again_later", C.ISSUER_SOFT, "Stripe advises to try again later", ALLOWED),

@@ -53,21 +53,15 @@ CUSTOMER_MESSAGES: dict[str, str] = {
         "Your bank declined the payment and did not tell us why. Please ask your bank, or use another card."
     ),
     "refused_for_good": _("Your bank no longer accepts payments on this card. Please use another card."),
-    "card_data": _(
-        "Some details of your card do not match what your bank has. Please enter your card again."
-    ),
+    "card_data": _("Some details of your card do not match what your bank has. Please enter your card again."),
     "expired": _("Your card has expired. Please add your new card."),
     "lost_stolen": _("Your bank no longer accepts payments on this card. Please use another card."),
     "fraud": _("Your bank declined the payment. Please use another card."),
     "authentication": _("Your bank asks you to confirm this payment. It takes a minute."),
     "limit_velocity": _("The payment went over a limit of your card. We will try again."),
-    "technical": _(
-        "The payment failed for a technical reason. You do not need to do anything; we will try again."
-    ),
+    "technical": _("The payment failed for a technical reason. You do not need to do anything; we will try again."),
     "account_closed": _("The account behind your payment method is closed. Please add another one."),
-    "revocation": _(
-        "Your bank tells us that payments to us were stopped. Please choose how you would like to pay."
-    ),
+    "revocation": _("Your bank tells us that payments to us were stopped. Please choose how you would like to pay."),
     "unsupported": _("Your card does not allow this kind of payment. Please use another card."),
     "unknown": _("The payment did not go through. Please ask your bank, or use another card."),
 }

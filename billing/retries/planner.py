@@ -73,15 +73,19 @@ def plan_next(
     card_history: Sequence[datetime],
     now: datetime,
     strategy: str = "rules",
+    *,
+    card_declines: Sequence[PastAttempt] = (),
 ) -> PlannedRetry | Stop:
     """When to charge the invoice next, or why not to.
 
     `attempts` are this invoice's, oldest first; empty means only the context's first decline. `card_history`
-    holds the moments of all attempts on the card, across invoices (those of `attempts` may be among them).
+    holds the moments of all attempts on the card, across invoices (those of `attempts` may be among them);
+    `card_declines` are declined attempts on the same card for other invoices: their hard codes and waits bind
+    this one too.
     The answer is later than `now`, not after the context's end, and the same for the same input.
     Raises KeyError for an unknown strategy and ValueError for a naive `now`.
     """
-    return plan_with(STRATEGIES[strategy](), context, attempts, card_history, now)
+    return plan_with(STRATEGIES[strategy](), context, attempts, card_history, now, card_declines=card_declines)
 
 
 def plan_with(
@@ -90,6 +94,8 @@ def plan_with(
     attempts: Sequence[PastAttempt],
     card_history: Sequence[datetime],
     now: datetime,
+    *,
+    card_declines: Sequence[PastAttempt] = (),
 ) -> PlannedRetry | Stop:
     """As plan_next(), with a strategy object at hand."""
     if now.tzinfo is None:
@@ -97,11 +103,12 @@ def plan_with(
     now = now.astimezone(UTC)
     attempts = sorted(attempts, key=lambda attempt: attempt.at) or [context.first_decline]
     own = [attempt for attempt in attempts if _same_credential(context, attempt)]
+    binding = [attempt for attempt in (*card_declines, *own) if not attempt.approved]
 
     number = 1 + _retries_used(attempts)
     verdict = own[-1].verdict if own else None
     category = _category(own)
-    stop = _final(attempts, own) or _spent(context, attempts, now)
+    stop = _final(attempts, own, binding) or _spent(context, attempts, now)
     if stop is not None:
         return _with_advice(stop, verdict, category)
     question = Question(
@@ -111,7 +118,7 @@ def plan_with(
         number=number,
         tries_left=context.max_attempts - number + 1,
         previous=attempts[-1].at.astimezone(UTC),
-        earliest=_earliest(strategy, category, attempts, own, now),
+        earliest=_earliest(strategy, category, attempts if own else (), binding, now),
         deadline=context.ends_at,
     )
     found = _search(strategy, question, card_history, own)
@@ -152,9 +159,7 @@ def _search(
             late = max(question.earliest, question.deadline - _LAST_CHANCE)
             proposal = Proposal(late, "the last chance before the window ends", "window.last_chance")
         at = min(max(proposal.at, question.earliest) + jitter, question.deadline)
-        verdict = limits.check(
-            brand=question.context.brand, history=history, now=at, invoice_history=invoice_history
-        )
+        verdict = limits.check(brand=question.context.brand, history=history, now=at, invoice_history=invoice_history)
         if verdict.not_before is None:
             return replace(proposal, at=at), verdict
         if verdict.not_before > question.deadline:
@@ -163,12 +168,12 @@ def _search(
     return Stop("No moment within the networks' limits was found.", "limit.none_found")
 
 
-def _final(attempts: Sequence[PastAttempt], own: Sequence[PastAttempt]) -> Stop | None:
+def _final(attempts: Sequence[PastAttempt], own: Sequence[PastAttempt], binding: Sequence[PastAttempt]) -> Stop | None:
     """Stop when the invoice is paid, the credential ever met a hard code, or its last code forbids it."""
     if attempts[-1].approved:
         return Stop("The last charge was approved.", "attempt.approved")
-    declined = [attempt.verdict for attempt in own if not attempt.approved]
-    for verdict in [verdict for verdict in declined if verdict.hard] + declined[-1:]:
+    last = [own[-1].verdict] if own else []
+    for verdict in [verdict for attempt in binding if (verdict := attempt.verdict).hard] + last:
         if not verdict.may_retry:
             return Stop(verdict.reason, f"decline.{verdict.category}", verdict.asks_for, verdict.category)
     return None
@@ -214,13 +219,13 @@ def _earliest(
     strategy: Strategy,
     category: Category,
     attempts: Sequence[PastAttempt],
-    own: Sequence[PastAttempt],
+    binding: Sequence[PastAttempt],
     now: datetime,
 ) -> datetime:
     """The first moment allowed by the waits of all declines on this credential and the strategy's gap."""
     floors = [now + timedelta(seconds=1)]
-    floors += [attempt.at + attempt.verdict.retry.wait for attempt in own if not attempt.approved]
-    if own:
+    floors += [attempt.at + attempt.verdict.retry.wait for attempt in binding]
+    if attempts:
         floors.append(attempts[-1].at + strategy.min_gap(category))
     return max(floors).astimezone(UTC)
 

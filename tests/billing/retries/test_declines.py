@@ -30,8 +30,7 @@ STRIPE_CODES = {
     C.EXPIRED: "expired_card",
     C.LOST_STOLEN: "lost_card stolen_card pickup_card",
     C.FRAUD: "fraudulent highest_risk_level merchant_blacklist",
-    C.AUTHENTICATION: "authentication_required authentication_not_handled "
-    "payment_intent_authentication_failure",
+    C.AUTHENTICATION: "authentication_required authentication_not_handled payment_intent_authentication_failure",
     C.LIMIT_VELOCITY: "card_velocity_exceeded withdrawal_count_limit_exceeded pin_try_exceeded "
     "card_decline_rate_limit_exceeded charge_exceeds_weekly_limit",
     C.TECHNICAL: "processing_error issuer_not_available reenter_transaction duplicate_transaction "
@@ -66,9 +65,7 @@ NETWORK_CODES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("code", "kind"), [(c, k) for k, codes in NETWORK_CODES.items() for c in codes.split()]
-)
+@pytest.mark.parametrize(("code", "kind"), [(c, k) for k, codes in NETWORK_CODES.items() for c in codes.split()])
 def test_network_codes_follow_the_networks_lists(code, kind):
     verdict = classify(network_decline_code=code)
     assert verdict.may_retry is (kind == "later")
@@ -157,9 +154,7 @@ def test_unknown_codes_are_soft_with_caution_and_reported(codes, unknown):
 
 
 def test_an_unknown_code_beside_a_known_one_is_reported_too():
-    assert classify(decline_code="brand_new", network_decline_code="51").unknown_codes == (
-        "decline_code:brand_new",
-    )
+    assert classify(decline_code="brand_new", network_decline_code="51").unknown_codes == ("decline_code:brand_new",)
 
 
 @pytest.mark.parametrize(

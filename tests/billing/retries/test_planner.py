@@ -74,28 +74,51 @@ def test_a_refusal_without_reason_is_tried_on_days_1_3_5_7_at_changing_hours(cod
     assert days[:4] == [1, 3, 5, 7]
     assert len(plans) == 8
     assert days[-1] <= 21
+    assert all(local(plan).minute * 60 + local(plan).second <= MAX_JITTER_SECONDS for plan in plans)
     hours = [local(plan).hour for plan in plans]
     assert max(hours.count(hour) for hour in hours) <= 2
     assert stop.rule == "count.spent"
+
+
+def test_an_hour_that_failed_twice_is_not_tried_again():
+    # The first retry of the rule would run at the first free hour after the day's wait; all afternoon ones failed.
+    failed = at_local(date(2026, 11, 4), 6, ROME)
+    tried = [
+        PastAttempt(at=at_local(date(2026, 11, day), hour, ROME), decline_code="do_not_honor", origin="customer")
+        for day in (4, 5)
+        for hour in (10, 14, 9, 18)
+    ]
+    context = make_context(failed_at=failed, decline_code="do_not_honor")
+    plan = plan_next(context, [context.first_decline, *tried], [], tried[-1].at + timedelta(minutes=1))
+    assert local(plan).hour not in {10, 14, 9, 18}
+
+
+def test_another_invoices_final_code_and_waits_bind_the_same_card():
+    context = make_context(brand="mastercard")
+    now = FAILED + timedelta(minutes=1)
+    final = PastAttempt(at=FAILED - timedelta(days=5), decline_code="insufficient_funds", network_advice_code="21")
+    stop = plan_next(context, [], [], now, card_declines=[final])
+    assert stop.rule == "decline.revocation"
+    slow = PastAttempt(at=FAILED - timedelta(days=1), decline_code="insufficient_funds", network_advice_code="30")
+    plan = plan_next(context, [], [slow.at], now, card_declines=[slow])
+    assert plan.at >= slow.at + timedelta(days=10)
+    # It is not this invoice's: it neither uses up a retry nor sets the category.
+    asked = PastAttempt(at=FAILED - timedelta(days=1), decline_code="authentication_required")
+    assert isinstance(plan_next(context, [], [], now, card_declines=[asked]), PlannedRetry)
 
 
 def test_an_outage_is_tried_after_hours_then_daily():
     plans, _stop = play(make_context(decline_code="processing_error"))
     first_gap = plans[0].at - FAILED
     assert timedelta(hours=2) <= first_gap <= timedelta(hours=6, seconds=MAX_JITTER_SECONDS)
-    days = [
-        (later.at.date() - earlier.at.date()).days
-        for earlier, later in zip(plans[:4], plans[1:4], strict=False)
-    ]
+    days = [(later.at.date() - earlier.at.date()).days for earlier, later in zip(plans[:4], plans[1:4], strict=False)]
     assert days == [1, 1, 1]
 
 
 def test_a_card_limit_waits_a_day_at_least():
     plans, _stop = play(make_context(decline_code="card_velocity_exceeded"))
     moments = [FAILED] + [plan.at for plan in plans]
-    assert all(
-        later - earlier >= timedelta(hours=24) for earlier, later in zip(moments, moments[1:], strict=False)
-    )
+    assert all(later - earlier >= timedelta(hours=24) for earlier, later in zip(moments, moments[1:], strict=False))
     assert len(plans) == 8
 
 
@@ -206,9 +229,7 @@ def test_the_window_ends_with_a_last_chance_then_stops():
     assert plan.at <= context.ends_at
     assert plan.rule == "window.last_chance"
     assert plan_next(context, [], [], context.ends_at).rule == "window.closed"
-    assert (
-        plan_next(make_context(deadline=FAILED + timedelta(hours=5)), [], [], FAILED).rule == "window.closed"
-    )
+    assert plan_next(make_context(deadline=FAILED + timedelta(hours=5)), [], [], FAILED).rule == "window.closed"
 
 
 def test_paid_stops():
@@ -227,8 +248,7 @@ def test_lack_of_funds_hidden_behind_do_not_honor_keeps_its_paydays():
 
 def test_jitter_is_stable_and_differs_between_invoices():
     moments = {
-        plan_next(make_context(invoice_id=f"in_{n}"), [], [], FAILED + timedelta(seconds=1)).at
-        for n in range(40)
+        plan_next(make_context(invoice_id=f"in_{n}"), [], [], FAILED + timedelta(seconds=1)).at for n in range(40)
     }
     assert len(moments) > 20
     assert max(moments) - min(moments) <= timedelta(seconds=MAX_JITTER_SECONDS)
@@ -268,9 +288,7 @@ def test_naive_moments_and_unknown_strategies_are_refused():
 
 
 def test_importable_without_django():
-    code = (
-        "import sys, billing.retries.planner, billing.retries.strategies; sys.exit('django' in sys.modules)"
-    )
+    code = "import sys, billing.retries.planner, billing.retries.strategies; sys.exit('django' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -360,9 +378,7 @@ def test_local_hours_across_clock_changes(zone_name, earliest, hour, expected):
 def test_a_payday_on_the_day_the_clocks_change_is_planned_at_the_new_time():
     # Egypt's clocks change on Friday 24 April 2026.
     failed = datetime(2026, 4, 21, 8, 0, tzinfo=UTC)
-    plan = plan_next(
-        make_context(failed_at=failed, timezone="Africa/Cairo"), [], [], failed + timedelta(seconds=1)
-    )
+    plan = plan_next(make_context(failed_at=failed, timezone="Africa/Cairo"), [], [], failed + timedelta(seconds=1))
     assert plan.at.astimezone(ZoneInfo("Africa/Cairo")).hour == 6
     assert plan.at.date() == date(2026, 4, 24)
 
@@ -415,9 +431,7 @@ ZONES = [
 
 @settings(max_examples=150, deadline=None)
 @given(
-    start=st.integers(0, 4 * 365 * 24 * 60).map(
-        lambda m: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=m)
-    ),
+    start=st.integers(0, 4 * 365 * 24 * 60).map(lambda m: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=m)),
     past=st.lists(st.tuples(st.integers(1, 60 * 24 * 6), CODES | SOFT | SOFT), max_size=6),
     first=SOFT,
     elsewhere=st.lists(st.integers(0, 60 * 24 * 45), max_size=40),
@@ -453,9 +467,7 @@ def test_no_plan_breaks_a_rule(start, past, first, elsewhere, wait, zone_name, b
     assert len(attempts) - 1 < most
     assert all(plan.at >= attempt.at + attempt.verdict.retry.wait for attempt in attempts)
     own = [attempt.at for attempt in attempts]
-    assert limits.check(
-        brand=brand, history=sorted({*history, *own}), now=plan.at, invoice_history=own
-    ).allowed
+    assert limits.check(brand=brand, history=sorted({*history, *own}), now=plan.at, invoice_history=own).allowed
     assert 0 < plan.probability < 1
     assert len(plan.reasons) == 3
     assert plan.explanation.endswith(".")
@@ -465,9 +477,7 @@ def test_every_retryable_code_gets_a_plan_and_every_other_a_stop():
     fields = {"stripe": "decline_code", "network": "network_decline_code", "mac": "network_advice_code"}
     for family, code in TABLE:
         codes = {fields.get(family, "advice_code"): code}
-        plan = plan_next(
-            make_context(**{"decline_code": None, **codes}), [], [], FAILED + timedelta(seconds=1)
-        )
+        plan = plan_next(make_context(**{"decline_code": None, **codes}), [], [], FAILED + timedelta(seconds=1))
         verdict = classify(**codes)
         assert isinstance(plan, PlannedRetry) is verdict.may_retry, (family, code, plan)
         if isinstance(plan, Stop):
