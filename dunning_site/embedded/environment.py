@@ -1,14 +1,26 @@
-"""The environment variables of the embedded services: joins running ones or starts the database alone."""
+"""Starts embedded services, or joins running ones, and tells their addresses by environment variables."""
 
 import contextlib
 import json
 import os
 import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from dunning_site.embedded import postgres
+from dunning_site.embedded import postgres, processes
 from dunning_site.embedded.postgres import ROOT
+
+#: Keys of the Stripe sandbox: right in form, worth nothing anywhere else.
+SANDBOX_KEYS = {
+    "STRIPE_SECRET_KEY": "sk_test_sollecitosandbox0000000000",
+    "STRIPE_PUBLISHABLE_KEY": "pk_test_sollecitosandbox0000000000",
+    "STRIPE_WEBHOOK_SECRETS": "whsec_sollecitosandbox",
+}
 
 
 def var() -> Path:
@@ -16,13 +28,11 @@ def var() -> Path:
     return Path(os.environ.get("SOLLECITO_VAR", ROOT / "var")).resolve()
 
 
-def services_file() -> Path:
-    """Where a running set of services has written the environment others join it with."""
+def _services_file() -> Path:
     return var() / "run" / "services.json"
 
 
-def secret_key() -> str:
-    """A secret of this installation's own, made once."""
+def _secret_key() -> str:
     path = var() / "secret_key"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,20 +42,18 @@ def secret_key() -> str:
 
 
 @contextlib.contextmanager
-def embedded() -> Iterator[None]:
-    """Points this process's environment at the embedded services.
+def database_only() -> Iterator[None]:
+    """Points this process at the embedded database, started for as long as the block lasts.
 
-    If a full set is running (make demo, make run) its addresses are used; otherwise only the database
-    is started, for as long as the block lasts.
+    If a full set of services is running already (make demo, make run), all its addresses are used.
     """
-    os.environ.setdefault("EMBEDDED", "1")
-    os.environ.setdefault("SECRET_KEY", secret_key())
+    os.environ["EMBEDDED"] = "1"
+    os.environ.setdefault("SECRET_KEY", _secret_key())
     cluster = postgres.Cluster(var() / "pg")
     if cluster.is_up():
-        if services_file().exists():
-            for name, value in json.loads(services_file().read_text()).items():
-                os.environ.setdefault(name, value)
-        os.environ.setdefault("DATABASE_URL", cluster.url())
+        if _services_file().exists():
+            os.environ.update(json.loads(_services_file().read_text()))
+        os.environ["DATABASE_URL"] = cluster.url()
         yield
         return
     cluster = postgres.create(var() / "pg")
@@ -55,3 +63,78 @@ def embedded() -> Iterator[None]:
         yield
     finally:
         cluster.stop()
+
+
+@contextlib.contextmanager
+def all_services(*, throw_away: bool = False) -> Iterator[None]:
+    """Starts database, broker, SMTP sink and Stripe sandbox and points this process at them.
+
+    With `throw_away` they keep nothing. Raises SystemExit when another set runs on the same folder: two
+    would write the same files.
+    """
+    base = Path(tempfile.mkdtemp(prefix="sollecito-")) if throw_away else var()
+    cluster = postgres.Cluster(base / "pg", durable=not throw_away)
+    if cluster.is_up():
+        raise SystemExit(f"Sollecito is running already on {base}. Stop it first (Ctrl-C there).")
+    # Imported here: the broker's client is not needed by commands that only want the database.
+    from dunning_site.embedded.broker import Broker
+
+    cluster = postgres.create(base / "pg", durable=not throw_away)
+    broker = Broker(base / "redis")
+    children: list[subprocess.Popen[bytes]] = []
+    try:
+        cluster.start()
+        broker.start()
+        smtp_port = _start_with_port(
+            children, base, "smtp_sink", ["dunning_site.embedded.smtp_sink", "--dir", str(base / "mail")]
+        )
+        stripe_port = _start_with_port(
+            children,
+            base,
+            "stripe_sandbox",
+            ["dunning_site.embedded.stripe_sandbox", "--state", str(base / "stripe.json")],
+        )
+        stripe = f"http://127.0.0.1:{stripe_port}"
+        address = {
+            "EMBEDDED": "1",
+            "SECRET_KEY": secrets.token_urlsafe(50) if throw_away else _secret_key(),
+            "SOLLECITO_VAR": str(base),
+            "DATABASE_URL": cluster.url(),
+            "BROKER_URL": broker.url,
+            "EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}",
+            "STRIPE_API_BASE": stripe,
+            "STRIPE_JS_URL": f"{stripe}/v3/",
+            **SANDBOX_KEYS,
+        }
+        os.environ.update(address)
+        (base / "run").mkdir(exist_ok=True)
+        (base / "run" / "services.json").write_text(json.dumps(address))
+        yield
+    finally:
+        for child in reversed(children):
+            processes.stop(child)
+        broker.stop()
+        cluster.stop()
+        (base / "run" / "services.json").unlink(missing_ok=True)
+        if throw_away:
+            shutil.rmtree(base, ignore_errors=True)
+
+
+def _start_with_port(
+    children: list[subprocess.Popen[bytes]], base: Path, name: str, module: list[str], *, seconds: float = 20
+) -> int:
+    # Each service binds a free port of its own choice and writes it down once it listens.
+    port_file = base / "run" / f"{name}.port"
+    port_file.parent.mkdir(parents=True, exist_ok=True)
+    port_file.unlink(missing_ok=True)
+    log = base / "log" / f"{name}.log"
+    child = processes.start(
+        [sys.executable, "-m", *module, "--port", "0", "--port-file", str(port_file)], log=log, cwd=ROOT
+    )
+    children.append(child)
+    deadline = time.monotonic() + seconds
+    while not (port_file.exists() and port_file.read_text().strip()):
+        if child.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{name} did not start:\n{log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.02)
+    return int(port_file.read_text())

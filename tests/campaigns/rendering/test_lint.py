@@ -11,9 +11,7 @@ def body(text: str, extra: str = PAY) -> str:
 
 
 def test_a_good_template_has_no_problems() -> None:
-    assert (
-        check_template(subject="Hello {{ customer.name }}", mjml=body("Hi {{ customer.first_name }}")) == []
-    )
+    assert check_template(subject="Hello {{ customer.name }}", mjml=body("Hi {{ customer.first_name }}")) == []
 
 
 @pytest.mark.parametrize(
@@ -66,9 +64,7 @@ def test_a_problem_has_its_place_and_a_suggestion(
     text: str, line: int, column: int, message: str, suggestion: str
 ) -> None:
     problems = check(body(text))
-    assert [
-        p for p in problems if p.line == line and p.message.startswith(message) and suggestion in p.suggestion
-    ]
+    assert [p for p in problems if p.line == line and p.message.startswith(message) and suggestion in p.suggestion]
     found = next(p for p in problems if p.line == line and p.message.startswith(message))
     assert found.severity == "error"
     if message:

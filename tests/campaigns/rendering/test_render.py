@@ -57,9 +57,7 @@ def test_text_keeps_links_lists_and_tables() -> None:
 
 def test_given_text_replaces_the_derived_one() -> None:
     mail = render(
-        compile_template(
-            subject="x", mjml=SECTION.format("<mj-text>a</mj-text>"), text="Dear {{ customer.name }}"
-        ),
+        compile_template(subject="x", mjml=SECTION.format("<mj-text>a</mj-text>"), text="Dear {{ customer.name }}"),
         example_context("en"),
     )
     assert mail.text == "Dear Harbour & Pine Studio Ltd\n"
@@ -78,9 +76,7 @@ def test_a_name_can_neither_break_the_mail_nor_add_a_header() -> None:
 
 def test_a_compiled_template_is_plain_text_to_be_stored() -> None:
     compiled = compile_template(subject=" Hi {{ customer.name }}\n", mjml=SECTION.format("[[pay_button]]"))
-    stored = json.loads(
-        json.dumps({"subject": compiled.subject, "html": compiled.html, "text": compiled.text})
-    )
+    stored = json.loads(json.dumps({"subject": compiled.subject, "html": compiled.html, "text": compiled.text}))
     context = example_context("it")
     assert render(CompiledTemplate(**stored), context) == render(compiled, context)
 

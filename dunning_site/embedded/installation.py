@@ -1,0 +1,76 @@
+"""Makes a fresh installation usable: schema, shipped texts, the sandbox's account, first log-ins."""
+
+import secrets
+
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils.translation import gettext as _
+
+from billing.models import ProcessorAccount
+from customers.models import Brand
+from dunning_site.embedded import sandbox_control
+
+#: The demo's log-ins, one per role. They work on loopback with embedded services only.
+DEMO_PASSWORD = "sollecito-demo"  # noqa: S105
+DEMO_USERS = {"admin": None, "collector": "collector", "manager": "manager", "auditor": "auditor"}
+
+
+def prepare(*, base_url: str) -> None:
+    """Brings schema, texts and the sandbox's webhook endpoint up to date. Safe to repeat."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", verbosity=0)
+    brand, _made = Brand.objects.get_or_create(
+        code="nuvola",
+        defaults={
+            "name": "Nuvola",
+            "from_name": "Nuvola Billing",
+            "from_email": "billing@nuvola.example",
+            "reply_to": "billing@nuvola.example",
+            "support_email": "help@nuvola.example",
+            "support_url": "https://nuvola.example/help",
+            "postal_address": "Nuvola S.r.l., Via Torino 61, 20123 Milano",
+            "color": "#4338ca",
+            "timezone": "Europe/Rome",
+        },
+    )
+    ProcessorAccount.objects.get_or_create(code="stripe", defaults={"name": "Stripe", "brand": brand})
+    call_command("load_shipped", verbosity=0)
+    sandbox_control.connect_webhooks(f"{base_url}/webhooks/stripe/")
+
+
+def demo_users() -> None:
+    """Creates the demo's log-ins where they are missing."""
+    for username, group in DEMO_USERS.items():
+        user, made = User.objects.get_or_create(
+            username=username, defaults={"is_staff": True, "is_superuser": group is None}
+        )
+        if made:
+            user.set_password(DEMO_PASSWORD)
+            user.save(update_fields=["password"])
+            if group:
+                user.groups.add(Group.objects.get(name=group))
+
+
+def first_admin() -> str | None:
+    """Password of an `admin` made because there was no user at all; None otherwise."""
+    if User.objects.exists():
+        return None
+    password = secrets.token_urlsafe(9)
+    User.objects.create_superuser("admin", password=password)
+    return password
+
+
+def welcome(*, base_url: str, password: str | None = None) -> str:
+    """What a person needs to go on, in a few lines."""
+    lines = [
+        "",
+        _("Sollecito is serving on %(url)s/admin/") % {"url": base_url},
+        _("Mail sent so far:  %(url)s/dev/mail/") % {"url": base_url},
+    ]
+    if password:
+        lines.append(_("Log in as admin with the password %(password)s") % {"password": password})
+    lines += [_("Ctrl-C stops everything; the data stays in var/ (make clean removes it)."), ""]
+    return "\n".join(lines)

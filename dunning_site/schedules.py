@@ -1,0 +1,43 @@
+"""When each loop ticks. Written to celery-beat's tables by name; what operators change there is kept."""
+
+from dataclasses import dataclass
+
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One loop: the task and its period in seconds. Work that arrives wakes its loop at once; the tick is
+    what finds it when the wake-up was lost."""
+
+    name: str
+    task: str
+    seconds: int
+
+
+SCHEDULES = (
+    Schedule("Ingest: process the inbox", "billing.tasks.process_inbox", 10),
+    Schedule("Ingest: bring the Stripe mirror up to date", "billing.tasks.mirror_inbox", 60),
+    Schedule("Retry: plan", "billing.tasks.plan_retries", 15),
+    Schedule("Retry: charge what is due", "billing.tasks.charge_due", 15),
+    Schedule("Retry: resolve unknown outcomes", "billing.tasks.resolve_unknown", 60),
+    Schedule("Processor: carry out orders", "billing.tasks.run_commands", 30),
+    Schedule("Escalate: assess customers", "campaigns.tasks.assess_customers", 15),
+    Schedule("Escalate: take due steps", "campaigns.tasks.escalate_due", 30),
+    Schedule("Deliver: send what is queued", "campaigns.tasks.deliver_due", 15),
+    Schedule("Deliver: sweep stuck messages", "campaigns.tasks.sweep_messages", 120),
+)
+
+
+def schedules_sync() -> int:
+    """Creates the missing ones; returns how many. Period and switch of existing ones are the operator's."""
+    created = 0
+    for schedule in SCHEDULES:
+        interval, _ = IntervalSchedule.objects.get_or_create(every=schedule.seconds, period=IntervalSchedule.SECONDS)
+        _, new = PeriodicTask.objects.get_or_create(
+            name=schedule.name, defaults={"task": schedule.task, "interval": interval}
+        )
+        created += new
+        # A task that was renamed in code would otherwise tick into the void.
+        PeriodicTask.objects.filter(name=schedule.name).exclude(task=schedule.task).update(task=schedule.task)
+    return created
