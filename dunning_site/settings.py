@@ -143,6 +143,10 @@ else:
     STRIPE_TEST_SECRET_KEY = STRIPE_SECRET_KEY
 if STRIPE_API_BASE != "https://api.stripe.com":
     STRIPE_API_HOST = STRIPE_API_BASE
+#: Shapes of objects are those of this version, for our own calls and for dj-stripe's, whatever the library's default.
+STRIPE_API_VERSION = "2026-05-27.dahlia"
+#: Stripe allows 100 reads/s live and 25 in test mode; 0 is no limit (a sandbox of our own).
+STRIPE_READS_PER_SECOND = env.number("STRIPE_READS_PER_SECOND", 80 if STRIPE_LIVE_MODE else 20)
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 
 # --- Celery: messages are wake-ups only; the database is the queue of record.

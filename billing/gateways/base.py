@@ -1,0 +1,85 @@
+"""Owns what the rest of the application knows of a payment processor: the protocol and the one error."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from customers.errors import SollecitoError
+
+#: An object of the processor as plain JSON values; no library type leaves the gateway.
+JSON = dict[str, Any]
+
+
+class ErrorKind(StrEnum):
+    """Every way a call can fail; callers decide by it and by nothing else."""
+
+    DECLINED = "declined"
+    INVALID = "invalid"
+    NOT_FOUND = "not_found"
+    AUTH = "auth"
+    RATE_LIMITED = "rate_limited"
+    #: The request was not carried out: the connection was never made, or a read failed.
+    UNAVAILABLE = "unavailable"
+    #: A write may or may not have been carried out; ask again under the same key, never anew.
+    UNKNOWN_OUTCOME = "unknown_outcome"
+
+
+_PERMANENT = frozenset({ErrorKind.DECLINED, ErrorKind.INVALID, ErrorKind.NOT_FOUND, ErrorKind.AUTH})
+
+
+class GatewayError(SollecitoError):
+    """A call to a processor failed; `code` equals `kind`, `processor_code` is the processor's own word.
+
+    The codes of a decline are those `billing.retries.declines.classify` reads; ids are the processor's.
+    `retry_after` is in seconds and only set for RATE_LIMITED, where the processor told it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: ErrorKind,
+        processor_code: str = "",
+        decline_code: str = "",
+        network_decline_code: str = "",
+        advice_code: str = "",
+        network_advice_code: str = "",
+        charge_id: str = "",
+        payment_intent_id: str = "",
+        retry_after: float | None = None,
+        http_status: int | None = None,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message, code=str(kind), permanent=kind in _PERMANENT)
+        self.kind = kind
+        self.processor_code = processor_code
+        self.decline_code = decline_code
+        self.network_decline_code = network_decline_code
+        self.advice_code = advice_code
+        self.network_advice_code = network_advice_code
+        self.charge_id = charge_id
+        self.payment_intent_id = payment_intent_id
+        self.retry_after = retry_after
+        self.http_status = http_status
+        self.request_id = request_id
+
+
+class Gateway(Protocol):
+    """What any processor must offer. Every method may raise GatewayError; none may run in a transaction."""
+
+    def retrieve(self, kind: str, external_id: str, *, expand: Sequence[str] = ()) -> JSON:
+        """The object as it is now."""
+        ...
+
+    def list_page(
+        self, kind: str, *, cursor: str | None = None, limit: int = 100, expand: Sequence[str] = (), **filters: Any
+    ) -> tuple[list[JSON], str | None]:
+        """One page of objects and the cursor of the next, None at the end."""
+        ...
+
+    def verify_webhook(
+        self, payload: bytes, header: str, *, secrets: Sequence[str], tolerance: int, now: datetime
+    ) -> JSON:
+        """The event in `payload`, if one of `secrets` signed it not longer than `tolerance` seconds before `now`."""
+        ...

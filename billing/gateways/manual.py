@@ -1,0 +1,28 @@
+"""Owns the gateway of invoices nobody can charge: imported and hand-made ones."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+from billing.gateways.base import JSON, ErrorKind, GatewayError
+
+
+def _refuse(*_args: object, **_kwargs: object) -> NoReturn:
+    raise GatewayError("There is no payment processor behind this source.", kind=ErrorKind.INVALID)
+
+
+class ManualGateway:
+    """Refuses every call: whoever asks has taken an imported invoice for one of a processor."""
+
+    def retrieve(self, kind: str, external_id: str, *, expand: Sequence[str] = ()) -> JSON:
+        _refuse()
+
+    def list_page(
+        self, kind: str, *, cursor: str | None = None, limit: int = 100, expand: Sequence[str] = (), **filters: Any
+    ) -> tuple[list[JSON], str | None]:
+        _refuse()
+
+    def verify_webhook(
+        self, payload: bytes, header: str, *, secrets: Sequence[str], tolerance: int, now: datetime
+    ) -> JSON:
+        _refuse()

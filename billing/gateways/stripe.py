@@ -1,0 +1,212 @@
+"""Owns every word spoken to Stripe: clients, time-outs, pace, and the reading of what goes wrong.
+
+The only module that imports `stripe`. Objects leave it as plain JSON values, errors as GatewayError.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import requests
+import stripe
+from django.conf import settings
+
+from billing.gateways.base import JSON, ErrorKind, GatewayError
+from billing.gateways.throttle import TokenBucket
+
+#: Kind of object → where Stripe keeps it.
+PATHS: Mapping[str, str] = {
+    "charge": "charges",
+    "customer": "customers",
+    "dispute": "disputes",
+    "event": "events",
+    "invoice": "invoices",
+    "invoice_payment": "invoice_payments",
+    "payment_intent": "payment_intents",
+    "payment_method": "payment_methods",
+    "price": "prices",
+    "product": "products",
+    "refund": "refunds",
+    "setup_intent": "setup_intents",
+    "subscription": "subscriptions",
+}
+#: A read may be repeated by the library; a write only by us, who know what its outcome was.
+READ_RETRIES = 2
+
+
+@contextmanager
+def classified(*, write: bool) -> Iterator[None]:
+    """Turns every error of the library into a GatewayError; `write` tells that an outcome may be unknown."""
+    try:
+        yield
+    except stripe.StripeError as error:
+        raise classify_error(error, write=write) from error
+
+
+def classify_error(error: stripe.StripeError, *, write: bool) -> GatewayError:
+    """The closed table of Stripe's errors; what is in no row counts as an outcome we do not know."""
+    status = error.http_status
+    message = error.user_message or str(error)
+    common: dict[str, Any] = {
+        "http_status": status,
+        "request_id": error.request_id or "",
+        "processor_code": error.code or "",
+    }
+    if isinstance(error, stripe.CardError):
+        return GatewayError(message, kind=ErrorKind.DECLINED, **_decline_details(error), **common)
+    if isinstance(error, stripe.RateLimitError) or status == 429:
+        return GatewayError(message, kind=ErrorKind.RATE_LIMITED, retry_after=_retry_after(error), **common)
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        return GatewayError(message, kind=ErrorKind.AUTH, **common)
+    if error.code == "idempotency_key_in_use" or status == 409:
+        # The same request is being carried out by another worker: its answer is not ours yet.
+        return GatewayError(message, kind=ErrorKind.UNKNOWN_OUTCOME, **common)
+    if status == 404 or error.code == "resource_missing":
+        return GatewayError(message, kind=ErrorKind.NOT_FOUND, **common)
+    if isinstance(error, stripe.InvalidRequestError | stripe.IdempotencyError):
+        return GatewayError(message, kind=ErrorKind.INVALID, **common)
+    if not write or (isinstance(error, stripe.APIConnectionError) and _never_sent(error)):
+        return GatewayError(message, kind=ErrorKind.UNAVAILABLE, **common)
+    return GatewayError(message, kind=ErrorKind.UNKNOWN_OUTCOME, **common)
+
+
+def _decline_details(error: stripe.StripeError) -> dict[str, Any]:
+    """Codes and ids of a refused charge, from the error's JSON and the PaymentIntent in it."""
+    body = error.json_body
+    detail = body.get("error", {}) if isinstance(body, dict) else {}
+    intent = detail.get("payment_intent")
+    intent = intent if isinstance(intent, dict) else {"id": intent}
+    charge = detail.get("charge") or intent.get("latest_charge")
+    if isinstance(charge, dict):
+        charge = charge.get("id")
+    return {
+        "decline_code": detail.get("decline_code") or detail.get("code") or "",
+        "network_decline_code": detail.get("network_decline_code") or "",
+        "advice_code": detail.get("advice_code") or "",
+        "network_advice_code": detail.get("network_advice_code") or "",
+        "charge_id": charge or "",
+        "payment_intent_id": intent.get("id") or "",
+    }
+
+
+def _retry_after(error: stripe.StripeError) -> float | None:
+    """Seconds Stripe asks us to wait, where it says so."""
+    value = {name.lower(): text for name, text in (error.headers or {}).items()}.get("retry-after")
+    try:
+        return max(0.0, float(value)) if value is not None else None
+    except ValueError:
+        return None
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether no connection was made at all, so that nothing can have happened at Stripe."""
+    cause = error.__cause__
+    if isinstance(cause, requests.exceptions.ConnectTimeout | requests.exceptions.SSLError):
+        return True
+    if not isinstance(cause, requests.exceptions.ConnectionError):
+        return False
+    reason = getattr(cause.args[0] if cause.args else None, "reason", None)
+    return type(reason).__name__ in {"NewConnectionError", "ConnectTimeoutError", "NameResolutionError"}
+
+
+class StripeGateway:
+    """One account at Stripe. Safe to share between threads; made once per process by `stripe_gateway`."""
+
+    def __init__(self, *, api_key: str, api_base: str, timeout: float, reads_per_second: float) -> None:
+        """`timeout` in seconds per request; `reads_per_second` 0 means no limit."""
+        if not api_key:
+            raise GatewayError("STRIPE_SECRET_KEY is not set.", kind=ErrorKind.AUTH)
+        self._reads = self._client(api_key, api_base, timeout, READ_RETRIES)
+        #: For charges and other writes: one request each, never repeated by the library.
+        self.writes = self._client(api_key, api_base, timeout, 0)
+        self._pace = TokenBucket(reads_per_second)
+
+    @staticmethod
+    def _client(api_key: str, api_base: str, timeout: float, retries: int) -> stripe.StripeClient:
+        return stripe.StripeClient(
+            api_key,
+            base_addresses={"api": api_base},
+            stripe_version=settings.STRIPE_API_VERSION,
+            max_network_retries=retries,
+            http_client=stripe.RequestsClient(timeout=timeout),
+        )
+
+    def retrieve(self, kind: str, external_id: str, *, expand: Sequence[str] = ()) -> JSON:
+        """The object as it is now. Raises GatewayError (NOT_FOUND where it is absent)."""
+        params: dict[str, Any] = {"expand": list(expand)} if expand else {}
+        return self._get(f"/v1/{PATHS[kind]}/{external_id}", params)
+
+    def list_page(
+        self, kind: str, *, cursor: str | None = None, limit: int = 100, expand: Sequence[str] = (), **filters: Any
+    ) -> tuple[list[JSON], str | None]:
+        """One page, newest first, and the cursor of the next (None at the end). Raises GatewayError."""
+        params: dict[str, Any] = {"limit": limit} | filters
+        if cursor:
+            params["starting_after"] = cursor
+        if expand:
+            params["expand"] = list(expand)
+        page = self._get(f"/v1/{PATHS[kind]}", params)
+        items: list[JSON] = page["data"]
+        return items, items[-1]["id"] if page.get("has_more") and items else None
+
+    def _get(self, path: str, params: dict[str, Any]) -> JSON:
+        self._pace.wait()
+        with classified(write=False):
+            answer: JSON = json.loads(self._reads.raw_request("get", path, **params).body)
+        return answer
+
+    def verify_webhook(
+        self, payload: bytes, header: str, *, secrets: Sequence[str], tolerance: int, now: datetime
+    ) -> JSON:
+        """The event in `payload`. Raises GatewayError (INVALID) unless one of `secrets` signed it not longer than
+        `tolerance` seconds ago; what is signed for the future beyond the tolerance is refused too."""
+        return verify_webhook(payload, header, secrets=secrets, tolerance=tolerance, now=now)
+
+
+def verify_webhook(payload: bytes, header: str, *, secrets: Sequence[str], tolerance: int, now: datetime) -> JSON:
+    """See StripeGateway.verify_webhook; needs no key, so that events are stored whatever state the key is in."""
+
+    def refused(why: str) -> GatewayError:
+        return GatewayError(why, kind=ErrorKind.INVALID, processor_code="bad_webhook")
+
+    if not any(_signed_by(payload, header, secret) for secret in secrets):
+        raise refused("The signature does not match.")
+    stamp = int(next(part[2:] for part in header.split(",") if part.startswith("t=")))
+    if abs(now.timestamp() - stamp) > tolerance:
+        raise refused("The signature is too old.")
+    try:
+        event = json.loads(payload)
+    except ValueError as error:
+        raise refused("The body is not JSON.") from error
+    if not isinstance(event, dict) or event.get("object") != "event" or not event.get("id"):
+        raise refused("The body is not an event.")
+    return event
+
+
+def _signed_by(payload: bytes, header: str, secret: str) -> bool:
+    try:
+        stripe.WebhookSignature.verify_header(payload, header, secret)
+    except (stripe.SignatureVerificationError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def stripe_gateway() -> StripeGateway:
+    """This process's gateway for the settings in force. Raises GatewayError (AUTH) where no key is set."""
+    return _gateway(
+        settings.STRIPE_SECRET_KEY,
+        settings.STRIPE_API_BASE,
+        settings.STRIPE_TIMEOUT,
+        settings.STRIPE_READS_PER_SECOND,
+        os.getpid(),
+    )
+
+
+@lru_cache(maxsize=8)
+def _gateway(api_key: str, api_base: str, timeout: float, reads_per_second: float, _pid: int) -> StripeGateway:
+    # Keyed by process as well: a forked worker must not share its parent's sockets.
+    return StripeGateway(api_key=api_key, api_base=api_base, timeout=timeout, reads_per_second=reads_per_second)
