@@ -1,0 +1,433 @@
+"""Owns invoices as documents: lines, totals, finalization, voiding and writing off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import bad_request
+from .issuers import DAY
+from .listing import list_objects, page
+from .params import Params, merge_metadata
+from .payments import new_intent
+from .store import Obj
+from .world import World, copy
+
+
+def new_invoice(
+    world: World,
+    customer: Obj,
+    *,
+    currency: str,
+    reason: str,
+    collection_method: str = "charge_automatically",
+    subscription: Obj | None = None,
+    auto_advance: bool = True,
+    days_until_due: int | None = None,
+    due_date: int | None = None,
+    period: tuple[int, int] | None = None,
+    description: str | None = None,
+    metadata: dict[str, str] | None = None,
+    default_payment_method: str | None = None,
+) -> Obj:
+    """Add a draft; the caller adds lines and says ``announce``."""
+    invoice_id, now = world.new_id("in"), world.now()
+    customer["currency"] = customer["currency"] or currency
+    parent = None
+    if subscription is not None:
+        details = {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]}
+        parent = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
+    start, end = period or (now, now)
+    invoice: Obj = {
+        "id": invoice_id,
+        "object": "invoice",
+        "account_country": "US",
+        "account_name": "Sollecito sandbox",
+        "account_tax_ids": None,
+        "amount_due": 0,
+        "amount_overpaid": 0,
+        "amount_paid": 0,
+        "amount_remaining": 0,
+        "amount_shipping": 0,
+        "application": None,
+        "attempt_count": 0,
+        "attempted": False,
+        "auto_advance": auto_advance,
+        "automatic_tax": {
+            "disabled_reason": None,
+            "enabled": False,
+            "liability": None,
+            "provider": None,
+            "status": None,
+        },
+        "automatically_finalizes_at": None,
+        "billing_reason": reason,
+        "collection_method": collection_method,
+        "created": now,
+        "currency": currency,
+        "custom_fields": None,
+        "customer": customer["id"],
+        "customer_account": None,
+        "customer_address": customer["address"],
+        "customer_email": customer["email"],
+        "customer_name": customer["name"],
+        "customer_phone": customer["phone"],
+        "customer_shipping": None,
+        "customer_tax_exempt": customer["tax_exempt"],
+        "customer_tax_ids": [],
+        "default_payment_method": default_payment_method,
+        "default_source": None,
+        "default_tax_rates": [],
+        "description": description,
+        "discounts": [],
+        "due_date": due_date,
+        "effective_at": None,
+        "ending_balance": None,
+        "footer": None,
+        "from_invoice": None,
+        "hosted_invoice_url": None,
+        "invoice_pdf": None,
+        "issuer": {"type": "self"},
+        "last_finalization_error": None,
+        "latest_revision": None,
+        "lines": page(f"/v1/invoices/{invoice_id}/lines", []),
+        "livemode": False,
+        "metadata": metadata or {},
+        "next_payment_attempt": None,
+        "number": None,
+        "on_behalf_of": None,
+        "parent": parent,
+        "payment_settings": {
+            "default_mandate": None,
+            "payment_method_options": None,
+            "payment_method_types": None,
+        },
+        "period_end": end,
+        "period_start": start,
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "receipt_number": None,
+        "rendering": None,
+        "shipping_cost": None,
+        "shipping_details": None,
+        "starting_balance": 0,
+        "statement_descriptor": None,
+        "status": "draft",
+        "status_transitions": {
+            "finalized_at": None,
+            "marked_uncollectible_at": None,
+            "paid_at": None,
+            "voided_at": None,
+        },
+        "subtotal": 0,
+        "subtotal_excluding_tax": 0,
+        "test_clock": None,
+        "total": 0,
+        "total_discount_amounts": [],
+        "total_excluding_tax": 0,
+        "total_pretax_credit_amounts": [],
+        "total_taxes": [],
+        "webhooks_delivered_at": None,
+    }
+    return world.add(invoice, days_until_due=days_until_due)
+
+
+def add_line(
+    world: World,
+    invoice: Obj,
+    amount: int,
+    description: str | None,
+    *,
+    quantity: int = 1,
+    price: Obj | None = None,
+    period: tuple[int, int] | None = None,
+    item: str | None = None,
+    subscription: str | None = None,
+    subscription_item: str | None = None,
+    metadata: dict[str, str] | None = None,
+) -> Obj:
+    """Add a line of ``amount`` minor units and bring the totals up to date."""
+    start, end = period or (world.now(), world.now())
+    details: Obj = {
+        "invoice_item": item,
+        "proration": False,
+        "proration_details": {"credited_items": None},
+        "subscription": subscription,
+    }
+    if subscription_item:
+        details["subscription_item"] = subscription_item
+    kind = "subscription_item_details" if subscription_item else "invoice_item_details"
+    other = "invoice_item_details" if subscription_item else "subscription_item_details"
+    unit = price["unit_amount"] if price else amount // quantity if quantity else amount
+    line: Obj = {
+        "id": world.new_id("il"),
+        "object": "line_item",
+        "amount": amount,
+        "currency": invoice["currency"],
+        "description": description,
+        "discount_amounts": [],
+        "discountable": True,
+        "discounts": [],
+        "invoice": invoice["id"],
+        "livemode": False,
+        "metadata": metadata or {},
+        "parent": {kind: details, other: None, "type": kind},
+        "period": {"end": end, "start": start},
+        "pretax_credit_amounts": [],
+        "pricing": {
+            "price_details": {"price": price["id"], "product": price["product"]} if price else None,
+            "type": "price_details",
+            "unit_amount_decimal": str(unit),
+        },
+        "quantity": quantity,
+        "quantity_decimal": str(quantity),
+        "subscription": subscription,
+        "subtotal": amount,
+        "taxes": [],
+    }
+    invoice["lines"]["data"].append(line)
+    total_up(invoice)
+    return line
+
+
+def total_up(invoice: Obj) -> None:
+    """Derive every total from the lines."""
+    total = sum(line["amount"] for line in invoice["lines"]["data"])
+    due = max(total, 0)
+    invoice.update(
+        subtotal=total,
+        subtotal_excluding_tax=total,
+        total=total,
+        total_excluding_tax=total,
+        amount_due=due,
+        amount_remaining=due - invoice["amount_paid"],
+    )
+
+
+def announce(world: World, invoice: Obj) -> None:
+    """Tell of a new draft and put its finalization on the calendar."""
+    if invoice["auto_advance"]:
+        due = world.now() + int(world.settings["finalize_after"])
+        invoice["automatically_finalizes_at"] = due
+        if invoice["collection_method"] == "charge_automatically":
+            invoice["next_payment_attempt"] = due
+        world.at(due, "finalize", invoice["id"])
+    world.emit("invoice.created", invoice)
+
+
+def finalize(world: World, invoice: Obj) -> None:
+    """Turn a draft into an open invoice with a number, links and its one payment intent."""
+    if invoice["status"] != "draft":
+        raise bad_request("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
+    now = world.now()
+    customer = world.get("customer", invoice["customer"])
+    invoice["number"] = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
+    customer["next_invoice_sequence"] += 1
+    link = f"{world.base_url}/i/{world.token(invoice['id'], 'hosted', length=32)}"
+    world.secret(invoice["id"])["token"] = link.rsplit("/", 1)[1]
+    set_status(world, invoice, "open")
+    if invoice["collection_method"] == "send_invoice" and invoice["due_date"] is None:
+        days = world.secret(invoice["id"]).get("days_until_due")
+        invoice["due_date"] = now + (30 if days is None else days) * DAY
+    invoice.update(
+        effective_at=now,
+        ending_balance=0,
+        hosted_invoice_url=link,
+        invoice_pdf=f"{link}/pdf",
+        automatically_finalizes_at=None,
+        next_payment_attempt=None,
+    )
+    invoice["status_transitions"]["finalized_at"] = now
+    if invoice["due_date"] is not None:
+        world.at(invoice["due_date"], "due_date", invoice["id"])
+    if invoice["amount_due"] > 0:
+        _add_intent(world, invoice)
+    world.emit("invoice.finalized", invoice)
+
+
+def _add_intent(world: World, invoice: Obj) -> None:
+    reasons = {"subscription_create": "Subscription creation", "subscription_cycle": "Subscription update"}
+    intent = new_intent(
+        world,
+        amount=invoice["amount_due"],
+        currency=invoice["currency"],
+        customer=invoice["customer"],
+        description=reasons.get(invoice["billing_reason"], f"Payment for Invoice {invoice['number']}"),
+        invoice=invoice["id"],
+        setup_future_usage="off_session" if subscription_id(invoice) else None,
+    )
+    payment = world.add(
+        {
+            "id": world.new_id("inpay"),
+            "object": "invoice_payment",
+            "amount_paid": None,
+            "amount_requested": invoice["amount_due"],
+            "created": world.now(),
+            "currency": invoice["currency"],
+            "invoice": invoice["id"],
+            "is_default": True,
+            "livemode": False,
+            "payment": {"payment_intent": intent["id"], "type": "payment_intent"},
+            "status": "open",
+            "status_transitions": {"canceled_at": None, "paid_at": None},
+        }
+    )
+    world.secret(invoice["id"]).update(payment_intent=intent["id"], invoice_payment=payment["id"])
+
+
+def subscription_id(invoice: Obj) -> str | None:
+    """The subscription an invoice belongs to."""
+    parent = invoice["parent"]
+    return parent["subscription_details"]["subscription"] if parent else None
+
+
+def intent_of(world: World, invoice: Obj) -> Obj:
+    """The payment intent of a finalized invoice."""
+    return world.get("payment_intent", world.secret(invoice["id"])["payment_intent"])
+
+
+def set_status(world: World, invoice: Obj, status: str) -> None:
+    """Change the status, and the index that lists by it."""
+    invoice["status"] = status
+    world.tables["invoice"].reindex(invoice)
+
+
+def close(world: World, invoice: Obj, status: str) -> None:
+    """Void an invoice or mark it uncollectible."""
+    now, before = world.now(), copy(invoice)
+    invoice["next_payment_attempt"] = None
+    set_status(world, invoice, status)
+    if status == "void":
+        invoice["status_transitions"]["voided_at"] = now
+        invoice.update(amount_remaining=invoice["amount_remaining"])
+        known = world.secret(invoice["id"])
+        if "payment_intent" in known:
+            intent = intent_of(world, invoice)
+            if intent["status"] not in {"succeeded", "canceled"}:
+                intent.update(status="canceled", canceled_at=now, cancellation_reason="void_invoice")
+                world.emit("payment_intent.canceled", intent)
+            payment = world.get("invoice_payment", known["invoice_payment"])
+            payment["status"] = "canceled"
+            payment["status_transitions"]["canceled_at"] = now
+        world.emit("invoice.voided", invoice)
+    else:
+        invoice["status_transitions"]["marked_uncollectible_at"] = now
+        world.emit("invoice.marked_uncollectible", invoice)
+    world.emit("invoice.updated", invoice, before)
+
+
+def create_item(world: World, params: Params) -> Obj:
+    """Create an invoice item, on a draft invoice or pending for the next one."""
+    customer = world.get("customer", params.need("customer"), "customer")
+    pricing = params.child("pricing")
+    price_id = pricing.text("price") or params.text("price")
+    price = world.get("price", price_id, "pricing[price]") if price_id else None
+    quantity = params.integer("quantity", 1) or 1
+    unit = price["unit_amount"] if price else params.integer("unit_amount")
+    amount = unit * quantity if unit is not None else params.need_integer("amount")
+    invoice_id = params.text("invoice")
+    invoice = world.get("invoice", invoice_id, "invoice") if invoice_id else None
+    currency = (params.text("currency") or (price or invoice or {}).get("currency") or "usd").lower()
+    if invoice and (invoice["status"] != "draft" or invoice["currency"] != currency):
+        raise bad_request("This invoice is no longer editable.", code="invoice_not_editable", param="invoice")
+    subscription = params.text("subscription")
+    item: Obj = {
+        "id": world.new_id("ii"),
+        "object": "invoiceitem",
+        "amount": amount,
+        "currency": currency,
+        "customer": customer["id"],
+        "customer_account": None,
+        "date": world.now(),
+        "description": params.text("description"),
+        "discountable": True,
+        "discounts": [],
+        "invoice": invoice["id"] if invoice else None,
+        "livemode": False,
+        "metadata": merge_metadata({}, params),
+        "net_amount": amount,
+        "parent": {"subscription_details": {"subscription": subscription}, "type": "subscription_details"}
+        if subscription
+        else None,
+        "period": {"end": world.now(), "start": world.now()},
+        "pricing": {
+            "price_details": {"price": price["id"], "product": price["product"]} if price else None,
+            "type": "price_details",
+            "unit_amount_decimal": str(unit if unit is not None else amount),
+        },
+        "proration": False,
+        "proration_details": None,
+        "quantity": quantity,
+        "quantity_decimal": str(quantity),
+        "tax_rates": [],
+        "test_clock": None,
+    }
+    world.add(item)
+    world.emit("invoiceitem.created", item)
+    if invoice:
+        take_item(world, invoice, item)
+    return item
+
+
+def take_item(world: World, invoice: Obj, item: Obj) -> None:
+    """Put a pending item on an invoice."""
+    item["invoice"] = invoice["id"]
+    world.tables["invoiceitem"].reindex(item)
+    details: dict[str, Any] = item["pricing"]["price_details"] or {}
+    add_line(
+        world,
+        invoice,
+        item["amount"],
+        item["description"],
+        quantity=item["quantity"],
+        price=world.find(details["price"]) if details else None,
+        item=item["id"],
+        subscription=item["parent"]["subscription_details"]["subscription"] if item["parent"] else None,
+    )
+
+
+def pending_items(world: World, customer_id: str, currency: str, subscription: str | None) -> list[Obj]:
+    """Items that wait for an invoice of this customer, currency and subscription."""
+    out = []
+    for item in world.tables["invoiceitem"].all(customer=customer_id):
+        meant = item["parent"]["subscription_details"]["subscription"] if item["parent"] else None
+        if item["invoice"] is None and item["currency"] == currency and meant in (None, subscription):
+            out.append(item)
+    return out
+
+
+def delete_item(world: World, params: Params, item_id: str) -> Obj:
+    """Delete an item that is on no finalized invoice."""
+    item = world.get("invoiceitem", item_id, in_path=True)
+    invoice = world.find(item["invoice"]) if item["invoice"] else None
+    if invoice:
+        if invoice["status"] != "draft":
+            raise bad_request("This invoice is no longer editable.", code="invoice_not_editable")
+        lines = invoice["lines"]["data"]
+        lines[:] = [
+            line
+            for line in lines
+            if not (line["parent"]["invoice_item_details"] or {}).get("invoice_item") == item_id
+        ]
+        total_up(invoice)
+    world.tables["invoiceitem"].remove(item_id)
+    world.emit("invoiceitem.deleted", item)
+    return {"id": item_id, "object": "invoiceitem", "deleted": True}
+
+
+def retrieve_item(world: World, params: Params, item_id: str) -> Obj:
+    """One invoice item."""
+    return world.get("invoiceitem", item_id, in_path=True)
+
+
+def list_items(world: World, params: Params) -> Obj:
+    """Invoice items; ``pending`` keeps those that wait for an invoice."""
+    pending = params.boolean("pending")
+    return list_objects(
+        world,
+        "invoiceitem",
+        params,
+        "/v1/invoiceitems",
+        "customer",
+        "invoice",
+        where=None if pending is None else lambda item: (item["invoice"] is None) == pending,
+    )
