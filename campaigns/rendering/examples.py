@@ -16,8 +16,8 @@ _PEOPLE = {
     "it": ("Officine Grafiche Rinaldi S.r.l.", "Chiara", "IT", "EUR", "Giulia di Lumen"),
 }
 _PLANS = {
-    "en": ("Team plan, 12 seats", "Team plan, March 2026"),
-    "it": ("Piano Team, 12 utenti", "Piano Team, marzo 2026"),
+    "en": ("Team plan", "Team plan, March 2026"),
+    "it": ("piano Team", "Piano Team, marzo 2026"),
 }
 
 
@@ -56,7 +56,7 @@ def example_context(
     if variant == "many":
         name = "Vereinigte Elektronikwerkstätten Mecklenburg-Vorpommern Beteiligungsgesellschaft mbH & Co. KG"
         first_name = "Maximiliane-Alexandra"
-        oldest = _invoice(388, 1_284_950, currency, f"{plan}, {description}", decline["message"], days=33)
+        oldest = _invoice(388, 1_284_950, currency, f"{description}, 40 + 12 licences", decline["message"], days=33)
         invoices = [
             oldest,
             invoices[0],
