@@ -119,28 +119,20 @@ def list_events(world: World, params: Params) -> Obj:
 
     def wanted(event_id: str) -> bool:
         event = world.events[event_id]
-        fits = (
-            kind is None
-            or event["type"] == kind
-            or (kind.endswith("*") and event["type"].startswith(kind[:-1]))
-        )
+        fits = kind is None or event["type"] == kind or (kind.endswith("*") and event["type"].startswith(kind[:-1]))
         fits = fits and (not kinds or event["type"] in kinds)
         return fits and (lowest or 0) <= event["created"] <= (1 << 62 if highest is None else highest)
 
     found = list(islice(filter(wanted, order if ending else reversed(order)), limit + 1))
     chosen = found[:limit][::-1] if ending else found[:limit]
-    return page(
-        "/v1/events", [json.loads(world.events[each]["raw"]) for each in chosen], has_more=len(found) > limit
-    )
+    return page("/v1/events", [json.loads(world.events[each]["raw"]) for each in chosen], has_more=len(found) > limit)
 
 
 def create_endpoint(world: World, params: Params, *, secret: str | None = None) -> Obj:
     """Register a webhook endpoint; the secret is shown in this answer only."""
     kinds = params.texts("enabled_events")
     if not kinds:
-        raise bad_request(
-            "Missing required param: enabled_events.", param="enabled_events", code="parameter_missing"
-        )
+        raise bad_request("Missing required param: enabled_events.", param="enabled_events", code="parameter_missing")
     endpoint: Obj = {
         "id": world.new_id("we"),
         "object": "webhook_endpoint",

@@ -37,12 +37,8 @@ DECLINES: dict[str, Decline] = {
         Decline("revocation_of_all_authorizations", "R3", NEVER, "21", _PLAIN),
         Decline("stop_payment_order", "R0", NEVER, "21", _PLAIN),
         Decline("expired_card", "54", CONFIRM, "01", "Your card has expired.", "expired_card"),
-        Decline(
-            "incorrect_cvc", "N7", CONFIRM, "01", "Your card's security code is incorrect.", "incorrect_cvc"
-        ),
-        Decline(
-            "incorrect_number", "14", CONFIRM, "01", "Your card number is incorrect.", "incorrect_number"
-        ),
+        Decline("incorrect_cvc", "N7", CONFIRM, "01", "Your card's security code is incorrect.", "incorrect_cvc"),
+        Decline("incorrect_number", "14", CONFIRM, "01", "Your card number is incorrect.", "incorrect_number"),
         Decline(
             "processing_error",
             "96",
@@ -63,9 +59,7 @@ DECLINES: dict[str, Decline] = {
         ),
         Decline("withdrawal_count_limit_exceeded", "61", AGAIN, "26", _PLAIN),
         Decline("call_issuer", "01", CONFIRM, "02", _PLAIN),
-        Decline(
-            "card_not_supported", "57", CONFIRM, "01", "Your card does not support this type of purchase."
-        ),
+        Decline("card_not_supported", "57", CONFIRM, "01", "Your card does not support this type of purchase."),
         Decline(
             "authentication_required",
             "1A",
@@ -121,9 +115,7 @@ CARDS: dict[str, TestCard] = {
         TestCard("4000002500003155", "visa", "FR", profile="authentication_once"),
         TestCard("4000002760003184", "visa", "DE", profile="authentication"),
         TestCard("4000003800000446", "visa", "IT", profile="always_ok"),
-        TestCard(
-            "4000008260003178", "visa", "GB", profile="authentication_nsf", decline="insufficient_funds"
-        ),
+        TestCard("4000008260003178", "visa", "GB", profile="authentication_nsf", decline="insufficient_funds"),
     )
 }
 

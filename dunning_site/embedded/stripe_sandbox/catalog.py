@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .errors import bad_request
 from .listing import list_objects
 from .params import Params, merge_metadata
@@ -83,9 +85,7 @@ def new_price(world: World, params: Params, product_id: str, *, active: bool = T
     recurring = params.child("recurring")
     interval = recurring.text("interval")
     if recurring.data and interval not in INTERVALS:
-        raise bad_request(
-            f"Invalid interval: must be one of {', '.join(INTERVALS)}", param="recurring[interval]"
-        )
+        raise bad_request(f"Invalid interval: must be one of {', '.join(INTERVALS)}", param="recurring[interval]")
     amount = params.integer("unit_amount")
     if amount is None:
         amount = int(float(params.need("unit_amount_decimal")))
@@ -144,12 +144,10 @@ def retrieve_price(world: World, params: Params, price_id: str) -> Obj:
 
 def list_prices(world: World, params: Params) -> Obj:
     """Prices, newest first."""
-    return list_objects(
-        world, "price", params, "/v1/prices", "product", "currency", "type", **_active(params)
-    )
+    return list_objects(world, "price", params, "/v1/prices", "product", "currency", "type", **_active(params))
 
 
-def _active(params: Params) -> dict[str, bool]:
+def _active(params: Params) -> dict[str, Any]:
     active = params.boolean("active")
     return {} if active is None else {"active": active}
 

@@ -103,10 +103,7 @@ def _do(world: World, what: str, when: int, obj: Obj) -> bool:
         world.emit("invoice.overdue", obj)
         collection.follow(world, obj, failed_now=obj["collection_method"] == "send_invoice")
     elif what == "card_update":
-        if (
-            obj["customer"] is None
-            or (month_start(obj["card"]["exp_year"], obj["card"]["exp_month"])) != when
-        ):
+        if obj["customer"] is None or (month_start(obj["card"]["exp_year"], obj["card"]["exp_month"])) != when:
             return False
         customers.changed_by_network(world, obj["id"], {})
         customers.watch_expiry(world, obj)

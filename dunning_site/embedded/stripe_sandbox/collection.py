@@ -9,6 +9,12 @@ from .payments import attempt, card_error
 from .store import Obj
 from .world import World, copy
 
+SETTLED_BY = {
+    "paid": {"past_due", "unpaid", "incomplete"},
+    "void": {"past_due", "unpaid"},
+    "uncollectible": {"past_due", "unpaid"},
+}
+
 
 def method_for(world: World, invoice: Obj) -> Obj | None:
     """The card Stripe would charge: the invoice's, the subscription's, then the customer's default."""
@@ -97,9 +103,7 @@ def settle(world: World, invoice: Obj, *, tried: bool = False, out_of_band: bool
     if tried:
         invoice["attempt_count"] += 1
         invoice["attempted"] = True
-    invoice.update(
-        amount_paid=invoice["amount_paid"] + remaining, amount_remaining=0, next_payment_attempt=None
-    )
+    invoice.update(amount_paid=invoice["amount_paid"] + remaining, amount_remaining=0, next_payment_attempt=None)
     invoice["status_transitions"]["paid_at"] = now
     invoice["auto_advance"] = False
     set_status(world, invoice, "paid")
@@ -201,9 +205,7 @@ def follow(world: World, invoice: Obj, *, failed_now: bool = False) -> None:
         status = subscription["status"]
         if invoice["status"] == "open" and failed_now and status in {"active", "trialing"}:
             subscription["status"] = "past_due"
-        elif invoice["status"] == "paid" and status in {"past_due", "unpaid", "incomplete"}:
-            subscription["status"] = "active"
-        elif invoice["status"] in {"void", "uncollectible"} and status in {"past_due", "unpaid"}:
+        elif status in SETTLED_BY.get(invoice["status"], ()):
             subscription["status"] = "active"
         elif invoice["status"] == "void" and status == "incomplete":
             subscription.update(status="incomplete_expired", ended_at=world.now())

@@ -64,7 +64,7 @@ def create(world: World, params: Params) -> Obj:
         chosen = attach_method(world, chosen, customer)["id"]
     default = settings.text("default_payment_method")
     if default:
-        _set_default(world, customer, chosen if default in TOKENS and chosen else default)
+        set_default(world, customer, chosen if default in TOKENS and chosen else default)
     return customer
 
 
@@ -84,13 +84,13 @@ def update(world: World, params: Params, customer_id: str) -> Obj:
     customer["metadata"] = merge_metadata(customer["metadata"], params)
     settings = params.child("invoice_settings")
     if "default_payment_method" in settings:
-        _set_default(world, customer, settings.text("default_payment_method"), emit=False)
+        set_default(world, customer, settings.text("default_payment_method"), emit=False)
     world.tables["customer"].reindex(customer)
     world.emit("customer.updated", customer, before)
     return customer
 
 
-def _set_default(world: World, customer: Obj, method_id: str | None, *, emit: bool = True) -> None:
+def set_default(world: World, customer: Obj, method_id: str | None, *, emit: bool = True) -> None:
     before = copy(customer)
     if method_id is not None:
         param = "invoice_settings[default_payment_method]"
@@ -174,7 +174,11 @@ def new_method(
     exp_month: int | None = None,
     exp_year: int | None = None,
 ) -> Obj:
-    """Add a card; ``metadata['issuer_profile']`` and ``issuer_*`` choose how its bank behaves."""
+    """Add a card; ``metadata['issuer_profile']`` and ``issuer_*`` choose how its bank behaves.
+
+    A test number is one card for everybody, with one fingerprint; a card given a profile has an account of its own,
+    unless ``metadata['issuer_card']`` says that two are the same card.
+    """
     card, metadata = lookup(number), metadata or {}
     profile = metadata.get("issuer_profile", card.profile)
     if profile not in PROFILES:
@@ -185,10 +189,11 @@ def new_method(
     if options.get("code", "generic_decline") not in DECLINES:
         raise bad_request(f"Unknown decline code: {options['code']}", param="metadata[issuer_code]")
     details = (params or Params({})).child("billing_details")
-    distinct = metadata.get("issuer_card", "")
+    method_id = world.new_id("pm")
+    distinct = metadata.get("issuer_card", method_id if "issuer_profile" in metadata else "")
     year = exp_year if exp_year is not None else 2034
     method: Obj = {
-        "id": world.new_id("pm"),
+        "id": method_id,
         "object": "payment_method",
         "allow_redisplay": "unspecified",
         "billing_details": {
@@ -305,9 +310,7 @@ def detach(world: World, params: Params, method_id: str) -> Obj:
     method = world.get("payment_method", method_id, in_path=True)
     owner = method["customer"]
     if owner is None:
-        raise bad_request(
-            "The payment method you provided is not attached to a customer so detachment is impossible."
-        )
+        raise bad_request("The payment method you provided is not attached to a customer so detachment is impossible.")
     before = copy(method)
     method["customer"] = None
     world.tables["payment_method"].reindex(method)
@@ -321,7 +324,7 @@ def forget_default(world: World, customer_id: str, method_id: str) -> None:
     """Unset a payment method wherever it is the default."""
     customer = world.tables["customer"].objects.get(customer_id)
     if customer and customer["invoice_settings"]["default_payment_method"] == method_id:
-        _set_default(world, customer, None)
+        set_default(world, customer, None)
     for subscription in world.tables["subscription"].all(customer=customer_id):
         if subscription["default_payment_method"] == method_id:
             before = copy(subscription)

@@ -33,6 +33,4 @@ def no_such(kind: str, object_id: str, *, param: str, in_path: bool) -> ApiError
     """404 for an absent object named by the path, 400 for one named by a parameter."""
     label = kind.replace("_", " ") if kind in {"payment_method"} else kind
     name = {"payment method": "PaymentMethod"}.get(label, label)
-    return ApiError(
-        404 if in_path else 400, f"No such {name}: '{object_id}'", param=param, code="resource_missing"
-    )
+    return ApiError(404 if in_path else 400, f"No such {name}: '{object_id}'", param=param, code="resource_missing")

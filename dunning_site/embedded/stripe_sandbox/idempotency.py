@@ -50,9 +50,7 @@ class IdempotencyKeys:
                 )
             return stored
 
-    def finish(
-        self, key: str, method: str, path: str, body: str, status: int, answer: bytes, request: str
-    ) -> None:
+    def finish(self, key: str, method: str, path: str, body: str, status: int, answer: bytes, request: str) -> None:
         """Keep the answer of a request that was carried out, and let the key go."""
         print_ = hashlib.sha256(f"{method} {path}\n{body}".encode()).hexdigest()
         with self.lock:

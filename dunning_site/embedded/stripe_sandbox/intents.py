@@ -55,9 +55,7 @@ def confirm_payment(world: World, params: Params, intent_id: str) -> Obj:
     return intent
 
 
-def _charge(
-    world: World, intent: Obj, method: Obj, *, off_session: bool, authenticated: bool = False
-) -> Obj | None:
+def _charge(world: World, intent: Obj, method: Obj, *, off_session: bool, authenticated: bool = False) -> Obj | None:
     invoice_id = world.secret(intent["id"]).get("invoice")
     if invoice_id is None:
         charge = attempt(world, intent, method, off_session=off_session, authenticated=authenticated)
@@ -161,9 +159,7 @@ def cancel_payment(world: World, params: Params, intent_id: str) -> Obj:
     """Cancel a payment intent; those of invoices end with their invoice."""
     intent = world.get("payment_intent", intent_id, in_path=True)
     if world.secret(intent_id).get("invoice"):
-        raise bad_request(
-            "You cannot cancel a PaymentIntent created by an invoice: void the invoice instead."
-        )
+        raise bad_request("You cannot cancel a PaymentIntent created by an invoice: void the invoice instead.")
     if intent["status"] not in OPEN:
         raise unexpected("PaymentIntent", intent, "payment_intent")
     reason = params.text("cancellation_reason")
@@ -215,9 +211,7 @@ def create_setup(world: World, params: Params) -> Obj:
         "on_behalf_of": None,
         "payment_method": resolve_method(world, method)["id"] if method else None,
         "payment_method_configuration_details": None,
-        "payment_method_options": {
-            "card": {"mandate_options": None, "network": None, "request_three_d_secure": None}
-        },
+        "payment_method_options": {"card": {"mandate_options": None, "network": None, "request_three_d_secure": None}},
         "payment_method_types": params.texts("payment_method_types") or ["card"],
         "single_use_mandate": None,
         "status": "requires_confirmation" if method else "requires_payment_method",

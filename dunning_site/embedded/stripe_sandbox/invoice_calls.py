@@ -24,9 +24,7 @@ from .world import World, copy
 def create(world: World, params: Params) -> Obj:
     """Create a draft invoice; ``pending_invoice_items_behavior=include`` takes the customer's pending items."""
     subscription_given = params.text("subscription")
-    subscription = (
-        world.get("subscription", subscription_given, "subscription") if subscription_given else None
-    )
+    subscription = world.get("subscription", subscription_given, "subscription") if subscription_given else None
     customer_given = params.text("customer") or (subscription["customer"] if subscription else None)
     if customer_given is None:
         params.need("customer")

@@ -404,9 +404,7 @@ def delete_item(world: World, params: Params, item_id: str) -> Obj:
             raise bad_request("This invoice is no longer editable.", code="invoice_not_editable")
         lines = invoice["lines"]["data"]
         lines[:] = [
-            line
-            for line in lines
-            if not (line["parent"]["invoice_item_details"] or {}).get("invoice_item") == item_id
+            line for line in lines if (line["parent"]["invoice_item_details"] or {}).get("invoice_item") != item_id
         ]
         total_up(invoice)
     world.tables["invoiceitem"].remove(item_id)

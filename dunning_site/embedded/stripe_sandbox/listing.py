@@ -76,7 +76,7 @@ def created_bounds(params: Params) -> tuple[int | None, int | None]:
 
 
 def _within(obj: Obj, lowest: int | None, highest: int | None) -> bool:
-    created = obj.get("created", obj.get("date", 0))
+    created = int(obj.get("created") or obj.get("date") or 0)
     return (lowest is None or created >= lowest) and (highest is None or created <= highest)
 
 

@@ -12,14 +12,35 @@ from .payments import book, record_money
 from .store import Obj
 from .world import World, copy
 
-EVIDENCE = (
-    "access_activity_log billing_address cancellation_policy cancellation_policy_disclosure cancellation_rebuttal "
-    "customer_communication customer_email_address customer_name customer_purchase_ip customer_signature "
-    "duplicate_charge_documentation duplicate_charge_explanation duplicate_charge_id product_description receipt "
-    "refund_policy refund_policy_disclosure refund_refusal_explanation service_date service_documentation "
-    "shipping_address shipping_carrier shipping_date shipping_documentation shipping_tracking_number "
-    "uncategorized_file uncategorized_text"
-).split()
+EVIDENCE = [
+    "access_activity_log",
+    "billing_address",
+    "cancellation_policy",
+    "cancellation_policy_disclosure",
+    "cancellation_rebuttal",
+    "customer_communication",
+    "customer_email_address",
+    "customer_name",
+    "customer_purchase_ip",
+    "customer_signature",
+    "duplicate_charge_documentation",
+    "duplicate_charge_explanation",
+    "duplicate_charge_id",
+    "product_description",
+    "receipt",
+    "refund_policy",
+    "refund_policy_disclosure",
+    "refund_refusal_explanation",
+    "service_date",
+    "service_documentation",
+    "shipping_address",
+    "shipping_carrier",
+    "shipping_date",
+    "shipping_documentation",
+    "shipping_tracking_number",
+    "uncategorized_file",
+    "uncategorized_text",
+]
 
 
 def create_refund(world: World, params: Params) -> Obj:
@@ -96,7 +117,7 @@ def open_dispute(world: World, data: dict[str, Any]) -> Obj:
     charge = world.get("charge", str(data.get("charge", "")), "charge")
     if not charge["paid"] or charge["disputed"]:
         raise bad_request("This charge cannot be disputed.", param="charge")
-    amount, now = int(data.get("amount", charge["amount"])), world.now()
+    amount, now = int(data.get("amount") or charge["amount"]), world.now()
     dispute: Obj = {
         "id": world.new_id("du"),
         "object": "dispute",
@@ -216,9 +237,7 @@ def retrieve_transaction(world: World, params: Params, transaction_id: str) -> O
 
 def list_transactions(world: World, params: Params) -> Obj:
     """Balance transactions, newest first."""
-    return list_objects(
-        world, "balance_transaction", params, "/v1/balance_transactions", "source", "type", "currency"
-    )
+    return list_objects(world, "balance_transaction", params, "/v1/balance_transactions", "source", "type", "currency")
 
 
 def balance(world: World, params: Params) -> Obj:

@@ -12,8 +12,8 @@ from .store import Obj
 from .world import World
 
 SCRIPT = Path(__file__).with_name("stripe.js")
-_ZERO = set("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
-_THREE = set("bhd jod kwd omr tnd".split())
+_ZERO = {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"}
+_THREE = {"bhd", "jod", "kwd", "omr", "tnd"}
 HTML = "text/html; charset=utf-8"
 
 
@@ -70,7 +70,8 @@ def _pay(world: World, invoice: Obj, raw: bytes) -> str | None:
 def _invoice_page(invoice: Obj, problem: str | None) -> bytes:
     amount = escape(money(invoice["amount_remaining"], invoice["currency"]))
     lines = "".join(
-        f"<tr><td>{escape(line['description'] or '')}</td><td>{escape(money(line['amount'], line['currency']))}</td></tr>"
+        f"<tr><td>{escape(line['description'] or '')}</td>"
+        f"<td>{escape(money(line['amount'], line['currency']))}</td></tr>"
         for line in invoice["lines"]["data"]
     )
     body = f"<table>{lines}</table><p>Status: <strong id='status'>{escape(invoice['status'])}</strong></p>"

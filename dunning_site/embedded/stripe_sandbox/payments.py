@@ -115,9 +115,7 @@ def ask_issuer(
     return answer
 
 
-def attempt(
-    world: World, intent: Obj, method: Obj, *, off_session: bool, authenticated: bool = False
-) -> Obj | None:
+def attempt(world: World, intent: Obj, method: Obj, *, off_session: bool, authenticated: bool = False) -> Obj | None:
     """Charge the card once. Returns the charge, or None when the customer must authenticate first.
 
     Tells of the charge and the intent; what follows for an invoice is the caller's.

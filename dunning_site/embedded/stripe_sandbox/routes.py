@@ -69,9 +69,7 @@ def dispatch(world: World, method: str, path: str, params: Params, *, public: bo
 
 
 def _build() -> None:
-    person = (
-        "address balance description email invoice_settings metadata name phone preferred_locales shipping "
-    )
+    person = "address balance description email invoice_settings metadata name phone preferred_locales shipping "
     person += "tax_exempt payment_method cash_balance source invoice_prefix next_invoice_sequence "
     _crud(
         "/v1/customers",
@@ -122,9 +120,7 @@ def _build() -> None:
 
 def _subscriptions() -> None:
     names = "items default_payment_method cancel_at_period_end cancel_at collection_method days_until_due description "
-    names += (
-        "metadata payment_behavior payment_settings proration_behavior trial_end trial_settings off_session "
-    )
+    names += "metadata payment_behavior payment_settings proration_behavior trial_end trial_settings off_session "
     names += "cancellation_details pause_collection billing_cycle_anchor automatic_tax default_source "
     _crud(
         "/v1/subscriptions",
@@ -135,17 +131,13 @@ def _subscriptions() -> None:
         "customer status price collection_method current_period_end current_period_start test_clock plan",
     )
     _route("POST", "/v1/subscriptions/:id", subscriptions.update, names + "proration_date add_invoice_items")
-    _route(
-        "DELETE", "/v1/subscriptions/:id", subscriptions.cancel, "invoice_now prorate cancellation_details"
-    )
+    _route("DELETE", "/v1/subscriptions/:id", subscriptions.cancel, "invoice_now prorate cancellation_details")
     _route("GET", "/v1/subscription_items", subscriptions.list_subscription_items, CURSOR + "subscription")
     _route("GET", "/v1/subscription_items/:id", subscriptions.retrieve_item)
 
 
 def _invoices() -> None:
-    names = (
-        "auto_advance collection_method days_until_due default_payment_method description due_date footer "
-    )
+    names = "auto_advance collection_method days_until_due default_payment_method description due_date footer "
     names += "metadata payment_settings custom_fields number rendering statement_descriptor automatic_tax discounts "
     _crud(
         "/v1/invoices",
@@ -181,9 +173,7 @@ def _invoices() -> None:
 
 def _intents() -> None:
     names = "amount currency customer description metadata payment_method setup_future_usage receipt_email "
-    names += (
-        "payment_method_types automatic_payment_methods payment_method_options statement_descriptor_suffix "
-    )
+    names += "payment_method_types automatic_payment_methods payment_method_options statement_descriptor_suffix "
     confirm = "payment_method off_session setup_future_usage receipt_email payment_method_options "
     _crud(
         "/v1/payment_intents",

@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any
 
 from . import catalog, customers, subscriptions
+from .cards import TOKENS
 from .errors import bad_request
 from .params import Params
 from .store import Obj
@@ -26,9 +27,7 @@ def seed(world: World, data: dict[str, Any]) -> dict[str, Any]:
     quiet = data.get("events") is False
     kept = (dict(world.events), deque(world.event_order), deque(world.outbox))
     out = {
-        "products": [
-            catalog.create_product(world, Params(entry))["id"] for entry in data.get("products", [])
-        ],
+        "products": [catalog.create_product(world, Params(entry))["id"] for entry in data.get("products", [])],
         "prices": [catalog.create_price(world, Params(entry))["id"] for entry in data.get("prices", [])],
         "customers": [_customer(world, entry) for entry in data.get("customers", [])],
     }
@@ -42,14 +41,14 @@ def _customer(world: World, entry: dict[str, Any]) -> dict[str, Any]:
     customer = customers.create(world, Params(given))
     cards = [_card(world, customer, card) for card in entry.get("cards", [])]
     if cards:
-        customers._set_default(world, customer, cards[0])
+        customers.set_default(world, customer, cards[0])
     made = [_subscription(world, customer, cards, each) for each in entry.get("subscriptions", [])]
     return {"id": customer["id"], "payment_methods": cards, "subscriptions": made}
 
 
 def _card(world: World, customer: Obj, card: dict[str, Any]) -> str:
     metadata = {name: str(value) for name, value in card.get("metadata", {}).items()}
-    number = str(card.get("number") or customers.TOKENS[card.get("token", "pm_card_visa")])
+    number = str(card.get("number") or TOKENS[card.get("token", "pm_card_visa")])
     method = customers.new_method(
         world, number, metadata, Params(card), exp_month=card.get("exp_month"), exp_year=card.get("exp_year")
     )
@@ -57,9 +56,7 @@ def _card(world: World, customer: Obj, card: dict[str, Any]) -> str:
 
 
 def _subscription(world: World, customer: Obj, cards: list[str], entry: dict[str, Any]) -> str:
-    given = {
-        name: value for name, value in entry.items() if name not in {"price", "quantity", "card", "started"}
-    }
+    given = {name: value for name, value in entry.items() if name not in {"price", "quantity", "card", "started"}}
     given["customer"] = customer["id"]
     given["items"] = [{"price": entry["price"], "quantity": entry.get("quantity", 1)}]
     if "card" in entry:

@@ -70,12 +70,15 @@ class SandboxServer:
 
     def start(self) -> SandboxServer:
         """Listen, deliver and keep time in the background."""
-        for target, name in ((self._http.serve_forever, "http"), (self._keep, "keeper")):
+        for target, name in ((self._listen, "http"), (self._keep, "keeper")):
             thread = threading.Thread(target=target, name=f"stripe-sandbox-{name}", daemon=True)
             thread.start()
             self._threads.append(thread)
         self.deliverer.start()
         return self
+
+    def _listen(self) -> None:
+        self._http.serve_forever(poll_interval=0.02)
 
     def stop(self) -> None:
         """Stop everything, close all connections and write the state."""
@@ -244,9 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
         sandbox = self.server.sandbox
         world, store = sandbox.world, False
         try:
-            wait = world.settings["latency_ms"] / 1000 + (
-                fault.seconds if fault and fault.kind == "delay" else 0
-            )
+            wait = world.settings["latency_ms"] / 1000 + (fault.seconds if fault and fault.kind == "delay" else 0)
             if wait:
                 sandbox.stopping.wait(wait)
             params = Params({**decode(query), **decode(body)})
@@ -257,9 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
                 try:
                     status, answer = 200, to_json(dispatch(world, method, path, params, public=public))
                 except ApiError as error:
-                    error.body.setdefault(
-                        "request_log_url", f"https://dashboard.stripe.com/test/logs/{request_id}"
-                    )
+                    error.body.setdefault("request_log_url", f"https://dashboard.stripe.com/test/logs/{request_id}")
                     status, answer = error.status, to_json({"error": error.body})
             # Stripe keeps what was carried out; a request refused for its form may be sent again, mended.
             store = status not in NOT_STORED and not (status == 400 and b'"code":"parameter_' in answer)
@@ -291,9 +290,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _suffer_before(self, fault: Fault, headers: dict[str, str]) -> bool:
         """Let a fault happen before any work; returns whether the request is over."""
         if fault.kind == "rate_limit":
-            error = ApiError(
-                429, "Request rate limit exceeded.", code="rate_limit", type="invalid_request_error"
-            )
+            error = ApiError(429, "Request rate limit exceeded.", code="rate_limit", type="invalid_request_error")
             extra = {**headers, "Retry-After": "1", "Stripe-Rate-Limited-Reason": "global-rate"}
             self._send(429, to_json({"error": error.body}), extra)
         elif fault.kind == "server_error":

@@ -29,7 +29,7 @@ class Table:
     def add(self, obj: Obj) -> Obj:
         """Insert a new object."""
         self._sequence += 1
-        key = (int(obj.get("created", obj.get("date", 0))), self._sequence, str(obj["id"]))
+        key = (int(obj.get("created") or obj.get("date") or 0), self._sequence, str(obj["id"]))
         self.objects[obj["id"]] = obj
         self._keys[obj["id"]] = key
         insort(self._order, key)
@@ -86,9 +86,7 @@ class Table:
         return list(self.oldest(filters))
 
     def _narrowest(self, filters: dict[str, Any]) -> list[Key]:
-        candidates = [
-            self._index.get((field, filters[field]), []) for field in self.indexed if field in filters
-        ]
+        candidates = [self._index.get((field, filters[field]), []) for field in self.indexed if field in filters]
         return min(candidates, key=len) if candidates else self._order
 
 

@@ -128,9 +128,7 @@ def create(world: World, params: Params) -> Obj:
         "trial_start": now if trial_end else None,
     }
     if subscription["collection_method"] == "send_invoice" and subscription["days_until_due"] is None:
-        raise bad_request(
-            "Missing required param: days_until_due.", param="days_until_due", code="parameter_missing"
-        )
+        raise bad_request("Missing required param: days_until_due.", param="days_until_due", code="parameter_missing")
     world.add(subscription)
     world.at(period_end, "period", subscription_id_)
     _set_cancel(world, subscription, params)
@@ -274,9 +272,7 @@ def update(world: World, params: Params, object_id: str) -> Obj:
     if "pause_collection" in params:
         pause = params.child("pause_collection")
         subscription["pause_collection"] = (
-            {"behavior": pause.need("behavior"), "resumes_at": pause.integer("resumes_at")}
-            if pause.data
-            else None
+            {"behavior": pause.need("behavior"), "resumes_at": pause.integer("resumes_at")} if pause.data else None
         )
     subscription["metadata"] = merge_metadata(subscription["metadata"], params)
     _set_cancel(world, subscription, params)

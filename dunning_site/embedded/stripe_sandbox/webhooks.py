@@ -97,7 +97,9 @@ class Deliverer:
             }
 
     def _take(self, *, due_only: bool, limit: int | None, types: set[str] | None) -> list[dict[str, Any]]:
-        now, batch, kept = time.time(), [], []
+        now = time.time()
+        batch: list[dict[str, Any]] = []
+        kept: list[dict[str, Any]] = []
         with self.world.lock:
             for entry in self.world.outbox:
                 late = due_only and entry.get("not_before", 0) > now
