@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from io import StringIO
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext as _
@@ -25,14 +26,14 @@ from liquid.builtin.tags import (
     inline_comment_tag,
     unless_tag,
 )
-from liquid.exceptions import LiquidError, LiquidSyntaxError, LoopIterationLimitError
+from liquid.exceptions import LiquidError, LiquidSyntaxError, LoopIterationLimitError, OutputStreamLimitError
 from liquid.expression import Expression
 
 from .filters import FILTERS
 from .problems import Part, Problem, TemplateRefused, line_and_column
 
 MAX_SOURCE = 200_000  # characters of one template part
-MAX_OUTPUT = 400_000  # bytes one render may write
+MAX_OUTPUT = 300_000  # characters one render may write
 MAX_ITERATIONS = 5_000  # of all loops of one render together
 
 TAGS = (
@@ -66,8 +67,25 @@ class _Context(RenderContext):
             raise LoopIterationLimitError(f"more than {MAX_ITERATIONS:,} loop rounds", token=None)
 
 
+class _Buffer(StringIO):
+    """Counts characters: the engine's own buffer encodes every piece to count bytes, a tenth of a render."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = MAX_OUTPUT
+
+    def write(self, text: str, /) -> int:
+        self.left -= len(text)
+        if self.left < 0:
+            raise OutputStreamLimitError(f"more than {MAX_OUTPUT:,} characters of output", token=None)
+        return super().write(text)
+
+
 class _Template(BoundTemplate):
     context_class = _Context
+
+    def _get_buffer(self) -> StringIO:
+        return _Buffer()
 
 
 class LockedEnvironment(Environment):

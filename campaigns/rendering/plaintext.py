@@ -10,6 +10,8 @@ from .mjml import hide, reveal
 _SPEAKING = {"mj-text", "mj-button", "mj-table"}
 _PARAGRAPH = {"p", "h1", "h2", "h3", "h4", "ul", "ol", "div", "blockquote"}
 _CELLS = {"td", "th"}
+_BLANKS = re.compile(r"[ \t]{2,}")
+_EMPTY_LINES = re.compile(r"\n{3,}")
 _TAG_WORD = re.compile(r"lqd\d+lqd")
 
 
@@ -90,5 +92,5 @@ def derive(document: str) -> str:
 
 def tidy(text: str) -> str:
     """Without blanks at line ends and without more than one empty line in a row."""
-    lines = [re.sub(r"[ \t]+", " ", line).strip() for line in text.replace("\r\n", "\n").split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+    lines = [line.strip() for line in _BLANKS.sub(" ", text).splitlines()]
+    return _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip() + "\n"
