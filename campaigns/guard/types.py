@@ -51,6 +51,8 @@ class GuardSnapshot:
     min_gap_hours: int = 0
     #: `dunning` or `receipt` (MessagePurpose): a thank-you is no pressure and outlives its case.
     purpose: str = "dunning"
+    #: `zone` is only the main one of several in the country (campaigns.guard.zones.is_guess).
+    zone_is_guess: bool = False
 
     def has_address(self, channel: str) -> bool:
         """True if there is an address for the channel."""

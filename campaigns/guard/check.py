@@ -1,0 +1,199 @@
+"""Owns the verdict: may this customer be contacted on this channel now? Pure; only delays or forbids."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils.translation import gettext as _
+
+from campaigns.guard import zones
+from campaigns.guard.hours import is_holiday, is_open, next_open
+from campaigns.guard.policy import ChannelRules, Policy, policy_for
+from campaigns.guard.types import Allowed, Blocked, Deferred, GuardSnapshot, Verdict
+from campaigns.models.case import CaseState
+from campaigns.models.message import MessagePurpose
+from customers.addresses import normalise
+from customers.models import Channel
+
+_WEEK = timedelta(days=7)
+#: Channels that write to an address; the others reach the customer without one.
+_ADDRESSED = frozenset({Channel.EMAIL, Channel.SMS, Channel.WHATSAPP, Channel.CALL, Channel.LETTER})
+_ALLOWED = Allowed()
+
+
+def check(snapshot: GuardSnapshot, channel: str, now: datetime, policy: Policy | None = None) -> Verdict:
+    """Whether `channel` may be used towards the customer at `now` (aware UTC).
+
+    A deferral's `until` is the first moment at which, as things stand, no rule would defer any more. Without
+    `policy` the shipped one of the customer's country and date is taken.
+    """
+    blocked = next(_blocks(snapshot, channel), None)
+    if blocked is not None:
+        return blocked
+    policy = policy or policy_for(snapshot.country, now, snapshot.zone)
+    rules = policy.rules(channel)
+    until, first = now, None
+    for _round in range(20):  # each rule may push the moment under another; all only push it forward
+        later = next(_delays(snapshot, channel, until, policy, rules), None)
+        if later is None:
+            break
+        first = first or later
+        until = later.until
+    return _ALLOWED if first is None else Deferred(until, first.rule, _until(first.reason, until, snapshot.zone))
+
+
+def _blocks(snapshot: GuardSnapshot, channel: str) -> Iterator[Blocked]:
+    receipt = snapshot.purpose == MessagePurpose.RECEIPT
+    if snapshot.do_not_contact:
+        yield Blocked("customer.do_not_contact", _("The customer is marked «do not contact»."))
+    if not receipt:
+        yield from _exclusions(snapshot)
+        yield from _case_states(snapshot)
+    address = snapshot.addresses.get(channel, "")
+    if channel in _ADDRESSED:
+        if not address:
+            yield Blocked("address.missing", _("There is no address for this channel."))
+        elif (channel, normalise(channel, address, snapshot.country)) in snapshot.suppressed:
+            yield Blocked(
+                "address.suppressed",
+                _("%(address)s may not be used: it bounced, complained or opted out.") % {"address": address},
+            )
+
+
+def _exclusions(snapshot: GuardSnapshot) -> Iterator[Blocked]:
+    if snapshot.legal_hold:
+        yield Blocked("customer.legal_hold", _("The customer is under a legal hold."))
+    if snapshot.bankrupt:
+        yield Blocked("customer.bankrupt", _("The customer is insolvent: claims go to the administrator."))
+    if snapshot.no_dunning:
+        yield Blocked("customer.no_dunning", _("The customer is excluded from dunning."))
+    if snapshot.vulnerable:
+        yield Blocked("customer.vulnerable", _("The customer is vulnerable: a person decides about each contact."))
+
+
+def _case_states(snapshot: GuardSnapshot) -> Iterator[Blocked]:
+    if not snapshot.owes:
+        yield Blocked("balance.paid", _("Nothing is owed any more."))
+    if snapshot.promised or snapshot.case_state == CaseState.PROMISED:
+        yield Blocked("case.promised", _("A promise to pay stands."))
+    if snapshot.in_plan or snapshot.case_state == CaseState.IN_PLAN:
+        yield Blocked("case.in_plan", _("A payment plan is being kept."))
+    if snapshot.disputed or snapshot.case_state == CaseState.DISPUTED:
+        yield Blocked("case.disputed", _("The debt is disputed."))
+    if snapshot.case_state == CaseState.PAUSED:
+        yield Blocked("case.paused", _("The case is paused."))
+    if snapshot.case_state == CaseState.AGENCY:
+        yield Blocked("case.agency", _("An agency handles the case."))
+    if snapshot.case_state not in set(CaseState):
+        yield Blocked("case.unknown", _("The case is in no known state."))
+    elif snapshot.case_state != CaseState.OPEN:
+        yield Blocked("case.closed", _("The case is closed."))
+
+
+def _delays(
+    snapshot: GuardSnapshot, channel: str, at: datetime, policy: Policy, rules: ChannelRules
+) -> Iterator[Deferred]:
+    """What stands against contact at `at`, each with the moment from which it no longer would."""
+    if snapshot.purpose != MessagePurpose.RECEIPT:
+        yield from _gaps(snapshot, channel, at, rules)
+        yield from _caps(snapshot, channel, at, policy, rules)
+    yield from _closed_hours(snapshot, at, rules)
+
+
+def _gaps(snapshot: GuardSnapshot, channel: str, at: datetime, rules: ChannelRules) -> Iterator[Deferred]:
+    last = snapshot.last_contact_at
+    if last is not None and snapshot.min_gap_hours:
+        until = last + timedelta(hours=snapshot.min_gap_hours)
+        if until > at:
+            words = _("The last message was less than %(hours)s hours ago.") % {"hours": snapshot.min_gap_hours}
+            yield Deferred(until, "min_gap.ladder", words)
+    same = [contact.at for contact in snapshot.contacts if contact.channel == channel]
+    if same and rules.min_gap_hours:
+        until = max(same) + timedelta(hours=rules.min_gap_hours)
+        if until > at:
+            words = _("The last contact on this channel was less than %(hours)s hours ago.") % {
+                "hours": rules.min_gap_hours
+            }
+            yield Deferred(until, f"min_gap.{rules.policy}", words)
+
+
+def _caps(
+    snapshot: GuardSnapshot, channel: str, at: datetime, policy: Policy, rules: ChannelRules
+) -> Iterator[Deferred]:
+    on_channel = [contact.at for contact in snapshot.contacts if contact.channel == channel]
+    until = _room(on_channel, rules.per_week, at)
+    if until is not None:
+        words = _("%(count)s contacts on this channel within seven days are the most.") % {"count": rules.per_week}
+        yield Deferred(until, f"weekly_cap.{rules.policy}", words)
+    until = _room([contact.at for contact in snapshot.contacts], policy.per_week, at)
+    if until is not None:
+        words = _("%(count)s contacts within seven days are the most.") % {"count": policy.per_week}
+        yield Deferred(until, f"weekly_cap.all.{policy.code}", words)
+
+
+def _room(contacts: list[datetime], most: int, at: datetime) -> datetime | None:
+    """When one more fits into any seven days; None: at once. Contacts still to be made count as made."""
+    recent = sorted((moment for moment in contacts if moment > at - _WEEK), reverse=True)
+    return recent[most - 1] + _WEEK if most and len(recent) >= most else None
+
+
+def _closed_hours(snapshot: GuardSnapshot, at: datetime, rules: ChannelRules) -> Iterator[Deferred]:
+    if rules.hours is None:
+        return
+    where = [zones.zone(name) for name in _zones(snapshot, rules)]
+    if is_open(at, rules.hours, snapshot.country, where):
+        return
+    until = next_open(at, rules.hours, snapshot.country, where)
+    local = at.astimezone(where[0])
+    spans = ", ".join(str(span) for span in rules.hours.spans(local.date(), snapshot.country))
+    if spans:
+        words = _("Quiet hours: contact only %(hours)s local time.") % {"hours": spans}
+        yield Deferred(until, f"quiet_hours.{rules.policy}", words)
+    elif rules.hours.holiday is not None and is_holiday(snapshot.country, local.date()):
+        yield Deferred(until, f"public_holiday.{rules.policy}", _("Today is a public holiday there."))
+    else:
+        yield Deferred(until, f"day_of_rest.{rules.policy}", _("There is no contact on this day of the week."))
+
+
+def _zones(snapshot: GuardSnapshot, rules: ChannelRules) -> tuple[str, ...]:
+    if snapshot.zone_is_guess and rules.in_every_zone:
+        return (snapshot.zone, *(name for name in zones.zones_of(snapshot.country) if name != snapshot.zone))
+    return (snapshot.zone,)
+
+
+def _until(words: str, until: datetime, zone: str) -> str:
+    local = until.astimezone(zones.zone(zone))
+    return _("%(reason)s Waits until %(moment)s (%(zone)s).") % {
+        "reason": words,
+        "moment": f"{local:%Y-%m-%d %H:%M}",
+        "zone": zone,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A verdict for people: what a badge shows and its details say."""
+
+    #: ok, wait or stop.
+    level: str
+    title: str
+    sentence: str
+    rule: str = ""
+    until: datetime | None = None
+    #: What the channel's rules rest on, with its basis (law, code, house).
+    source: str = ""
+    basis: str = ""
+
+
+def explain(snapshot: GuardSnapshot, channel: str, now: datetime, policy: Policy | None = None) -> Explanation:
+    """The verdict of `check` in words, with the source of the channel's rules."""
+    policy = policy or policy_for(snapshot.country, now, snapshot.zone)
+    rules = policy.rules(channel)
+    verdict = check(snapshot, channel, now, policy)
+    if isinstance(verdict, Blocked):
+        return Explanation("stop", _("No contact"), verdict.reason, verdict.rule)
+    if isinstance(verdict, Deferred):
+        return Explanation("wait", _("Later"), verdict.reason, verdict.rule, verdict.until, rules.source, rules.basis)
+    return Explanation(
+        "ok", _("Contact allowed"), _("Nothing stands against it now."), source=rules.source, basis=rules.basis
+    )
