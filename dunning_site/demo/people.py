@@ -48,7 +48,8 @@ COUNTRIES = (
     Country(
         "PL", 8, "eur", "Europe/Warsaw", "pl",
         ("Zofia", "Jakub", "Małgorzata", "Szymon", "Agnieszka", "Paweł", "Łucja", "Wojciech"),
-        ("Nowak", "Kowalczyk", "Wiśniewska", "Wójcik", "Lewandowska", "Zieliński", "Szczęśniak", "Brzęczyszczykiewicz"),
+        ("Nowak", "Kowalczyk", "Wiśniewska", "Wójcik", "Lewandowska", "Zieliński", "Szczęśniak",
+         "Brzęczyszczykiewicz"),
         ("Przedsiębiorstwo Handlowo-Usługowe {0} Sp. z o.o.", "{0} i Wspólnicy sp.j.", "Biuro Rachunkowe {0}"),
     ),
     Country(

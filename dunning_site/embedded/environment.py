@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,7 @@ def all_services(*, throw_away: bool = False) -> Iterator[None]:
 
     cluster = postgres.create(base / "pg", durable=not throw_away)
     broker = Broker(base / "redis")
+    base_url = f"http://127.0.0.1:{_free_port(0 if throw_away else int(os.environ.get('PORT', '8000')))}"
     children: list[subprocess.Popen[bytes]] = []
     try:
         cluster.start()
@@ -92,13 +94,18 @@ def all_services(*, throw_away: bool = False) -> Iterator[None]:
             children,
             base,
             "stripe_sandbox",
-            ["dunning_site.embedded.stripe_sandbox", "--state", str(base / "stripe.json")],
+            [
+                *("dunning_site.embedded.stripe_sandbox", "--state", str(base / "stripe.json")),
+                *("--webhook-url", f"{base_url}/webhooks/stripe/"),
+                *("--webhook-secret", SANDBOX_KEYS["STRIPE_WEBHOOK_SECRETS"]),
+            ],
         )
         stripe = f"http://127.0.0.1:{stripe_port}"
         address = {
             "EMBEDDED": "1",
             "SECRET_KEY": secrets.token_urlsafe(50) if throw_away else _secret_key(),
             "SOLLECITO_VAR": str(base),
+            "BASE_URL": base_url,
             "DATABASE_URL": cluster.url(),
             "BROKER_URL": broker.url,
             "EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}",
@@ -118,6 +125,16 @@ def all_services(*, throw_away: bool = False) -> Iterator[None]:
         (base / "run" / "services.json").unlink(missing_ok=True)
         if throw_away:
             shutil.rmtree(base, ignore_errors=True)
+
+
+def _free_port(wanted: int) -> int:
+    # `wanted` if nobody listens there, else one the system gives.
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise RuntimeError("No free port on loopback.")
 
 
 def _start_with_port(

@@ -2,6 +2,7 @@
 
 import secrets
 
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import connection
@@ -10,15 +11,14 @@ from django.utils.translation import gettext as _
 
 from billing.models import ProcessorAccount
 from customers.models import Brand
-from dunning_site.embedded import sandbox_control
 
 #: The demo's log-ins, one per role. They work on loopback with embedded services only.
 DEMO_PASSWORD = "sollecito-demo"  # noqa: S105
 DEMO_USERS = {"admin": None, "collector": "collector", "manager": "manager", "auditor": "auditor"}
 
 
-def prepare(*, base_url: str) -> None:
-    """Brings schema, texts and the sandbox's webhook endpoint up to date. Safe to repeat."""
+def prepare() -> None:
+    """Brings schema and shipped texts up to date and names the sandbox's account. Safe to repeat."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", verbosity=0)
@@ -38,7 +38,6 @@ def prepare(*, base_url: str) -> None:
     )
     ProcessorAccount.objects.get_or_create(code="stripe", defaults={"name": "Stripe", "brand": brand})
     call_command("load_shipped", verbosity=0)
-    sandbox_control.connect_webhooks(f"{base_url}/webhooks/stripe/")
 
 
 def demo_users() -> None:
@@ -63,12 +62,12 @@ def first_admin() -> str | None:
     return password
 
 
-def welcome(*, base_url: str, password: str | None = None) -> str:
+def welcome(*, password: str | None = None) -> str:
     """What a person needs to go on, in a few lines."""
     lines = [
         "",
-        _("Sollecito is serving on %(url)s/admin/") % {"url": base_url},
-        _("Mail sent so far:  %(url)s/dev/mail/") % {"url": base_url},
+        _("Sollecito is serving on %(url)s/admin/") % {"url": settings.BASE_URL},
+        _("Mail sent so far:  %(url)s/dev/mail/") % {"url": settings.BASE_URL},
     ]
     if password:
         lines.append(_("Log in as admin with the password %(password)s") % {"password": password})

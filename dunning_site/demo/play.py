@@ -1,0 +1,66 @@
+"""Plays the demo: hour by hour on a virtual clock, through real loops, real HTTP and real SMTP."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from django.conf import settings
+from django.core.management import call_command
+
+from customers import clock
+from dunning_site.demo import loops, people, web, world
+from dunning_site.demo.inhabitant import Town
+from dunning_site.demo.mailbox import Mailbox
+from dunning_site.embedded.sandbox_control import SandboxControl
+
+CUSTOMERS = 420
+DAYS = 60
+_HOUR = timedelta(hours=1)
+
+
+def midnight(moment: datetime) -> datetime:
+    """The start of that UTC day."""
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def play(
+    *,
+    seed: int,
+    until: datetime,
+    customers: int = CUSTOMERS,
+    days: int = DAYS,
+    progress: Callable[[datetime], None] = lambda at: None,
+) -> None:
+    """Builds the demo's company and lives its last `days` days up to `until` (aware UTC).
+
+    Everything that happens depends on the arguments alone: each hour the sandbox moves its clock, its webhooks
+    arrive over HTTP, every loop runs until idle, mail goes out over SMTP, and customers who read theirs act.
+    """
+    sandbox = SandboxControl(settings.STRIPE_API_BASE)
+    start = until - timedelta(days=days)
+    rng = Random(seed)
+    at = start
+    with clock.running_on(lambda: at), web.site():
+        sandbox.reset(seed)
+        sandbox.settings(delivery="hold", record=True, events_kept=200_000)
+        sandbox.set_clock(start)
+        accounts = world.build(sandbox, people.draw(rng, customers), start, rng)
+        call_command("stripe_backfill", verbosity=0)
+        town = Town(accounts, sandbox, seed)
+        mailbox = Mailbox()
+        while at < until:
+            at += _HOUR
+            sandbox.set_clock(at)
+            settle(sandbox, at)
+            town.read(mailbox.fetch(), at)
+            if town.act(at):
+                settle(sandbox, at)
+            progress(at)
+        sandbox.settings(delivery="auto", record=False)
+        sandbox.wall_clock()
+
+
+def settle(sandbox: SandboxControl, now: datetime) -> None:
+    """Delivers webhooks and runs the loops until neither has anything left."""
+    while sandbox.deliver() or loops.turn(now):
+        continue
