@@ -1,0 +1,380 @@
+"""Owns the one way a charge's outcome becomes facts, whoever tells it first: the response or a webhook.
+
+Both call `charge_record` with the processor's charge id; the second finds the work done. `Payment.external_id`
+of a processor's payment is that charge id.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Max, Sum, Value
+from django.db.models.functions import Coalesce, Least
+
+from billing.locks import lock_invoice
+from billing.models import (
+    Allocation,
+    AttemptOrigin,
+    AttemptStatus,
+    CollectionMethod,
+    Invoice,
+    InvoiceStatus,
+    Payment,
+    PaymentAttempt,
+    PaymentMethod,
+    ProcessorAccount,
+    RecoverySource,
+    RetryMode,
+    RetryState,
+)
+from billing.models.attempt import TRANSITIONS
+from billing.models.invoice import TRANSITIONS as INVOICE_TRANSITIONS
+from billing.money import display
+from billing.retries.declines import DeclineVerdict, classify
+from billing.retries.taxonomy import Category
+from billing.signals import announce_facts_changed
+from customers import log
+from customers.errors import SollecitoError, check_transition
+from customers.models import ActorKind
+from customers.services import customers_reassess
+from customers.wake import wake
+
+UNRESOLVED = (AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN)
+#: The processor's clock and ours may differ by this much when a charge is matched to our attempt.
+CLOCK_SKEW = timedelta(minutes=2)
+_RECOVERED_BY = {
+    AttemptOrigin.RETRY: RecoverySource.SILENT_RETRY,
+    AttemptOrigin.PORTAL: RecoverySource.PORTAL,
+    AttemptOrigin.NEW_METHOD: RecoverySource.PORTAL,
+    AttemptOrigin.STAFF: RecoverySource.STAFF,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeFact:
+    """What is known of one charge that was made.
+
+    `amount` in minor units of `currency`; `at` is the processor's time (aware UTC), None where the answer does not
+    tell one; `payment_method_id` is our row's; `charge_id` is empty when the processor refused before a charge
+    was made (the customer must authenticate). The codes are those of a decline.
+    """
+
+    charge_id: str
+    succeeded: bool
+    amount: int
+    currency: str
+    at: datetime | None = None
+    payment_method_id: int | None = None
+    decline_code: str = ""
+    network_decline_code: str = ""
+    advice_code: str = ""
+    network_advice_code: str = ""
+    message: str = ""
+    method_type: str = ""
+
+    @property
+    def verdict(self) -> DeclineVerdict:
+        """What the codes mean (meaningless for a charge that succeeded)."""
+        return classify(
+            decline_code=self.decline_code,
+            network_decline_code=self.network_decline_code,
+            advice_code=self.advice_code,
+            network_advice_code=self.network_advice_code,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The attempt a charge is recorded on; `changed` is False when this had been told before."""
+
+    attempt_id: int
+    status: str
+    changed: bool
+
+
+def charge_record(*, invoice_id: int, fact: ChargeFact, now: datetime, attempt_id: int | None = None) -> Recorded:
+    """Records a charge that succeeded or was declined: attempt, payment and allocation, invoice, log.
+
+    May be told any number of times, in any order. `attempt_id` is our own attempt where the caller knows it; else
+    the charge is matched by its id, then to our attempt under way, and only then taken for one that the processor
+    or the customer made. Raises SollecitoError (`unknown_invoice`, `currency_mismatch`).
+    """
+    with transaction.atomic():
+        invoice = lock_invoice(invoice_id)
+        if invoice is None:
+            raise SollecitoError(f"There is no invoice {invoice_id}.", code="unknown_invoice")
+        if fact.currency.upper() != invoice.currency.upper():
+            raise SollecitoError("The charge and the invoice differ in currency.", code="currency_mismatch")
+        attempt = _attempt_of(invoice, fact, now, attempt_id)
+        target = AttemptStatus.SUCCEEDED if fact.succeeded else AttemptStatus.DECLINED
+        if attempt.status == target:
+            _complete(attempt, fact)
+            return Recorded(attempt.pk, target, changed=False)
+        check_transition(TRANSITIONS, what="attempt", source=attempt.status, target=target)
+        _settle_attempt(attempt, fact, target, now)
+        customers_reassess([invoice.customer_id], now)
+        if fact.succeeded:
+            _record_success(invoice, attempt, fact, now)
+        else:
+            _record_decline(invoice, attempt, fact, now)
+        announce_facts_changed([invoice.customer_id])
+        return Recorded(attempt.pk, target, changed=True)
+
+
+def attempts_renumber(invoice_id: int) -> None:
+    """Puts attempts told late into their place in time; numbers are the same whatever order they came in."""
+    rows = PaymentAttempt.objects.filter(invoice_id=invoice_id)
+    ordered = rows.order_by(Coalesce("at", "scheduled_for", "created_at"), "id").values_list("id", "number")
+    for number, (row_id, held) in enumerate(ordered, start=1):
+        if held != number:
+            rows.filter(id=row_id).update(number=number)
+
+
+def next_number(invoice_id: int) -> int:
+    """The number of an attempt made now; the caller holds the invoice's lock."""
+    top = PaymentAttempt.objects.filter(invoice_id=invoice_id).aggregate(top=Max("number"))["top"]
+    return int(top or 0) + 1
+
+
+def _attempt_of(invoice: Invoice, fact: ChargeFact, now: datetime, attempt_id: int | None) -> PaymentAttempt:
+    """The row this charge belongs on: told before, ours under way, or a new one that is not saved yet."""
+    rows = PaymentAttempt.objects.select_for_update(no_key=True).filter(invoice=invoice)
+    known = rows.filter(external_id=fact.charge_id).first() if fact.charge_id else None
+    ours = rows.filter(status__in=UNRESOLVED).first()
+    if known is not None:
+        if ours is not None and ours.pk == attempt_id and ours.pk != known.pk:
+            _merge(ours, known, now)
+        return known
+    if ours is not None and (ours.pk == attempt_id or _may_be(ours, fact)):
+        return ours
+    return PaymentAttempt(
+        invoice=invoice,
+        number=next_number(invoice.pk),
+        status=AttemptStatus.IN_FLIGHT,
+        origin=AttemptOrigin.PROCESSOR,
+        payment_method_id=fact.payment_method_id,
+        at=fact.at or now,
+    )
+
+
+def _may_be(ours: PaymentAttempt, fact: ChargeFact) -> bool:
+    """Whether a charge told by a webhook can be the one we sent and have no answer to yet."""
+    same_method = (
+        ours.payment_method_id is None
+        or fact.payment_method_id is None
+        or ours.payment_method_id == fact.payment_method_id
+    )
+    sent_at = ours.claimed_at or ours.at
+    return same_method and (fact.at is None or sent_at is None or fact.at >= sent_at - CLOCK_SKEW)
+
+
+def _merge(ours: PaymentAttempt, known: PaymentAttempt, now: datetime) -> None:
+    """Our attempt's charge was taken for somebody else's: one row keeps the charge and learns why it was made."""
+    PaymentAttempt.objects.filter(pk=ours.pk).update(
+        status=AttemptStatus.CANCELLED, finished_at=now, cancel_reason=f"Recorded as attempt {known.number}."
+    )
+    PaymentAttempt.objects.filter(pk=known.pk).update(
+        origin=ours.origin, strategy=ours.strategy, probability=ours.probability, explanation=ours.explanation
+    )
+
+
+def _complete(attempt: PaymentAttempt, fact: ChargeFact) -> None:
+    """Adds what only the second teller knows: the processor's time, codes that the first answer left out."""
+    told = {
+        "decline_code": fact.decline_code,
+        "network_decline_code": fact.network_decline_code,
+        "advice_code": fact.advice_code,
+        "network_advice_code": fact.network_advice_code,
+    }
+    news: dict[str, object] = {name: value for name, value in told.items() if value and not getattr(attempt, name)}
+    if fact.at is not None and fact.at != attempt.at:
+        news["at"] = fact.at
+    if attempt.payment_method_id is None and fact.payment_method_id is not None:
+        news["payment_method_id"] = fact.payment_method_id
+    if news:
+        PaymentAttempt.objects.filter(pk=attempt.pk).update(**news)
+    if "at" in news:
+        attempts_renumber(attempt.invoice_id)
+
+
+def _settle_attempt(attempt: PaymentAttempt, fact: ChargeFact, status: AttemptStatus, now: datetime) -> None:
+    attempt.status = status
+    attempt.external_id = fact.charge_id or None
+    attempt.amount, attempt.currency = fact.amount, attempt.invoice.currency
+    attempt.at = fact.at or attempt.at or now
+    attempt.finished_at, attempt.resolve_at = now, None
+    attempt.payment_method_id = attempt.payment_method_id or fact.payment_method_id
+    if status == AttemptStatus.DECLINED:
+        attempt.decline_code = fact.decline_code[:60]
+        attempt.network_decline_code = fact.network_decline_code[:20]
+        attempt.advice_code = fact.advice_code[:40]
+        attempt.network_advice_code = fact.network_advice_code[:20]
+        attempt.decline_category = fact.verdict.category.value
+        attempt.failure_message = fact.message[:500]
+    attempt.save()
+    attempts_renumber(attempt.invoice_id)
+    attempt.refresh_from_db(fields=["number"])
+
+
+def _record_success(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact, now: datetime) -> None:
+    at = attempt.at or now
+    payment, _made = Payment.objects.get_or_create(
+        source=invoice.source,
+        external_id=fact.charge_id,
+        defaults={
+            "customer_id": invoice.customer_id,
+            "amount": fact.amount,
+            "currency": invoice.currency,
+            "received_at": at,
+            "method": fact.method_type or (attempt.payment_method.type if attempt.payment_method else ""),
+        },
+    )
+    payment_allocate(payment=payment, invoice=invoice)
+    invoice_settle(invoice=invoice, at=at, recovered_by=_RECOVERED_BY.get(AttemptOrigin(attempt.origin), ""))
+    log.record(
+        log.Entry(
+            customer_id=invoice.customer_id,
+            at=at,
+            kind="attempt.succeeded",
+            summary=f"{display(fact.amount, invoice.currency)} paid for {invoice}.",
+            actor_kind=_actor_kind(attempt),
+            actor_id=attempt.actor_id,
+            subject=f"invoice:{invoice.pk}",
+            outcome="succeeded",
+            data={
+                "attempt": attempt.pk,
+                "charge": fact.charge_id,
+                "amount": fact.amount,
+                "currency": invoice.currency,
+            },
+            key=f"charge:{fact.charge_id}:succeeded",
+        )
+    )
+
+
+def payment_allocate(*, payment: Payment, invoice: Invoice) -> int:
+    """Gives what is left of a payment to an invoice, once; returns the minor units given.
+
+    The caller holds the invoice's lock. Never more than the payment has or the invoice can take: both sums are
+    taken from the allocations themselves. Raises SollecitoError (`currency_mismatch`).
+    """
+    if payment.currency.upper() != invoice.currency.upper():
+        raise SollecitoError("The payment and the invoice differ in currency.", code="currency_mismatch")
+    if Allocation.objects.filter(payment=payment, invoice=invoice).exists():
+        return 0
+    allocated = Allocation.objects.filter(invoice=invoice).aggregate(sum=Sum("amount"))["sum"] or 0
+    room = invoice.amount_due - invoice.amount_credited - allocated
+    amount = min(payment.amount - payment.allocated, room)
+    if amount <= 0:
+        return 0
+    Allocation.objects.create(payment=payment, invoice=invoice, amount=amount)
+    Payment.objects.filter(pk=payment.pk).update(allocated=F("allocated") + amount)
+    payment.allocated += amount
+    paid = max(invoice.amount_paid, allocated + amount)
+    Invoice.objects.filter(pk=invoice.pk).update(amount_paid=paid)
+    invoice.amount_paid = paid
+    return int(amount)
+
+
+def invoice_settle(*, invoice: Invoice, at: datetime, recovered_by: str = "") -> bool:
+    """Marks an invoice paid when nothing is left to pay on it; returns whether it is paid now by this call.
+
+    Ends its retries: a planned one is cancelled. The caller holds the invoice's lock.
+    """
+    left = invoice.amount_due - invoice.amount_credited - invoice.amount_paid
+    if left > 0 or InvoiceStatus.PAID not in INVOICE_TRANSITIONS[invoice.status]:
+        return False
+    invoice.status = InvoiceStatus.PAID
+    invoice.paid_at = invoice.closed_at = at
+    invoice.retry_state, invoice.retry_reason = RetryState.NONE, ""
+    if invoice.first_failed_at is not None and not invoice.recovered_by:
+        invoice.recovered_by = recovered_by
+    invoice.save(
+        update_fields=["status", "paid_at", "closed_at", "retry_state", "retry_reason", "recovered_by", "updated_at"]
+    )
+    planned_cancel(invoice_id=invoice.pk, reason="The invoice is paid.", now=at)
+    return True
+
+
+def planned_cancel(*, invoice_id: int, reason: str, now: datetime) -> int:
+    """Cancels the planned attempt of an invoice, if there is one; the caller holds the invoice's lock."""
+    return PaymentAttempt.objects.filter(invoice_id=invoice_id, status=AttemptStatus.PLANNED).update(
+        status=AttemptStatus.CANCELLED, finished_at=now, cancel_reason=reason[:255]
+    )
+
+
+def _record_decline(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact, now: datetime) -> None:
+    at, verdict = attempt.at or now, fact.verdict
+    invoice.first_failed_at = min(invoice.first_failed_at or at, at)
+    newest = (
+        PaymentAttempt.objects.filter(invoice=invoice, status=AttemptStatus.DECLINED)
+        .order_by("-at", "-number")
+        .first()
+    )
+    if newest is not None:
+        invoice.last_decline_code = newest.decline_code
+        invoice.last_decline_category = newest.decline_category
+    if may_retry_here(invoice):
+        # What was planned did not know this decline.
+        planned_cancel(invoice_id=invoice.pk, reason="Planned anew after another decline.", now=now)
+        invoice.retry_state, invoice.retry_reason = RetryState.NEEDS_PLAN, ""
+        wake("billing.tasks.plan_retries")
+    invoice.save(
+        update_fields=[
+            "first_failed_at",
+            "last_decline_code",
+            "last_decline_category",
+            "retry_state",
+            "retry_reason",
+            "updated_at",
+        ]
+    )
+    if verdict.hard:
+        _mark_never_again(attempt.payment_method, verdict, at)
+    log.record(
+        log.Entry(
+            customer_id=invoice.customer_id,
+            at=at,
+            kind="attempt.declined",
+            summary=f"Charge of {display(fact.amount, invoice.currency)} for {invoice} declined: {verdict.reason}",
+            actor_kind=_actor_kind(attempt),
+            actor_id=attempt.actor_id,
+            subject=f"invoice:{invoice.pk}",
+            outcome=verdict.category.value,
+            data={"attempt": attempt.pk, "charge": fact.charge_id, "unknown_codes": list(verdict.unknown_codes)},
+            key=f"charge:{fact.charge_id}:declined" if fact.charge_id else f"attempt:{attempt.pk}:declined",
+        )
+    )
+
+
+def may_retry_here(invoice: Invoice) -> bool:
+    """Whether our loop has anything to do with a failed invoice: open, charged automatically, its retries ours."""
+    if invoice.status != InvoiceStatus.OPEN or invoice.collection_method != CollectionMethod.AUTOMATIC:
+        return False
+    mode = ProcessorAccount.objects.filter(code=invoice.source).values_list("retry_mode", flat=True).first()
+    return mode in (RetryMode.OWN, RetryMode.TAKE_OVER)
+
+
+def _mark_never_again(method: PaymentMethod | None, verdict: DeclineVerdict, at: datetime) -> None:
+    """A card reported lost or a mandate revoked is never charged again, whoever stored it and for which invoice.
+
+    Not an expired one: its bank may renew the date under the same number.
+    """
+    if method is None or verdict.category == Category.EXPIRED:
+        return
+    same = PaymentMethod.objects.filter(source=method.source)
+    same = same.filter(fingerprint=method.fingerprint) if method.fingerprint else same.filter(pk=method.pk)
+    same.update(
+        never_again_at=Least(Coalesce("never_again_at", Value(at)), Value(at)),
+        never_again_reason=verdict.reason[:255],
+    )
+
+
+def _actor_kind(attempt: PaymentAttempt) -> str:
+    by_origin: dict[str, str] = {
+        AttemptOrigin.PROCESSOR: ActorKind.PROCESSOR,
+        AttemptOrigin.PORTAL: ActorKind.CUSTOMER,
+        AttemptOrigin.NEW_METHOD: ActorKind.CUSTOMER,
+        AttemptOrigin.STAFF: ActorKind.USER,
+    }
+    return by_origin.get(attempt.origin, ActorKind.SYSTEM)
