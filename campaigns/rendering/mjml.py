@@ -21,6 +21,10 @@ from .problems import Problem, TemplateRefused
 LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.S)
 _HIDDEN = re.compile(r"lqd(\d+)lqd")
 
+_MASK = "\x01"
+_NO_TEXT = re.compile(r"[\x01\s]|\[\[\w+\]\]")
+_CHARACTER = re.compile(r"&#(\d{3,7});")
+
 _HEAD = {"mj-title", "mj-preview", "mj-attributes", "mj-style", "mj-raw", "mj-breakpoint"}
 _CONTENT = {"mj-text", "mj-button", "mj-table", "mj-image", "mj-divider", "mj-spacer", "mj-raw"}
 _BLOCKS = {"mj-section", "mj-wrapper", "mj-raw"}
@@ -56,8 +60,8 @@ _OUTSIDE = re.compile(r"@import|@font-face|url\(\s*['\"]?\s*(?:https?:)?//", re.
 
 
 def mask(source: str) -> str:
-    """`source` with each Liquid tag overwritten by x's, length and lines kept, so that places stay true."""
-    return LIQUID.sub(lambda m: re.sub(r"[^\n]", "x", m[0]), source)
+    """`source` with each Liquid tag overwritten, length and lines kept, so that places stay true."""
+    return LIQUID.sub(lambda m: re.sub(r"[^\n]", _MASK, m[0]), source)
 
 
 def hide(source: str) -> tuple[str, list[str]]:
@@ -150,6 +154,8 @@ class _Checker(HTMLParser):
             self.found(_("</%(tag)s> closes nothing.") % {"tag": tag})
 
     def handle_data(self, data: str) -> None:
+        if self.parent() in CHILDREN and _NO_TEXT.sub("", data):
+            self.found(_("Text stands outside of any element."), _("Put it into <mj-text>."))
         if self.open and self.open[-1][0] in ("mj-style", "style") and _OUTSIDE.search(data):
             self.found(_("Mails fetch nothing from outside (styles)."))
 
@@ -185,16 +191,31 @@ def check(source: str) -> list[Problem]:
     return sorted(checker.problems)
 
 
+def _character(reference: re.Match[str]) -> str:
+    """The letter a numeric reference stands for; what is no letter (controls, surrogates) stays as it is."""
+    number = int(reference[1])
+    real = 159 < number < 0xD800 or 0xDFFF < number < 0x110000
+    return chr(number) if real else reference[0]
+
+
 def to_html(document: str) -> str:
     """Compiles a whole MJML document to HTML, Liquid untouched; raises TemplateRefused."""
     problems = check(document)
     if problems:
         raise TemplateRefused(problems)
     hidden, tags = hide(document)
+    # The parser cuts text at byte offsets and panics within a character: it is given ASCII only.
+    plain = hidden.encode("ascii", "xmlcharrefreplace").decode("ascii")
     try:
-        html: str = mrml.to_html(hidden, None, mrml.RenderOptions(disable_comments=True, fonts={})).content
+        html: str = mrml.to_html(plain, None, mrml.RenderOptions(disable_comments=True, fonts={})).content
     except OSError as error:
         raise TemplateRefused([Problem(1, 1, _("MJML: %(error)s.") % {"error": error})]) from error
+    except BaseException as error:
+        # A panic in the compiler is no Exception and would take the whole worker with it.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise TemplateRefused([Problem(1, 1, _("MJML cannot be read."))]) from error
+    html = _CHARACTER.sub(_character, html)
     lost = [tag for number, tag in enumerate(tags) if f"lqd{number}lqd" not in html]
     if kept := [tag for tag in lost if tag.startswith("{%") and not re.match(r"\{%-?\s*(comment|#)", tag)]:
         # A lost {% endif %} would change which customers see what.

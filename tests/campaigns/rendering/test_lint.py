@@ -85,6 +85,7 @@ def test_a_problem_has_its_place_and_a_suggestion(
         ("\n<mj-include path='/etc/passwd' />", 2, "<mj-include> is not available."),
         ("<mj-section>\n<mj-column><mj-text>x</mj-text", 2, "A tag is not finished."),
         ("<mjml><mj-body></mj-body></mjml>", 1, "No font is set"),
+        ("<mj-section>\n<mj-column>hello</mj-column></mj-section>", 2, "Text stands outside of any element."),
         (
             "<mjml><mj-head>\n<mj-style inline='inline'>a{color:red}</mj-style>\n</mj-head></mjml>",
             2,

@@ -92,3 +92,9 @@ def test_what_does_not_compile_is_refused() -> None:
         compile_template(subject="x", mjml=SECTION.format("<mj-txt>x</mj-txt>"))
     with pytest.raises(TemplateRefused, match="subject, line 1"):
         compile_template(subject="{{ x | y }", mjml=SECTION.format("<mj-text>x</mj-text>"))
+
+
+def test_letters_of_every_script_survive_the_compiler() -> None:
+    letters = "»ü¥=> è € ’ Ł 日本 עברית 🙂 &#8217; &nbsp;"
+    compiled = compile_template(subject="x", mjml=SECTION.format(f"<mj-text>{letters}</mj-text>"))
+    assert "»ü¥=> è € ’ Ł 日本 עברית 🙂 ’ &nbsp;" in compiled.html
