@@ -75,7 +75,7 @@ class Interaction(models.Model):
         """Inserts; refuses to change a line that was written."""
         if self.pk is not None:
             raise SollecitoError("The communication log is append-only.", code="log_append_only")
-        super().save(*args, **kwargs)  # type: ignore[arg-type]
+        super().save(*args, **kwargs)
 
     def delete(self, *args: object, **kwargs: object) -> tuple[int, dict[str, int]]:
         """Refuses: a line of the log is evidence. Erasure on a data subject's request has its own service."""
