@@ -1,0 +1,76 @@
+"""Local time of the customer: offsets, send windows, weekdays and business days, right across clock changes."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import holidays
+
+#: A window that does not open within this many days never does; publishing refuses such windows.
+HORIZON_DAYS = 400
+
+
+def at_local(day: date, clock: time, tz: ZoneInfo) -> datetime:
+    """The UTC moment of a local wall-clock time. A time the spring change skips is read an hour later; one the
+    autumn change repeats is its first."""
+    return datetime.combine(day, clock, tzinfo=tz).astimezone(UTC)
+
+
+def add_days(moment: datetime, days: int, tz: ZoneInfo) -> datetime:
+    """The same local wall-clock time `days` calendar days later (UTC in, UTC out): 3 days after Friday noon is
+    Monday noon, whatever the clocks did on Sunday."""
+    local = moment.astimezone(tz)
+    return at_local(local.date() + timedelta(days=days), local.time(), tz)
+
+
+@lru_cache(maxsize=256)
+def _calendar(country: str) -> holidays.HolidayBase | None:
+    try:
+        return holidays.country_holidays(country)
+    except NotImplementedError:
+        return None
+
+
+@lru_cache(maxsize=65536)
+def is_business_day(day: date, country: str) -> bool:
+    """True on days offices are open in `country` (ISO 3166, two letters); for one that is unknown, Monday to
+    Friday."""
+    known = _calendar(country.upper()) if country else None
+    return bool(known.is_working_day(day)) if known is not None else day.isoweekday() < 6
+
+
+def next_open(
+    moment: datetime,
+    *,
+    weekdays: tuple[int, ...],
+    opens: time | None,
+    closes: time | None,
+    business_days: bool,
+    tz: ZoneInfo,
+    country: str,
+) -> datetime:
+    """The first moment (UTC) not before `moment` inside a step's window; both ends of the hours belong to it.
+
+    `weekdays` are ISO numbers, empty for all. Returns `moment` itself where no window is set, and the end of
+    the horizon where it never opens.
+    """
+    if not weekdays and opens is None and closes is None and not business_days:
+        return moment
+    day = moment.astimezone(tz).date()
+    for _ in range(HORIZON_DAYS):
+        if (not weekdays or day.isoweekday() in weekdays) and (not business_days or is_business_day(day, country)):
+            start = at_local(day, opens or time(0), tz)
+            candidate = max(moment, start)
+            if closes is not None:
+                if candidate <= at_local(day, closes, tz):
+                    return candidate
+            elif candidate < at_local(day + timedelta(days=1), time(0), tz):
+                return candidate
+        day += timedelta(days=1)
+    return moment + timedelta(days=HORIZON_DAYS)
+
+
+def in_words(moment: datetime, tz: ZoneInfo) -> str:
+    """A moment as the customer's clock shows it, for reasons staff read: "Tue 10 Mar 09:00 (Europe/Rome)"."""
+    local = moment.astimezone(tz)
+    return f"{local:%a} {local.day} {local:%b %H:%M} ({tz.key})"

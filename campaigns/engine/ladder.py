@@ -1,0 +1,105 @@
+"""Moments of the rungs: when each step of a ladder falls due for a case, and where a case stands on it."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext as _
+
+from campaigns.engine.calendar import add_days, in_words, next_open
+from campaigns.engine.types import CaseSnapshot, LadderSpec, StepSpec
+from campaigns.models.ladder import OffsetUnit, StepAnchor
+
+_HOURS = OffsetUnit.HOURS.value
+_PREVIOUS = StepAnchor.PREVIOUS.value
+
+
+def after(step: StepSpec, base: datetime, tz: ZoneInfo) -> datetime:
+    """When the step is due, counted from `base`: hours are hours, days keep the local time of day."""
+    if step.offset_unit == _HOURS:
+        return base + timedelta(hours=step.offset)
+    return add_days(base, step.offset, tz) if step.offset else base
+
+
+def opening(step: StepSpec, moment: datetime, tz: ZoneInfo, country: str) -> datetime:
+    """The first moment not before `moment` inside the step's window."""
+    return next_open(
+        moment,
+        weekdays=step.window_days,
+        opens=step.window_from,
+        closes=step.window_to,
+        business_days=step.business_days,
+        tz=tz,
+        country=country,
+    )
+
+
+def top(ladder: LadderSpec) -> int:
+    """Position of the last step; 0 for a ladder without any."""
+    return ladder.steps[-1].position if ladder.steps else 0
+
+
+def moments(case: CaseSnapshot, tz: ZoneInfo) -> list[tuple[StepSpec, datetime | None]]:
+    """When each step still to be taken is due; None while the step it counts from has not been taken."""
+    found: list[tuple[StepSpec, datetime | None]] = []
+    previous: StepSpec | None = None
+    for step in case.ladder.steps:
+        if step.position > case.position:
+            if step.anchor != _PREVIOUS or previous is None:
+                found.append((step, after(step, case.anchor_at, tz)))
+            elif previous.position > case.position:
+                found.append((step, None))
+            else:
+                found.append((step, after(step, _taken_at(case, previous), tz)))
+        previous = step
+    return found
+
+
+def _taken_at(case: CaseSnapshot, step: StepSpec) -> datetime:
+    run = case.runs.get(step.id)
+    return run.decided_at if run is not None else case.last_decided_at or case.anchor_at
+
+
+def next_moment(case: CaseSnapshot, position: int, settled_at: datetime | None, tz: ZoneInfo) -> tuple[datetime, str]:
+    """When a case standing at `position` acts next and why then: its next step's window, or the ladder's end.
+
+    `settled_at` is the moment the step at `position` is being settled, None if that was earlier. A step that
+    is due already is due at once (never before `settled_at`, so that a queue read by key comes to it).
+    """
+    previous: StepSpec | None = None
+    for step in case.ladder.steps:
+        if step.position > position:
+            if step.anchor == _PREVIOUS and previous is not None:
+                base = settled_at or _taken_at(case, previous)
+            else:
+                base = case.anchor_at
+            due = after(step, base, tz)
+            moment = opening(step, due if settled_at is None else max(due, settled_at), tz, case.country)
+            return moment, _("“%(step)s”: %(when)s") % {"step": step.name, "when": in_words(moment, tz)}
+        previous = step
+    base = settled_at or (_taken_at(case, previous) if previous is not None else case.anchor_at)
+    moment = base + timedelta(hours=case.ladder.end_after_hours)
+    return moment, _("The ladder ends: %(when)s") % {"when": in_words(moment, tz)}
+
+
+def earned(ladder: LadderSpec, anchor: datetime, now: datetime, tz: ZoneInfo) -> int:
+    """Position of the last step a debt that began at `anchor` would have taken by `now` had all gone to plan."""
+    position, due = 0, anchor
+    for step in ladder.steps:
+        due = after(step, due if step.anchor == _PREVIOUS else anchor, tz)
+        if due > now:
+            break
+        position = step.position
+    return position
+
+
+def without_jump(ladder: LadderSpec, anchor: datetime, position: int, now: datetime, tz: ZoneInfo) -> datetime:
+    """The anchor moved so that a case standing at `position` goes on with its very next step.
+
+    Used where a case did not climb for a reason that is not the machinery's: debts found late start with the
+    first rung, and a case that rested continues. Never moves the anchor back.
+    """
+    ahead = [step for step in ladder.steps if step.position > position]
+    if len(ahead) < 2 or _PREVIOUS in (ahead[0].anchor, ahead[1].anchor):
+        return anchor
+    first, second = after(ahead[0], anchor, tz), after(ahead[1], anchor, tz)
+    return anchor + (now - first) if second <= now and first < now else anchor

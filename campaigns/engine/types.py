@@ -1,0 +1,188 @@
+"""What the engine is shown and what it answers: frozen values, no models, so that deciding is pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
+
+from campaigns.guard.types import GuardSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One rung of a published ladder; see campaigns.models.Step for the meaning of each field."""
+
+    id: int
+    position: int
+    key: str
+    name: str
+    offset: int
+    offset_unit: str
+    anchor: str
+    action: str
+    channel: str = ""
+    template_id: int | None = None
+    #: False where the template has no published version: the step cannot act.
+    has_text: bool = True
+    condition: Mapping[str, Any] = field(default_factory=dict)
+    window_days: tuple[int, ...] = ()
+    window_from: time | None = None
+    window_to: time | None = None
+    business_days: bool = False
+    wait_for_retry_hours: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LadderSpec:
+    """A published ladder version; one object shared by all cases that follow it."""
+
+    version_id: int
+    steps: tuple[StepSpec, ...]
+    end_actions: tuple[str, ...] = ()
+    end_after_hours: int = 72
+    min_gap_hours: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceFact:
+    """One invoice still owed in a case: neither settled, disputed nor in a plan. Amounts in minor units."""
+
+    id: int
+    currency: str
+    balance: int
+    decline_category: str = ""
+    #: What only the customer can do about the last decline (billing.retries.taxonomy.AsksFor).
+    asks_for: str = ""
+    #: The next charge of it, ours or the processor's, and its predicted chance (None: unknown).
+    retry_at: datetime | None = None
+    retry_probability: float | None = None
+    #: The retry loop has not yet said when it tries next.
+    retry_unplanned: bool = False
+    #: A charge is under way or its outcome is being asked for.
+    retry_in_flight: bool = False
+    subscription_id: int | None = None
+    subscription_status: str = ""
+    #: First failure or due date, aware UTC.
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFact:
+    """What was decided earlier about a step in the case's present round."""
+
+    step_id: int
+    decision: str
+    decided_at: datetime
+    rule: str = ""
+    #: Of the step's message, if it has one: campaigns.models.MessageStatus.
+    message_status: str = ""
+    message_id: int | None = None
+    #: Of the task that asks a person to step in for it: empty, `open` or closed (`done`, `cancelled`).
+    task_status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSnapshot:
+    """Everything `decide` may know of a case. All moments are aware UTC."""
+
+    case_id: int
+    customer_id: int
+    brand_id: int
+    state: str
+    ladder: LadderSpec
+    anchor_at: datetime
+    round: int
+    position: int
+    zone: str
+    country: str
+    guard: GuardSnapshot
+    invoices: tuple[InvoiceFact, ...] = ()
+    runs: Mapping[int, RunFact] = field(default_factory=dict)
+    #: Newest decision of any round: what `counted since the previous step` and the end fall back on after a
+    #: case was anchored anew.
+    last_decided_at: datetime | None = None
+    rests_until: datetime | None = None
+
+    def balances(self) -> dict[str, int]:
+        """Sums still owed in minor units by currency."""
+        sums: dict[str, int] = {}
+        for invoice in self.invoices:
+            sums[invoice.currency] = sums.get(invoice.currency, 0) + invoice.balance
+        return dict(sorted(sums.items()))
+
+
+class Outcome(StrEnum):
+    """What became of one look at one case."""
+
+    DONE = "done"
+    DEFERRED = "deferred"
+    SKIPPED = "skipped"
+    BLOCKED = "blocked"
+    ENDED = "ended"
+    WAITING = "waiting"
+    RESTING = "resting"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One StepRun to be written."""
+
+    step: StepSpec
+    scheduled_for: datetime
+    decision: str
+    reason: str = ""
+    rule: str = ""
+    #: False where this repeats what the log already says.
+    tell: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWanted:
+    """A task for staff; asked for twice (same key) it is one."""
+
+    kind: str
+    title: str
+    notes: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done about a case now, and when to look again."""
+
+    case_id: int
+    outcome: Outcome
+    position: int
+    anchor_at: datetime
+    state: str
+    next_action_at: datetime | None
+    next_action_reason: str
+    #: The step that acts now, if one does; its record is the last of `runs`.
+    act: StepSpec | None = None
+    runs: tuple[RunRecord, ...] = ()
+    tasks: tuple[TaskWanted, ...] = ()
+    #: The case rested and goes on.
+    woken: bool = False
+    #: The ladder is exhausted: end actions to be ordered, then the case is lost.
+    end_actions: tuple[str, ...] = ()
+    #: Invoices not to be charged again before `retry_quiet` has passed (a new card was asked for).
+    quiet_invoices: tuple[int, ...] = ()
+    retry_quiet: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastStep:
+    """One thing the engine would do if nothing else happened, and why then."""
+
+    at: datetime
+    #: The local time of the customer in words.
+    local: str
+    kind: str
+    step_key: str
+    name: str
+    action: str
+    channel: str
+    reason: str
+    #: When the step would have acted had no window, guard or retry moved it.
+    scheduled_for: datetime | None = None
