@@ -1,13 +1,18 @@
 """Money as integer minor units with an ISO 4217 code: conversion and display. No floats, no mixed sums."""
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
-from babel.numbers import format_currency
+from babel import Locale
+from babel.numbers import format_currency, get_currency_precision
 from moneyed import Money, get_currency
 from moneyed.classes import CurrencyDoesNotExist
 
 from customers.errors import SollecitoError
+
+_CODE_BEFORE_DIGIT = re.compile(r"(?<=[A-Za-z])(?=\d)")
 
 
 def exponent(currency: str) -> int:
@@ -34,10 +39,23 @@ def to_minor(amount: Decimal | str, currency: str) -> int:
     return int(scaled)
 
 
-def display(amount: int, currency: str, language: str = "en") -> str:
-    """Minor units as people of `language` read them: (123456, "EUR", "it") → "1.234,56 €"."""
-    currency = currency.upper()
-    return format_currency(to_major(amount, currency), currency, locale=language.replace("-", "_"))
+def display(amount: int, currency: str, language: str | Locale = "en") -> str:
+    """Minor units as people of `language` read them, exactly: (123456, "EUR", "it") → "1.234,56 €"."""
+    locale = language.replace("-", "_") if isinstance(language, str) else language
+    return _display(amount, currency.upper(), locale)
+
+
+@lru_cache(maxsize=8192)
+def _display(amount: int, currency: str, locale: str | Locale) -> str:
+    value, digits = to_major(amount, currency), exponent(currency)
+    if get_currency_precision(currency) == digits or value == value.to_integral_value():
+        text = format_currency(value, currency, locale=locale)
+    else:
+        # The locale data rounds some currencies to whole units (RSD, COP): a debt is stated exactly.
+        value = value.quantize(Decimal(1).scaleb(-digits))
+        text = format_currency(value, currency, locale=locale, currency_digits=False, decimal_quantization=False)
+    # Babel leaves out the blank that the locale data asks for between a code and a number (KWD 12.500).
+    return _CODE_BEFORE_DIGIT.sub("\xa0", text)
 
 
 def as_money(amount: int, currency: str) -> Money:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from functools import lru_cache, wraps
 from typing import Any
 from urllib.parse import quote
@@ -13,11 +11,12 @@ from urllib.parse import quote
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.lists import format_list
-from babel.numbers import format_currency, get_currency_precision
 from liquid import RenderContext, Undefined
 from liquid.exceptions import FilterArgumentError
 from liquid.filter import with_context
-from moneyed import CurrencyDoesNotExist, get_currency
+
+from billing.money import display
+from customers.errors import SollecitoError
 
 MAX_TEXT = 20_000  # characters a filter takes or gives
 MAX_ARGUMENT = 1_000  # characters of one filter argument
@@ -99,31 +98,12 @@ def locale_of(context: RenderContext) -> Locale:
     return _locale(language if isinstance(language, str) else "en", country if isinstance(country, str) else "")
 
 
-@lru_cache(maxsize=256)
-def _exponent(currency: str) -> int:
-    try:
-        sub_unit = get_currency(currency).sub_unit
-    except CurrencyDoesNotExist as error:
-        raise _refuse(f"{currency!r} is not a currency") from error
-    return len(str(sub_unit)) - 1
-
-
-_CODE_BEFORE_DIGIT = re.compile(r"(?<=[A-Za-z])(?=\d)")
-
-
-@lru_cache(maxsize=8192)
 def amount_text(minor: int, currency: str, locale: Locale) -> str:
-    """`minor` units of `currency` as the locale writes them: 123450, "EUR", it_IT -> "1.234,50 €"."""
-    exponent = _exponent(currency)
-    value = Decimal(minor).scaleb(-exponent)
-    if get_currency_precision(currency) == exponent or value == value.to_integral_value():
-        text = format_currency(value, currency, locale=locale)
-    else:
-        # The locale data rounds some currencies to whole units (RSD, COP): a debt is stated exactly.
-        value = value.quantize(Decimal(1).scaleb(-exponent))
-        text = format_currency(value, currency, locale=locale, currency_digits=False, decimal_quantization=False)
-    # Babel leaves out the blank that the locale data asks for between a code and a number (KWD 12.500).
-    return _CODE_BEFORE_DIGIT.sub("\xa0", str(text))
+    """`minor` units of `currency` as the locale writes them."""
+    try:
+        return display(minor, currency, locale)
+    except SollecitoError as error:
+        raise _refuse(error.message) from error
 
 
 def money(minor: object, currency: object = None, *, context: RenderContext) -> str:
