@@ -1,0 +1,130 @@
+"""What every admin list of the product shares: fixed-cost counts, read-only logs, indexed search, badges."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db import models
+from django.db.models import Q, QuerySet
+from django.forms import Media
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.admin import ModelAdmin
+
+from customers.display import badge, choice_badge
+
+__all__ = [
+    "BaseAdmin",
+    "BoundedPaginator",
+    "HistoryAdmin",
+    "NoDeleteMixin",
+    "ReadOnlyAdmin",
+    "badge",
+    "choice_badge",
+]
+
+#: A list counts no further than this; past it people filter or search instead of paging.
+COUNT_LIMIT = 10_000
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts up to COUNT_LIMIT rows, so that a list costs the same over a thousand rows and over a million."""
+
+    template_name = "admin/pagination_bounded.html"
+
+    @cached_property
+    def counted(self) -> int:
+        """Rows, or COUNT_LIMIT + 1 where there are more."""
+        rows = self.object_list
+        if not isinstance(rows, QuerySet):
+            return len(rows)
+        return rows.order_by().values("pk")[: COUNT_LIMIT + 1].count()
+
+    @cached_property
+    def count(self) -> int:
+        return min(self.counted, COUNT_LIMIT)
+
+    @property
+    def is_bounded(self) -> bool:
+        """True if there are rows the count leaves out."""
+        return self.counted > COUNT_LIMIT
+
+
+class BaseAdmin(ModelAdmin):  # type: ignore[misc]
+    """List defaults. `search_exact` names indexed columns compared as they are; `search_prefix` ones compared
+    by their beginning; `search_trigram` ones with a trigram index, searched anywhere in the text.
+    """
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    list_max_show_all = 0
+    list_filter_submit = True
+    compressed_fields = True
+    warn_unsaved_form = True
+
+    search_exact: ClassVar[Iterable[str]] = ()
+    search_prefix: ClassVar[Iterable[str]] = ()
+    search_trigram: ClassVar[Iterable[str]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Django looks here to know whether there is a search at all (lists, autocomplete).
+        if searched := (*cls.search_exact, *cls.search_prefix, *cls.search_trigram):
+            cls.search_fields = searched
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Each column is searched by its own index and the results united: one OR over them would read the
+        whole table."""
+        term = search_term.strip()
+        lookups = {
+            **dict.fromkeys(self.search_exact, "exact"),
+            **dict.fromkeys(self.search_prefix, "startswith"),
+            **dict.fromkeys(self.search_trigram, "icontains"),
+        }
+        if not term or not lookups:
+            found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
+            return found
+        branches = [
+            self.model._default_manager.filter(Q((f"{path}__{how}", term))).order_by().values("pk")
+            for path, how in lookups.items()
+        ]
+        if term.isdecimal() and len(term) < 19:
+            branches.append(self.model._default_manager.filter(pk=int(term)).order_by().values("pk"))
+        united = branches[0].union(*branches[1:]) if len(branches) > 1 else branches[0]
+        return queryset.filter(pk__in=united), False
+
+    @property
+    def media(self) -> Media:
+        return super().media  # type: ignore[no-any-return]
+
+
+class HistoryAdmin(SimpleHistoryAdmin, BaseAdmin):  # type: ignore[misc]
+    """For what people edit: every version kept, with its author."""
+
+    history_list_per_page = 50
+
+
+class ReadOnlyAdmin(BaseAdmin):
+    """For logs and for facts told from outside: looked at, never edited."""
+
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+class NoDeleteMixin:
+    """For rows others hang on: switched off, never deleted."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False

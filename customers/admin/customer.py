@@ -1,0 +1,165 @@
+"""The customer list and the customer page: everything about one customer in one place."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from import_export.admin import ExportActionModelAdmin, ImportExportModelAdmin
+from unfold.contrib.filters.admin import (
+    ChoicesDropdownFilter,
+    FieldTextFilter,
+    RangeDateTimeFilter,
+    RelatedDropdownFilter,
+)
+from unfold.contrib.import_export.forms import ImportForm, SelectableFieldsExportForm
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+
+from customers import clock
+from customers.admin.base import HistoryAdmin, badge
+from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
+from customers.admin.resources import CustomerResource
+from customers.admin.timeline import load_timeline
+from customers.display import words, zone
+from customers.models import Channel, Customer, Direction, Interaction
+from customers.notes import customer_edited, note_add
+
+FLAGS = ("no_dunning", "do_not_contact", "legal_hold", "bankrupt", "vulnerable")
+
+
+class NoteForm(forms.Form):
+    """A note, or a talk that was had outside the system."""
+
+    text = forms.CharField(label=_("Note"), max_length=5000, widget=UnfoldAdminTextareaWidget)
+    direction = forms.ChoiceField(label=_("What it was"), choices=Direction.choices, widget=UnfoldAdminSelectWidget)
+    channel = forms.ChoiceField(
+        label=_("Channel"), choices=[("", "–"), *Channel.choices], required=False, widget=UnfoldAdminSelectWidget
+    )
+
+
+def _add_note(asked: Asked) -> str:
+    note_add(
+        customer_id=asked.obj.pk,
+        text=asked.data["text"],
+        direction=asked.data["direction"],
+        channel=asked.data["channel"],
+        actor_id=asked.actor_id,
+        now=asked.now,
+    )
+    return _now("The note is in the log.")
+
+
+def flag_badges(customer: Customer) -> str:
+    """Badges of the exclusions that are set; empty if none is."""
+    names = [Customer._meta.get_field(name).verbose_name for name in FLAGS if getattr(customer, name)]  # type: ignore[union-attr]
+    return format_html_join(" ", "{}", ((badge(name, "warning"),) for name in names))
+
+
+def own_facts(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
+    """The header's first lines: how to reach the customer, and what o'clock it is there."""
+    name = customer.timezone or customer.brand.timezone
+    there = now.astimezone(zone(name))
+    facts = [
+        Fact(_("E-mail"), customer.email or "–", order=10),
+        Fact(_("Country and language"), " · ".join(filter(None, (customer.country, customer.language))) or "–", 20),
+        Fact(_("Local time there"), format_html("{} <span class='sol-sub'>{}</span>", words(there), name), 30),
+    ]
+    if flags := flag_badges(customer):
+        facts.append(Fact(_("Exclusions"), flags, order=90))
+    return facts
+
+
+def timeline(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, Any]:
+    return load_timeline(request, Interaction.objects.filter(customer=customer), now)
+
+
+def contacts(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, Any]:
+    return {"contacts": list(customer.contacts.all()[:200])}
+
+
+@admin.register(Customer)
+class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActionModelAdmin):  # type: ignore[misc]
+    resource_classes = (CustomerResource,)
+    import_form_class = ImportForm
+    export_form_class = SelectableFieldsExportForm
+
+    list_display = ("who", "external_id", "country", "language", "kind", "brand", "flags", "created_at")
+    list_select_related = ("brand",)
+    list_filter = (
+        ("brand", RelatedDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("country", FieldTextFilter),
+        "no_dunning",
+        "do_not_contact",
+        "legal_hold",
+        "bankrupt",
+        "vulnerable",
+        ("created_at", RangeDateTimeFilter),
+    )
+    search_exact = ("external_id",)
+    search_trigram = ("name", "email")
+    search_help_text = _("Name, e-mail or id at the processor")
+    autocomplete_fields = ("brand",)
+    ordering = ("-id",)
+    readonly_fields = ("source", "external_id", "deleted_at", "created_at")
+    fieldsets = (
+        (None, {"fields": (("name", "kind"), ("email", "phone"), ("country", "language", "timezone"), "brand")}),
+        (
+            _("Exclusions"),
+            {
+                "fields": (FLAGS, "exclusion_reason"),
+                "description": _("No dunning wins over every ladder; do not contact silences every channel."),
+            },
+        ),
+        (_("Origin"), {"fields": (("source", "external_id"), ("created_at", "deleted_at"), "tags", "metadata")}),
+    )
+    page_sections = [
+        Section("timeline", _("Timeline"), "admin/page/timeline.html", timeline, "customers.view_interaction", 10),
+        Section(
+            "contacts", _("Contacts"), "admin/customers/customer/contacts.html", contacts, "customers.view_contact", 70
+        ),
+    ]
+    page_facts = [own_facts]
+    page_actions = [
+        PageAction(
+            slug="note",
+            label=_("Add note"),
+            icon="sticky_note_2",
+            permission="customers.add_interaction",
+            form=NoteForm,
+            initial=lambda obj, now: {"direction": Direction.INTERNAL},
+            run=_add_note,
+            order=10,
+        )
+    ]
+
+    def page_subtitle(self, obj: Customer) -> str:
+        return " · ".join(filter(None, (obj.get_kind_display(), obj.brand.name, obj.external_id, obj.phone)))
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("brand")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        # A customer is erased on request by a service of its own, which keeps what the law wants kept.
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Customer, form: forms.ModelForm, change: bool) -> None:  # type: ignore[type-arg]
+        super().save_model(request, obj, form, change)
+        if change and form.changed_data:
+            customer_edited(customer_id=obj.pk, fields=form.changed_data, actor_id=request.user.pk, now=clock.now())
+
+    @display(description=_("customer"), ordering="name")
+    def who(self, row: Customer) -> str:
+        return format_html(
+            "<strong class='sol-cut'>{}</strong><span class='sol-sub'>{}</span>", row.name or row.email, row.email
+        )
+
+    @display(description=_("exclusions"))
+    def flags(self, row: Customer) -> str:
+        return flag_badges(row) or "–"

@@ -1,0 +1,58 @@
+"""How staff read moments and states: times in words and in a zone, spans, coloured labels."""
+
+import zoneinfo
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+
+from django.db import models
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+_BADGE = "sol-badge"
+
+
+def badge(text: object, variant: str = "") -> SafeString:
+    """A small coloured label; variants: success, danger, warning, info, primary or none."""
+    return format_html('<span class="{} {}">{}</span>', _BADGE, variant and f"{_BADGE}-{variant}", text)
+
+
+def choice_badge(row: models.Model, field: str, variants: Mapping[str, str]) -> SafeString:
+    """The badge of a field with choices: its label in words, its colour by value; empty for no value."""
+    value = getattr(row, field)
+    if not value:
+        return mark_safe('<span class="sol-muted">–</span>')
+    return badge(getattr(row, f"get_{field}_display")(), variants.get(value, ""))
+
+
+def zone(name: str) -> tzinfo:
+    """The zone of an IANA name, UTC for none or an unknown one."""
+    try:
+        return zoneinfo.ZoneInfo(name) if name else UTC
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def words(local: datetime) -> str:
+    """A local moment in the active language, to the minute."""
+    return f"{date_format(local, 'D j M Y')}, {local:%H:%M}"
+
+
+def when(value: datetime | None, in_zone: str = "") -> SafeString | str:
+    """A moment as `<time>`: "Tue 10 Mar 2026, 13:00", in the zone named, else in the reader's."""
+    if value is None:
+        return "–"
+    local = timezone.localtime(value, zone(in_zone)) if in_zone else timezone.localtime(value)
+    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), local.tzname(), words(local))
+
+
+def ago(seconds: float | None) -> str:
+    """A number of seconds as people say it: "12 s", "5 min", "3 h", "2 d"; a dash for none."""
+    if seconds is None:
+        return "–"
+    for unit, size in ((_("d"), 86_400), (_("h"), 3_600), (_("min"), 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} {_('s')}"

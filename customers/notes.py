@@ -1,0 +1,72 @@
+"""What staff do to a customer by hand, notes and edits, each with its line in the log."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from customers.errors import SollecitoError
+from customers.log import Entry, record
+from customers.models import ActorKind, Channel, Customer, Direction
+from customers.services import customers_reassess
+
+#: Edits of these change what the campaign side may or must do, so it looks at the customer again.
+_WEIGHTY = frozenset({"no_dunning", "do_not_contact", "legal_hold", "bankrupt", "vulnerable", "timezone", "country"})
+
+
+def note_add(
+    *,
+    customer_id: int,
+    text: str,
+    actor_id: int,
+    now: datetime,
+    direction: str = Direction.INTERNAL,
+    channel: str = "",
+) -> None:
+    """Puts a member of staff's note, or a talk they had, into the customer's log at `now` (aware UTC).
+
+    Raises SollecitoError for an empty text, an unknown direction or channel.
+    """
+    text = text.strip()
+    if not text:
+        raise SollecitoError(_("A note needs words."), code="note_empty")
+    if direction not in Direction.values or (channel and channel not in Channel.values):
+        raise SollecitoError(_("Unknown direction or channel."), code="note_kind")
+    record(
+        Entry(
+            customer_id=customer_id,
+            at=now,
+            kind="note.added",
+            summary=text.splitlines()[0][:500],
+            body=text if len(text.splitlines()) > 1 or len(text) > 500 else "",
+            direction=direction,
+            channel=channel,
+            actor_kind=ActorKind.USER,
+            actor_id=actor_id,
+        )
+    )
+
+
+def customer_edited(*, customer_id: int, fields: Iterable[str], actor_id: int, now: datetime) -> None:
+    """Logs which fields a member of staff changed; has the customer's cases looked at again where it matters.
+
+    Call it in the transaction of the change (the admin's views are in one). Old and new values are in the
+    customer's history.
+    """
+    changed = list(fields)
+    names = ", ".join(str(Customer._meta.get_field(name).verbose_name) for name in changed)  # type: ignore[union-attr]
+    with transaction.atomic():
+        record(
+            Entry(
+                customer_id=customer_id,
+                at=now,
+                kind="customer.edited",
+                summary=_("Changed: %(fields)s") % {"fields": names},
+                actor_kind=ActorKind.USER,
+                actor_id=actor_id,
+                data={"fields": changed},
+            )
+        )
+        if _WEIGHTY.intersection(changed):
+            customers_reassess([customer_id], now)

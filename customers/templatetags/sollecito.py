@@ -1,0 +1,11 @@
+"""Template tags every admin page uses; see customers.display."""
+
+from django import template
+
+from customers import display
+
+register = template.Library()
+
+register.simple_tag(display.badge)
+register.filter(display.when)
+register.filter(display.ago)
