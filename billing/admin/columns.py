@@ -1,0 +1,48 @@
+"""Columns of amounts and badges of states, the same on every list and page of money."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
+from unfold.decorators import display
+
+from billing import money
+
+INVOICE = {"open": "warning", "paid": "success", "uncollectible": "danger"}
+ATTEMPT = {
+    "planned": "info",
+    "in_flight": "primary",
+    "unknown": "warning",
+    "succeeded": "success",
+    "declined": "danger",
+}
+RETRY = {"needs_plan": "info", "planned": "primary", "stopped": "danger"}
+SUBSCRIPTION = {
+    "active": "success",
+    "trialing": "info",
+    "past_due": "warning",
+    "unpaid": "danger",
+    "canceled": "danger",
+}
+PROMISE = {"open": "info", "kept": "success", "broken": "danger"}
+PLAN = {"active": "info", "completed": "success", "broken": "danger"}
+DISPUTE = {"open": "warning", "won": "success", "lost": "danger"}
+WORK = {"pending": "info", "done": "success", "failed": "danger"}
+
+
+def amount(value: int | None, currency: str) -> SafeString:
+    """An amount in minor units, right-aligned, as the reader's language writes it."""
+    text = "–" if value is None else money.display(value, currency, get_language() or "en")
+    return format_html('<span class="sol-money">{}</span>', text)
+
+
+def money_column(field: str, title: Any) -> Callable[[Any, Any], SafeString]:
+    """A list column of the amount in `field`, with the row's `currency`."""
+
+    @display(description=title, ordering=field)  # type: ignore[untyped-decorator]
+    def column(self: Any, row: Any) -> SafeString:
+        return amount(getattr(row, field), row.currency)
+
+    return column  # type: ignore[no-any-return]

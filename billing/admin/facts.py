@@ -1,0 +1,153 @@
+"""Admin of facts the processor or an import tells: payments, methods, subscriptions, attempts. Read-only."""
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from billing.admin.columns import ATTEMPT, SUBSCRIPTION, money_column
+from billing.models import Allocation, Payment, PaymentAttempt, PaymentMethod, Subscription
+from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
+
+
+@admin.register(PaymentAttempt)
+class PaymentAttemptAdmin(ReadOnlyAdmin):
+    list_display = (
+        "__str__", "invoice", "customer", "state", "money", "origin", "at", "scheduled_for", "decline", "explanation",
+    )  # fmt: skip
+    list_select_related = ("invoice__customer", "payment_method")
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        ("origin", ChoicesDropdownFilter),
+        ("at", RangeDateTimeFilter),
+        ("scheduled_for", RangeDateTimeFilter),
+    )
+    search_exact = ("external_id", "invoice__number", "invoice__external_id")
+    search_trigram = ("invoice__customer__name", "invoice__customer__email")
+    ordering = ("-id",)
+    fieldsets = (
+        (None, {"fields": (("invoice", "number"), ("status", "origin"), ("amount", "currency"), "payment_method")}),
+        (_("When and why"), {"fields": (("scheduled_for", "at", "finished_at"), "explanation", "strategy", "actor")}),
+        (
+            _("What the processor said"),
+            {
+                "fields": (
+                    ("decline_category", "decline_code"),
+                    ("network_decline_code", "advice_code", "network_advice_code"),
+                    "failure_message",
+                    ("external_id", "resolve_at"),
+                    "cancel_reason",
+                )
+            },
+        ),
+    )
+    money = money_column("amount", _("amount"))
+
+    @display(description=_("customer"))
+    def customer(self, row: PaymentAttempt) -> str:
+        return str(row.invoice.customer)
+
+    @display(description=_("status"), ordering="status")
+    def state(self, row: PaymentAttempt) -> str:
+        return choice_badge(row, "status", ATTEMPT)
+
+    @display(description=_("decline"))
+    def decline(self, row: PaymentAttempt) -> str:
+        return row.decline_code.replace("_", " ") or "–"
+
+
+class AllocationInline(TabularInline):  # type: ignore[misc]
+    model = Allocation
+    extra = 0
+    can_delete = False
+    fields = ("invoice", "money", "created_at")
+    readonly_fields = fields
+    money = money_column("amount", _("amount"))
+
+    def get_queryset(self, request: HttpRequest):  # type: ignore[no-untyped-def]
+        return super().get_queryset(request).select_related("invoice")
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnlyAdmin):
+    list_display = ("__str__", "customer", "money", "settled", "back", "method", "received_at", "source")
+    list_select_related = ("customer",)
+    list_filter = (("received_at", RangeDateTimeFilter),)
+    search_exact = ("external_id",)
+    search_trigram = ("customer__name", "customer__email")
+    ordering = ("-id",)
+    fields = (("customer", "method"), ("money", "settled", "back"), ("source", "external_id"), "received_at")
+    readonly_fields = ("money", "settled", "back")
+    inlines = (AllocationInline,)
+    money = money_column("amount", _("amount"))
+    settled = money_column("allocated", _("allocated"))
+    back = money_column("refunded", _("refunded"))
+
+
+@admin.register(PaymentMethod)
+class PaymentMethodAdmin(ReadOnlyAdmin):
+    list_display = ("__str__", "customer", "type", "funding", "country", "expires", "state", "attached_at")
+    list_select_related = ("customer",)
+    list_filter = ("is_default", ("attached_at", RangeDateTimeFilter))
+    search_exact = ("external_id", "fingerprint")
+    search_trigram = ("customer__name", "customer__email")
+    ordering = ("-id",)
+    fields = (
+        ("customer", "type"), ("brand", "funding", "country"), ("last4", "exp_month", "exp_year"),
+        ("source", "external_id"), ("is_default", "attached_at", "detached_at"),
+        ("never_again_at", "never_again_reason"),
+    )  # fmt: skip
+
+    @display(description=_("expires"))
+    def expires(self, row: PaymentMethod) -> str:
+        return f"{row.exp_month:02d}/{row.exp_year}" if row.exp_month and row.exp_year else "–"
+
+    @display(description=_("state"))
+    def state(self, row: PaymentMethod) -> str:
+        return method_badge(row)
+
+
+def method_badge(row: PaymentMethod) -> str:
+    """Whether the method may still be charged, in one word."""
+    if row.detached_at:
+        return badge(_("detached"))
+    if row.never_again_at:
+        return badge(_("never charge"), "danger")
+    if row.is_default:
+        return badge(_("default"), "success")
+    return badge(_("stored"), "info")
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(ReadOnlyAdmin):
+    list_display = (
+        "__str__", "customer", "state", "money", "interval", "started_at", "current_period_end", "ended_at",
+        "ended_reason",
+    )  # fmt: skip
+    list_select_related = ("customer",)
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        ("ended_at", RangeDateTimeFilter),
+    )
+    search_exact = ("external_id",)
+    search_trigram = ("customer__name", "customer__email")
+    ordering = ("-id",)
+    fields = (
+        ("customer", "status"), ("plan_name", "interval"), "money", ("source", "external_id"),
+        "default_payment_method", ("started_at", "current_period_end"),
+        ("cancel_at_period_end", "ended_at", "ended_reason"),
+    )  # fmt: skip
+    readonly_fields = ("money",)
+    money = money_column("amount", _("amount per period"))
+
+    @display(description=_("status"), ordering="status")
+    def state(self, row: Subscription) -> str:
+        return choice_badge(row, "status", SUBSCRIPTION)

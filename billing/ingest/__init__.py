@@ -1,0 +1,1 @@
+"""From outside events and files to facts."""
