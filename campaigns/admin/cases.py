@@ -1,0 +1,181 @@
+"""The case list and the case page: where on the ladder it stands, what comes next and why."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
+    ChoicesDropdownFilter,
+    RangeDateTimeFilter,
+    RelatedDropdownFilter,
+)
+from unfold.decorators import display
+
+from billing import money
+from billing.admin.columns import INVOICE, amount
+from billing.models import AttemptStatus, InvoiceStatus, PaymentAttempt
+from campaigns.admin.case_actions import CASE_ACTIONS
+from campaigns.admin.columns import CASE, MESSAGE, TASK, link
+from campaigns.admin.customer_sections import contact_fact
+from campaigns.admin.rungs import rungs
+from campaigns.guard.zones import zone_name
+from campaigns.models import Case, CaseInvoice
+from campaigns.models.case import LIVE_STATES
+from customers.admin.base import ReadOnlyAdmin
+from customers.admin.page import Fact, PageAdmin, Section
+from customers.admin.timeline import load_timeline
+from customers.display import choice_badge, when
+from customers.models import Interaction
+
+
+def _zone(case: Case) -> str:
+    customer = case.customer
+    return zone_name(timezone=customer.timezone, country=customer.country, brand_timezone=case.brand.timezone)
+
+
+def _owed(case: Case) -> str:
+    """Open balance of the case, one line per currency; nothing is summed across currencies."""
+    rows = (
+        CaseInvoice.objects.filter(case=case, left_at__isnull=True, invoice__status=InvoiceStatus.OPEN)
+        .values(currency=F("invoice__currency"))
+        .annotate(owed=Sum("invoice__balance"))
+        .order_by("currency")
+    )
+    language = get_language() or "en"
+    return format_html_join("", "<div>{}</div>", ((money.display(r["owed"], r["currency"], language),) for r in rows))
+
+
+def _facts(request: HttpRequest, case: Case, now: datetime) -> list[Fact]:
+    facts = [
+        Fact(_("Customer"), link("customers_customer", case.customer_id, case.customer), 10),
+        Fact(_("Owes"), _owed(case) or _("Nothing"), 20),
+        Fact(_("State"), choice_badge(case, "state", CASE), 30),
+        Fact(_("Owner"), str(case.owner or "–"), 50),
+        Fact(_("Opened"), when(case.opened_at), 60),
+    ]
+    if case.next_action_at:
+        moment = when(case.next_action_at, _zone(case))
+        facts.append(
+            Fact(
+                _("Next action"),
+                format_html("{}<span class='sol-sub'>{}</span>", moment, case.next_action_reason),
+                40,
+            )
+        )
+    if case.rest_reason or case.rests_until:
+        rest = format_html("{} <span class='sol-sub'>{}</span>", when(case.rests_until), case.rest_reason)
+        facts.append(Fact(_("Rests until"), rest, 45))
+    if case.closed_at:
+        end = format_html("{}<span class='sol-sub'>{}</span>", when(case.closed_at), case.get_close_reason_display())
+        facts.append(Fact(_("Closed"), end, 70))
+    if case.state in LIVE_STATES and (contact := contact_fact(case, now)) is not None:
+        facts.append(contact)
+    return facts
+
+
+def _progress(request: HttpRequest, case: Case, now: datetime) -> dict[str, Any]:
+    joined = list(case.case_invoices.select_related("invoice").order_by("joined_at", "id")[:200])
+    attempts = PaymentAttempt.objects.filter(
+        invoice__in=[row.invoice_id for row in joined], status=AttemptStatus.PLANNED
+    )
+    planned = {row.invoice_id: row for row in attempts}
+    sent = case.messages.select_related("template_version__template").defer("html", "text").order_by("-id")[:50]
+    tasks = case.tasks.select_related("assignee").order_by("-id")[:50]
+    return {
+        "rungs": rungs(case, now),
+        "zone": _zone(case),
+        "case_invoices": [
+            (row, choice_badge(row.invoice, "status", INVOICE), planned.get(row.invoice_id)) for row in joined
+        ],
+        "sent": [(row, choice_badge(row, "status", MESSAGE)) for row in sent],
+        "tasks": [(row, choice_badge(row, "status", TASK)) for row in tasks],
+    }
+
+
+def _log(request: HttpRequest, case: Case, now: datetime) -> dict[str, Any]:
+    """What happened to the customer while the case was alive, and whatever names the case later on."""
+    during = Q(at__gte=case.opened_at) & (Q(at__lte=case.closed_at) if case.closed_at else Q())
+    rows = Interaction.objects.filter(customer_id=case.customer_id).filter(during | Q(subject=f"case:{case.pk}"))
+    return load_timeline(request, rows, now)
+
+
+@admin.register(Case)
+class CaseAdmin(PageAdmin, ReadOnlyAdmin):
+    list_display = ("__str__", "who", "owed", "shown_state", "ladder", "rung", "next_action", "owner", "opened_at")
+    list_display_links = ("__str__", "who")
+    list_select_related = ("customer", "ladder_version__ladder", "owner")
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        ("close_reason", ChoicesDropdownFilter),
+        ("trigger", ChoicesDropdownFilter),
+        ("brand", RelatedDropdownFilter),
+        ("ladder_version__ladder", RelatedDropdownFilter),
+        ("owner", AutocompleteSelectFilter),
+        ("next_action_at", RangeDateTimeFilter),
+        ("opened_at", RangeDateTimeFilter),
+        ("closed_at", RangeDateTimeFilter),
+    )
+    search_trigram = ("customer__name", "customer__email")
+    search_exact = ("customer__external_id",)
+    search_help_text = _("Case number, or the customer's name, e-mail or id")
+    ordering = ("-id",)
+    fields = (
+        ("customer", "brand"), ("ladder_version", "trigger"), ("state", "owner"),
+        ("opened_at", "anchor_at", "closed_at"), ("round", "position"), ("next_action_at", "next_action_reason"),
+        ("rests_until", "rest_reason"), ("last_contact_at", "close_reason"),
+    )  # fmt: skip
+    page_sections = [
+        Section("progress", _("Progress"), "admin/campaigns/case/progress.html", _progress, "campaigns.view_case", 10),
+        Section("log", _("Log"), "admin/page/timeline.html", _log, "customers.view_interaction", 20),
+    ]
+    page_facts = [_facts]
+    page_actions = CASE_ACTIONS
+
+    def page_title(self, obj: Case) -> str:
+        return f"{obj.customer} · {obj}"
+
+    def page_subtitle(self, obj: Case) -> str:
+        return f"{obj.ladder_version} · {obj.get_trigger_display()} · {obj.brand}"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Case]:
+        rows = super().get_queryset(request).select_related("customer", "brand", "ladder_version__ladder", "owner")
+        open_rows = CaseInvoice.objects.filter(
+            case=OuterRef("pk"), left_at__isnull=True, invoice__status=InvoiceStatus.OPEN
+        ).order_by()
+        largest = open_rows.values("invoice__currency").annotate(owed=Sum("invoice__balance")).order_by("-owed")
+        # Computed for the rows a page shows: the subqueries are in its select list, below its limit.
+        return rows.annotate(  # type: ignore[no-any-return]
+            owed_amount=Subquery(largest.values("owed")[:1], output_field=BigIntegerField()),
+            owed_currency=Subquery(largest.values("invoice__currency")[:1]),
+        )
+
+    @display(description=_("customer"), ordering="customer__name")
+    def who(self, row: Case) -> str:
+        return format_html('<span class="sol-cut">{}</span>', row.customer)
+
+    @display(description=_("owes"))
+    def owed(self, row: Any) -> str:
+        return amount(row.owed_amount, row.owed_currency)
+
+    @display(description=_("state"), ordering="state")
+    def shown_state(self, row: Case) -> str:
+        return choice_badge(row, "state", CASE)
+
+    @display(description=_("ladder"))
+    def ladder(self, row: Case) -> str:
+        return str(row.ladder_version)
+
+    @display(description=_("rung"), ordering="position")
+    def rung(self, row: Case) -> str:
+        return str(row.position)
+
+    @display(description=_("next action"), ordering="next_action_at")
+    def next_action(self, row: Case) -> str:
+        why = row.next_action_reason or row.rest_reason
+        return format_html("{}<span class='sol-sub sol-cut' title='{}'>{}</span>", when(row.next_action_at), why, why)

@@ -1,0 +1,81 @@
+"""What campaigns add to the customer page: cases, tasks, messages, and whether one may write now."""
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from campaigns.admin.columns import CASE, MESSAGE, TASK, link
+from campaigns.engine.load import load_cases
+from campaigns.guard.check import explain
+from campaigns.models import Case, Task
+from campaigns.models.case import LIVE_STATES
+from customers.admin.customer import CustomerAdmin
+from customers.admin.page import Fact, Section
+from customers.display import badge, choice_badge, when
+from customers.models import Channel, Customer
+
+LIMIT = 100
+_LEVEL = {"ok": "success", "wait": "warning", "stop": "danger"}
+
+
+def contact_fact(case: Case, now: datetime) -> Fact | None:
+    """Whether the guard lets an e-mail out to the case's customer now, and why not."""
+    batch = load_cases([case.pk], now)
+    if not batch.cases:
+        return None
+    verdict = explain(batch.cases[0].snapshot.guard, Channel.EMAIL, now)
+    return Fact(
+        _("Contact by e-mail"),
+        format_html(
+            "{}<span class='sol-sub' title='{} {}'>{}</span>",
+            badge(verdict.title, _LEVEL.get(verdict.level, "")),
+            verdict.rule,
+            verdict.source,
+            verdict.sentence,
+        ),
+        48,
+    )
+
+
+def _live_case(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
+    facts = []
+    for case in customer.cases.filter(state__in=LIVE_STATES).order_by("id")[:3]:
+        value = format_html(
+            "{} {}<span class='sol-sub'>{} {}</span>",
+            link("campaigns_case", case.pk, case),
+            choice_badge(case, "state", CASE),
+            when(case.next_action_at) if case.next_action_at else "",
+            case.next_action_reason or case.rest_reason,
+        )
+        facts.append(Fact(_("Case"), value, 40))
+        if not facts[1:] and (contact := contact_fact(case, now)) is not None:
+            facts.append(contact)
+    return facts
+
+
+def _cases(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, Any]:
+    cases = customer.cases.select_related("ladder_version__ladder", "owner")[:LIMIT]
+    tasks = Task.objects.filter(customer=customer).select_related("assignee").order_by("-id")[:LIMIT]
+    return {
+        "cases": [(row, choice_badge(row, "state", CASE)) for row in cases],
+        "tasks": [(row, choice_badge(row, "status", TASK)) for row in tasks],
+    }
+
+
+def _messages(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, Any]:
+    rows = customer.messages.select_related("template_version__template").defer("html", "text").order_by("-id")[:LIMIT]
+    return {"sent": [(row, choice_badge(row, "status", MESSAGE)) for row in rows]}
+
+
+CustomerAdmin.add_fact(_live_case)
+CustomerAdmin.add_section(
+    Section("cases", _("Cases and tasks"), "admin/campaigns/customer/cases.html", _cases, "campaigns.view_case", 30)
+)
+CustomerAdmin.add_section(
+    Section(
+        "messages", _("Messages"), "admin/campaigns/customer/messages.html", _messages, "campaigns.view_message", 60
+    )
+)

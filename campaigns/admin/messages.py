@@ -1,0 +1,91 @@
+"""The outbox and the message page: what was sent, as it was sent, and what became of it."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from campaigns.admin.columns import MESSAGE, link
+from campaigns.models import Message
+from customers.admin.base import ReadOnlyAdmin
+from customers.admin.page import Fact, PageAdmin, Section
+from customers.display import choice_badge, when
+
+
+def _facts(request: HttpRequest, message: Message, now: datetime) -> list[Fact]:
+    facts = [
+        Fact(_("Customer"), link("customers_customer", message.customer_id, message.customer), 10),
+        Fact(_("Case"), link("campaigns_case", message.case_id, f"#{message.case_id}"), 20),
+        Fact(_("Status"), choice_badge(message, "status", MESSAGE), 30),
+        Fact(_("To"), message.recipient, 40),
+        Fact(_("Template"), f"{message.template_version} · {message.language}", 50),
+    ]
+    if message.sent_at:
+        facts.append(Fact(_("Sent"), when(message.sent_at), 60))
+    elif message.send_at:
+        facts.append(Fact(_("To be sent"), when(message.send_at), 60))
+    if message.reason or message.rule:
+        rule = format_html("<span class='sol-sub'>{}</span>", message.rule) if message.rule else ""
+        facts.append(Fact(_("Why"), format_html("{} {}", message.reason, rule), 70))
+    return facts
+
+
+def _shown(request: HttpRequest, message: Message, now: datetime) -> dict[str, Any]:
+    return {"message": message, "events": list(message.delivery_events.order_by("-at", "-id")[:200])}
+
+
+@admin.register(Message)
+class MessageAdmin(PageAdmin, ReadOnlyAdmin):
+    list_display = (
+        "what", "customer", "recipient", "channel", "purpose", "state", "queued_at", "send_at", "sent_at", "why",
+    )  # fmt: skip
+    list_select_related = ("customer", "template_version__template")
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        ("purpose", ChoicesDropdownFilter),
+        ("channel", ChoicesDropdownFilter),
+        ("queued_at", RangeDateTimeFilter),
+        ("sent_at", RangeDateTimeFilter),
+    )
+    search_exact = ("provider_id",)
+    search_trigram = ("customer__name", "customer__email")
+    ordering = ("-id",)
+    fields = (
+        ("customer", "case", "contact"), ("channel", "purpose", "language"), ("recipient", "template_version"),
+        ("status", "reason", "rule"), ("queued_at", "send_at", "sent_at"), ("first_opened_at", "first_clicked_at"),
+        ("provider_id", "attempts"),
+    )  # fmt: skip
+    page_sections = [
+        Section("message", _("Message"), "admin/campaigns/message/message.html", _shown, "campaigns.view_message", 10)
+    ]
+    page_facts = [_facts]
+
+    def page_title(self, obj: Message) -> str:
+        return obj.subject or str(obj.template_version.template)
+
+    def page_subtitle(self, obj: Message) -> str:
+        return " · ".join((str(obj.get_channel_display()), str(obj.get_purpose_display()), f"#{obj.pk}"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
+        rows = super().get_queryset(request).select_related("customer", "template_version__template")
+        if request.resolver_match and "object_id" not in request.resolver_match.kwargs:
+            rows = rows.defer("html", "text")  # kilobytes a row, and a list shows none of them
+        return rows  # type: ignore[no-any-return]
+
+    @display(description=_("message"), ordering="subject")
+    def what(self, row: Message) -> str:
+        return format_html('<span class="sol-cut">{}</span>', row.subject or row.template_version.template)
+
+    @display(description=_("status"), ordering="status")
+    def state(self, row: Message) -> str:
+        return choice_badge(row, "status", MESSAGE)
+
+    @display(description=_("why"))
+    def why(self, row: Message) -> str:
+        return format_html('<span class="sol-cut" title="{}">{}</span>', row.reason, row.reason or "–")

@@ -1,0 +1,219 @@
+"""Templates and their versions: texts per language, checked at save with the line at fault, previewed, published."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import StackedInline
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from campaigns.admin.columns import VERSION, link
+from campaigns.models import Template, TemplateText, TemplateVersion
+from campaigns.rendering.examples import example_context
+from campaigns.rendering.lint import check_template
+from campaigns.rendering.problems import Problem, TemplateRefused
+from campaigns.rendering.render import compile_template, render
+from campaigns.rendering.variables import declared_variables
+from campaigns.services.versions import template_draft, template_publish
+from customers.admin.base import BaseAdmin, HistoryAdmin, NoDeleteMixin
+from customers.admin.page import DETAILS, Asked, Fact, PageAction, PageAdmin, Section
+from customers.display import choice_badge, when
+
+#: Part of a template → field of its form.
+_FIELD = {"subject": "subject", "mjml": "body", "text": "text"}
+
+
+class TextForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Refuses a text that would not render, beside the field and with the line; warnings are shown on saving."""
+
+    class Meta:
+        model = TemplateText
+        fields = ("language", "subject", "body", "text")
+        widgets = {
+            "body": UnfoldAdminTextareaWidget(attrs={"rows": 24, "class": "sol-code", "spellcheck": "false"}),
+            "text": UnfoldAdminTextareaWidget(attrs={"rows": 10, "class": "sol-code"}),
+        }
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        self.warnings: list[Problem] = []
+        if not data.get("body") or self.errors:
+            return data
+        problems = check_template(
+            subject=data.get("subject", ""),
+            mjml=data["body"],
+            text=data.get("text") or None,
+            language=data.get("language", "en"),
+        )
+        for problem in problems:
+            if problem.severity == "error":
+                words = _now("Line %(line)d: %(message)s") % {"line": problem.line, "message": problem.message}
+                self.add_error(_FIELD[problem.part], f"{words} {problem.suggestion}".strip())
+            else:
+                self.warnings.append(problem)
+        return data
+
+
+class TextInline(StackedInline):  # type: ignore[misc]
+    model = TemplateText
+    form = TextForm
+    extra = 0
+    tab = True
+
+
+def _draft(asked: Asked) -> HttpResponseRedirect:
+    version = template_draft(template_id=asked.obj.pk)
+    url = reverse("admin:campaigns_templateversion_change", args=[version.pk])
+    return HttpResponseRedirect(f"{url}?section={DETAILS}")
+
+
+def _publish(asked: Asked) -> str:
+    template_publish(version_id=asked.obj.pk, actor_id=asked.actor_id, now=asked.now)
+    return _now("Published: messages written from now on use it.")
+
+
+def _preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> dict[str, Any]:
+    """Each language rendered with example data, or what is wrong with it."""
+    previews = []
+    for text in version.texts.order_by("language"):
+        try:
+            compiled = compile_template(
+                subject=text.subject, mjml=text.body, text=text.text or None, language=text.language
+            )
+            previews.append((text, render(compiled, example_context(text.language)), ()))
+        except TemplateRefused as error:
+            previews.append((text, None, error.problems))
+    return {"previews": previews}
+
+
+def _versions(request: HttpRequest, template: Template, now: datetime) -> dict[str, Any]:
+    rows = template.versions.select_related("published_by").prefetch_related("texts").order_by("-number")[:50]
+    return {
+        "versions": [
+            (row, choice_badge(row, "status", VERSION), [t.get_language_display() for t in row.texts.all()])
+            for row in rows
+        ]
+    }
+
+
+def _variables(request: HttpRequest, version: TemplateVersion, now: datetime) -> dict[str, Any]:
+    return {"variables": declared_variables()}
+
+
+@admin.register(Template)
+class TemplateAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
+    list_display = ("name", "code", "channel", "tone", "published")
+    list_filter = (("channel", ChoicesDropdownFilter), ("tone", ChoicesDropdownFilter))
+    search_fields = ("name", "code")
+    readonly_fields = ("created_at",)
+    fields = (("name", "code"), ("channel", "tone"), "created_at")
+    page_sections = [
+        Section(
+            "versions",
+            _("Versions"),
+            "admin/campaigns/template/versions.html",
+            _versions,
+            "campaigns.view_templateversion",
+            10,
+        )
+    ]
+    page_actions = [
+        PageAction(
+            slug="draft",
+            label=_("Edit as a draft"),
+            icon="edit",
+            permission="campaigns.change_templateversion",
+            question=_(
+                "Opens the draft, or makes one from the published version. Nothing changes until it is published."
+            ),
+            run=_draft,
+        )
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Template]:
+        live = TemplateVersion.objects.filter(status=TemplateVersion.Status.PUBLISHED)
+        return super().get_queryset(request).prefetch_related(Prefetch("versions", live, to_attr="live"))  # type: ignore[no-any-return]
+
+    @display(description=_("published version"))
+    def published(self, row: Any) -> str:
+        return link("campaigns_templateversion", row.live[0].pk, f"v{row.live[0].number}") if row.live else "–"
+
+
+@admin.register(TemplateVersion)
+class TemplateVersionAdmin(PageAdmin, BaseAdmin):
+    list_display = ("__str__", "state", "published_at", "published_by")
+    list_select_related = ("template", "published_by")
+    list_filter = (("status", ChoicesDropdownFilter), ("template", RelatedDropdownFilter))
+    search_fields = ("template__name", "template__code")
+    readonly_fields = ("template", "number", "status", "published_at", "published_by")
+    fields = (("template", "number", "status"), ("published_at", "published_by"))
+    inlines = (TextInline,)
+    page_details_title = _("Texts")
+    page_sections = [
+        Section(
+            "preview",
+            _("Preview"),
+            "admin/campaigns/template/preview.html",
+            _preview,
+            "campaigns.view_templateversion",
+            10,
+        ),
+        Section(
+            "variables",
+            _("Variables"),
+            "admin/campaigns/template/variables.html",
+            _variables,
+            "campaigns.view_templateversion",
+            20,
+        ),
+    ]
+    page_facts = [
+        lambda request, version, now: [
+            Fact(_("Template"), link("campaigns_template", version.template_id, version.template), 10),
+            Fact(_("Status"), choice_badge(version, "status", VERSION), 20),
+            Fact(_("Published"), when(version.published_at), 30),
+        ]
+    ]
+    page_actions = [
+        PageAction(
+            slug="publish",
+            label=_("Publish"),
+            icon="publish",
+            permission="campaigns.change_templateversion",
+            question=_("Every message written from now on uses this version. It can never be changed afterwards."),
+            fits=lambda version: version.status == TemplateVersion.Status.DRAFT,
+            run=_publish,
+        )
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TemplateVersion]:
+        return super().get_queryset(request).select_related("template", "published_by")  # type: ignore[no-any-return]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # drafts are made from a template, so that none starts empty by mistake
+
+    def has_change_permission(self, request: HttpRequest, obj: TemplateVersion | None = None) -> bool:
+        may: bool = super().has_change_permission(request, obj)
+        return may and (obj is None or obj.status == TemplateVersion.Status.DRAFT)
+
+    def has_delete_permission(self, request: HttpRequest, obj: TemplateVersion | None = None) -> bool:
+        may: bool = super().has_delete_permission(request, obj)
+        return may and obj is not None and obj.status == TemplateVersion.Status.DRAFT
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        for text_form in formset.forms:
+            for problem in getattr(text_form, "warnings", ()):
+                messages.warning(request, f"{text_form.instance.get_language_display()}: {problem}")
+
+    @display(description=_("status"), ordering="status")
+    def state(self, row: TemplateVersion) -> str:
+        return choice_badge(row, "status", VERSION)

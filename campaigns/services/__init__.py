@@ -1,0 +1,1 @@
+"""What staff, the portal and other apps ask of cases, messages, tasks and ladders."""

@@ -1,0 +1,51 @@
+"""Closing the work people were given; each closing is a line in the customer's log."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from campaigns.models import Task
+from customers.errors import SollecitoError, check_transition
+from customers.log import Entry, record
+from customers.models import ActorKind, Channel
+
+
+def task_complete(*, task_id: int, outcome: str, actor_id: int, now: datetime) -> None:
+    """Marks an open task done at `now` (aware UTC), with what came of it.
+
+    Raises SollecitoError if there is no such task, IllegalTransition if it is cancelled, and `task_closed`
+    if it is done already: two people may have the list open.
+    """
+    _close(task_id, Task.Status.DONE, outcome, actor_id, now)
+
+
+def task_cancel(*, task_id: int, reason: str, actor_id: int, now: datetime) -> None:
+    """Takes an open task off the list undone; raises as task_complete does."""
+    _close(task_id, Task.Status.CANCELLED, reason, actor_id, now)
+
+
+def _close(task_id: int, status: str, words: str, actor_id: int, now: datetime) -> None:
+    with transaction.atomic():
+        task = Task.objects.select_for_update().filter(pk=task_id).first()
+        if task is None:
+            raise SollecitoError(_("There is no such task."), code="task_missing")
+        if task.status == status:
+            raise SollecitoError(_("The task was closed already."), code="task_closed")
+        check_transition(Task.TRANSITIONS, what="Task", source=task.status, target=status)
+        Task.objects.filter(pk=task.pk).update(status=status, closed_at=now)
+        done = status == Task.Status.DONE
+        record(
+            Entry(
+                customer_id=task.customer_id,
+                at=now,
+                kind="task.done" if done else "task.cancelled",
+                summary=(_("Done: %(title)s") if done else _("Cancelled: %(title)s")) % {"title": task.title},
+                body=words.strip(),
+                channel=Channel.CALL if task.kind == Task.Kind.CALL else "",
+                actor_kind=ActorKind.USER,
+                actor_id=actor_id,
+                subject=f"task:{task.pk}",
+                data={"case_id": task.case_id},
+            )
+        )
