@@ -1,0 +1,119 @@
+"""Dresses the admin pages of libraries (users, schedules, dj-stripe's mirror) like our own."""
+
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
+from django.http import HttpRequest
+from django_celery_beat.admin import ClockedScheduleAdmin as BeatClockedScheduleAdmin
+from django_celery_beat.admin import CrontabScheduleAdmin as BeatCrontabScheduleAdmin
+from django_celery_beat.admin import PeriodicTaskAdmin as BeatPeriodicTaskAdmin
+from django_celery_beat.admin import PeriodicTaskForm as BeatPeriodicTaskForm
+from django_celery_beat.admin import TaskSelectWidget
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from customers.admin.base import BaseAdmin, ReadOnlyAdmin
+
+for model in (User, Group, PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule):
+    admin.site.unregister(model)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, BaseAdmin):  # type: ignore[misc, type-arg]
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "email", "first_name", "last_name", "is_active", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_superuser", "groups")
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, BaseAdmin):  # type: ignore[misc, type-arg]
+    pass
+
+
+class _TaskWidget(UnfoldAdminSelectWidget, TaskSelectWidget):  # type: ignore[misc]
+    pass
+
+
+class PeriodicTaskForm(BeatPeriodicTaskForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "task" in self.fields:
+            self.fields["task"].widget = UnfoldAdminTextInputWidget()
+        if "regtask" in self.fields:
+            self.fields["regtask"].widget = _TaskWidget()
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(BeatPeriodicTaskAdmin, BaseAdmin):  # type: ignore[misc]
+    form = PeriodicTaskForm
+    list_select_related = ("interval", "crontab", "solar", "clocked")
+
+
+@admin.register(IntervalSchedule)
+class IntervalScheduleAdmin(BaseAdmin):
+    pass
+
+
+@admin.register(CrontabSchedule)
+class CrontabScheduleAdmin(BeatCrontabScheduleAdmin, BaseAdmin):  # type: ignore[misc]
+    pass
+
+
+@admin.register(SolarSchedule)
+class SolarScheduleAdmin(BaseAdmin):
+    pass
+
+
+@admin.register(ClockedSchedule)
+class ClockedScheduleAdmin(BeatClockedScheduleAdmin, BaseAdmin):  # type: ignore[misc]
+    pass
+
+
+def _mirror_admin(model: Any) -> type[ReadOnlyAdmin]:
+    """A read-only page for one table of the mirror: what Stripe holds is changed at Stripe."""
+    names = {f.name for f in model._meta.get_fields()}
+    columns = ["__str__", *(n for n in ("id", "livemode", "created", "djstripe_updated") if n in names)]
+    fields = [f.name for f in model._meta.concrete_fields]
+
+    def has_module_permission(self: ReadOnlyAdmin, request: HttpRequest) -> bool:
+        return bool(request.user.has_module_perms("djstripe"))
+
+    return type(
+        f"{model.__name__}MirrorAdmin",
+        (ReadOnlyAdmin,),
+        {
+            "list_display": columns[1:] or columns,
+            "list_display_links": columns[1:2] or columns,
+            "search_exact": ("id",) if "id" in names else (),
+            "fields": fields,
+            "readonly_fields": fields,
+            "ordering": ("-djstripe_created",) if "djstripe_created" in names else ("-pk",),
+            "list_select_related": False,
+            "has_module_permission": has_module_permission,
+        },
+    )
+
+
+def _dress_mirror() -> None:
+    """dj-stripe's own admin can write to Stripe and stores API keys; ours shows its rows and nothing more."""
+    for model in apps.get_app_config("djstripe").get_models():
+        if admin.site.is_registered(model):
+            admin.site.unregister(model)
+            if model.__name__ not in {"APIKey", "WebhookEndpoint", "IdempotencyKey"}:
+                admin.site.register(model, _mirror_admin(model))
+
+
+_dress_mirror()

@@ -1,0 +1,152 @@
+"""The back office's frame: name, colours, and a sidebar grouped by the job to be done."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+
+def _may(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perm(permission)
+
+
+def _list(title: Any, icon: str, app: str, model: str, query: str = "", **extra: Any) -> dict[str, Any]:
+    return {
+        "title": title,
+        "icon": icon,
+        "link": lambda request: f"{reverse_lazy(f'admin:{app}_{model}_changelist')}{query}",
+        "permission": _may(f"{app}.view_{model}"),
+        **extra,
+    }
+
+
+def environment(request: HttpRequest) -> list[str] | None:
+    """The label beside the user menu: says loudly that this is not production."""
+    return [_now("Demo"), "warning"] if settings.EMBEDDED else None
+
+
+def site_subheader(request: HttpRequest) -> str:
+    """Times on every page are in this zone unless they say otherwise."""
+    return _now("Times in %(zone)s") % {"zone": settings.TIME_ZONE}
+
+
+def tasks_due(request: HttpRequest) -> int | None:
+    """Open tasks whose time has come, for the sidebar; one look at a partial index."""
+    from campaigns.models import Task
+    from customers import clock
+
+    due = Task.objects.filter(status=Task.Status.OPEN, due_at__lte=clock.now())[:100].count()
+    return due or None
+
+
+NAVIGATION: list[dict[str, Any]] = [
+    {
+        "title": _("Work"),
+        "items": [
+            {"title": _("Dashboard"), "icon": "space_dashboard", "link": reverse_lazy("admin:index")},
+            _list(_("Cases"), "folder_open", "campaigns", "case", "?state__exact=open"),
+            _list(_("Customers"), "group", "customers", "customer"),
+            _list(
+                _("Tasks"),
+                "task_alt",
+                "campaigns",
+                "task",
+                "?status__exact=open",
+                badge="dunning_site.admin_site.tasks_due",
+            ),
+        ],
+    },
+    {
+        "title": _("Money"),
+        "separator": True,
+        "items": [
+            _list(_("Invoices"), "receipt_long", "billing", "invoice"),
+            _list(_("Attempts"), "credit_card_clock", "billing", "paymentattempt"),
+            _list(_("Payments"), "payments", "billing", "payment"),
+            _list(_("Promises"), "handshake", "billing", "promise"),
+            _list(_("Payment plans"), "calendar_month", "billing", "paymentplan"),
+            _list(_("Disputes"), "gavel", "billing", "dispute"),
+            _list(_("Subscriptions"), "autorenew", "billing", "subscription"),
+            _list(_("Payment methods"), "credit_card", "billing", "paymentmethod"),
+        ],
+    },
+    {
+        "title": _("Campaigns"),
+        "separator": True,
+        "items": [
+            _list(_("Ladders"), "stairs", "campaigns", "ladder"),
+            _list(_("Templates"), "draft", "campaigns", "template"),
+            _list(_("Messages"), "mail", "campaigns", "message"),
+            _list(_("Suppressions"), "block", "customers", "suppression"),
+            _list(_("Communication log"), "history", "customers", "interaction"),
+        ],
+    },
+    {
+        "title": _("System"),
+        "separator": True,
+        "collapsible": True,
+        "items": [
+            _list(_("Inbox"), "inbox", "billing", "inboxevent"),
+            _list(_("Orders to processor"), "outbox", "billing", "processorcommand"),
+            _list(_("Processor accounts"), "account_balance", "billing", "processoraccount"),
+            _list(_("Brands"), "storefront", "customers", "brand"),
+            _list(_("Portal links"), "link", "portal", "portallink"),
+            _list(_("Users"), "badge", "auth", "user"),
+            _list(_("Groups"), "groups", "auth", "group"),
+            _list(_("Schedules"), "schedule", "django_celery_beat", "periodictask"),
+            {
+                "title": _("Stripe mirror"),
+                "icon": "sync_alt",
+                "link": lambda request: str(reverse_lazy("admin:app_list", kwargs={"app_label": "djstripe"})),
+                "permission": lambda request: request.user.has_module_perms("djstripe"),
+            },
+        ],
+    },
+]
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Sollecito",
+    "SITE_HEADER": "Sollecito",
+    "SITE_SUBHEADER": site_subheader,
+    "SITE_SYMBOL": "stairs",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("dunning_site/icon.svg"),
+        }
+    ],
+    "SITE_URL": None,
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "dunning_site.admin_site.environment",
+    "DASHBOARD_CALLBACK": "insights.dashboard.dashboard_callback",
+    "STYLES": [lambda request: static("dunning_site/admin.css")],
+    "COLORS": {
+        # A green of ledgers: the product is about money coming home.
+        "primary": {
+            "50": "#f0fdf9",
+            "100": "#ccfbec",
+            "200": "#99f6db",
+            "300": "#5eeac6",
+            "400": "#2dd4ac",
+            "500": "#14b893",
+            "600": "#0b8a6f",
+            "700": "#0d7560",
+            "800": "#105d4e",
+            "900": "#124d41",
+            "950": "#042f28",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": NAVIGATION,
+    },
+}
