@@ -8,3 +8,7 @@ class CampaignsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     name = "campaigns"
     verbose_name = _("Campaigns")
+
+    def ready(self) -> None:
+        """Listens to news of the apps below."""
+        from campaigns import receivers  # noqa: F401

@@ -59,7 +59,7 @@ _RUNS = """
      ORDER BY r.id, m.id
 """
 _CONTACTS = """
-    SELECT customer_id, id, name, email, phone, language
+    SELECT customer_id, id, email, phone, language
       FROM customers_contact
      WHERE customer_id = ANY(%s) AND active
      ORDER BY customer_id, is_primary, id DESC
@@ -130,11 +130,8 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
         runs: dict[int, list[tuple[Any, ...]]] = {}
         for row in cursor.fetchall():
             runs.setdefault(row[0], []).append(row)
-        cursor.execute(_CONTACTS, [customer_ids])
-        people: dict[int, list[tuple[Any, ...]]] = {}
-        for row in cursor.fetchall():
-            people.setdefault(row[0], []).append(row)
-        addressed = {row[0]: _addressees(row, people.get(row[1], ())) for row in rows}
+        people = load_people(cursor, customer_ids)
+        addressed = {row[0]: addressees(row[11], row[12], row[15], people.get(row[1], ())) for row in rows}
         wanted = {
             normalise(channel, who.address, row[14]) for row in rows for channel, who in addressed[row[0]].items()
         }
@@ -158,7 +155,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
         ladder = ladders[version_id]
         zone = zone_name(timezone=timezone, country=country, brand_timezone=row[22])
         own_runs, last_decided = _runs(runs.get(case_id, ()), round_)
-        addressees = addressed[case_id]
+        reached = addressed[case_id]
         guard = GuardSnapshot(
             customer_id=customer_id,
             kind=row[13],
@@ -174,8 +171,8 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             in_plan=not pressed and any(fact[6] for fact in facts),
             disputed=not pressed and any(fact[5] for fact in facts),
             owes=bool(facts),
-            addresses={channel: who.address for channel, who in addressees.items()},
-            suppressed=_suppressed(addressees, suppressed, country) if suppressed else frozenset(),
+            addresses={channel: who.address for channel, who in reached.items()},
+            suppressed=_suppressed(reached, suppressed, country) if suppressed else frozenset(),
             contacts=tuple(made.get(customer_id, ())),
             min_gap_hours=ladder.min_gap_hours,
             zone_is_guess=is_guess(timezone=timezone, country=country),
@@ -197,23 +194,32 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             last_decided_at=last_decided,
             rests_until=rests_until,
         )
-        cases.append(Loaded(snapshot, addressees, brand_language=row[23], customer_language=row[15]))
+        cases.append(Loaded(snapshot, reached, brand_language=row[23], customer_language=row[15]))
     return Batch(cases, texts)
 
 
-def _addressees(row: tuple[Any, ...], people: Sequence[tuple[Any, ...]]) -> dict[str, Addressee]:
-    """The primary contact's address per channel, else another contact's, else the customer's own."""
+def load_people(cursor: Any, customer_ids: Sequence[int]) -> dict[int, list[tuple[Any, ...]]]:
+    """Rows of active contacts by customer, for `addressees`. One query."""
+    cursor.execute(_CONTACTS, [list(customer_ids)])
+    people: dict[int, list[tuple[Any, ...]]] = {}
+    for row in cursor.fetchall():
+        people.setdefault(row[0], []).append(row)
+    return people
+
+
+def addressees(email: str, phone: str, language: str, people: Sequence[tuple[Any, ...]]) -> dict[str, Addressee]:
+    """By channel: the primary contact's address, else another contact's, else the customer's own."""
     found: dict[str, Addressee] = {}
-    if row[11]:
-        found[_EMAIL] = Addressee(None, row[11], row[15])
-    if row[12]:
-        found[_CALL] = Addressee(None, row[12], row[15])
+    if email:
+        found[_EMAIL] = Addressee(None, email, language)
+    if phone:
+        found[_CALL] = Addressee(None, phone, language)
     # Sorted so that the best comes last and stays.
-    for _customer, contact_id, _name, email, phone, language in people:
-        if email:
-            found[_EMAIL] = Addressee(contact_id, email, language or row[15])
-        if phone:
-            found[_CALL] = Addressee(contact_id, phone, language or row[15])
+    for _customer, contact_id, contact_email, contact_phone, contact_language in people:
+        if contact_email:
+            found[_EMAIL] = Addressee(contact_id, contact_email, contact_language or language)
+        if contact_phone:
+            found[_CALL] = Addressee(contact_id, contact_phone, contact_language or language)
     return found
 
 

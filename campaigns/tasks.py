@@ -1,0 +1,26 @@
+"""Celery tasks of this app: each runs its loop batch by batch until nothing is due. Messages are wake-ups only."""
+
+from itertools import islice
+
+from celery import shared_task
+
+from campaigns.engine.assess import assess_all
+from campaigns.engine.run import escalate_all
+from customers.clock import now
+
+#: Batches one task takes at most, so that it ends well within its time limit; the next tick goes on.
+MOST_BATCHES = 200
+
+
+@shared_task(name="campaigns.tasks.assess_customers")
+def assess_customers() -> None:
+    """Opens, joins, rests, wakes and closes cases of customers whose facts changed."""
+    for _result in islice(assess_all(now=now()), MOST_BATCHES):
+        pass
+
+
+@shared_task(name="campaigns.tasks.escalate_due")
+def escalate_due() -> None:
+    """Takes due cases through their next step."""
+    for _result in islice(escalate_all(now=now()), MOST_BATCHES):
+        pass
