@@ -114,7 +114,9 @@ CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_AGE = 12 * 3600
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", False)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_PROXY", False) else None
+#: A reverse proxy of ours sets X-Forwarded-Proto and X-Forwarded-For; without one both are the visitor's word.
+BEHIND_PROXY = env.flag("BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
@@ -168,6 +170,8 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # --- What higher apps offer to lower ones, by name, so that imports stay one way.
 #: campaigns asks it for each mail's links: see portal.links.
 CUSTOMER_LINKS = "portal.links.links_for_mail"
+#: How long a link to the payment page stays valid.
+PORTAL_LINK_DAYS = env.number("PORTAL_LINK_DAYS", 30)
 #: Channel name → class, see campaigns.channels.
 CHANNELS = {"email": "campaigns.channels.email.EmailChannel"}
 

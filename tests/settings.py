@@ -25,5 +25,5 @@ os.environ["STRIPE_API_BASE"] = "http://127.0.0.1:9"
 from dunning_site.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# Static files are found where they lie; nothing was collected.
+# Static files are looked for when asked for, not all listed for every test client.
 WHITENOISE_AUTOREFRESH = True

@@ -1,7 +1,6 @@
 """A sandbox of their own for the tests of embedded services."""
 
 import json
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,10 +32,10 @@ def client(sandbox: SandboxServer) -> stripe.StripeClient:
 def control(sandbox: SandboxServer) -> Control:
     """Make a control call: ``control("clock", advance=60)``; without arguments it is a GET."""
 
-    def call(path: str, method: str | None = None, **data: Any) -> Any:
-        method = method or ("POST" if data else "GET")
-        body = json.dumps(data).encode() if method == "POST" else None
-        request = urllib.request.Request(f"{sandbox.url}/_sandbox/{path}", data=body, method=method)
+    def call(name: str, /, verb: str | None = None, **data: Any) -> Any:
+        verb = verb or ("POST" if data else "GET")
+        body = json.dumps(data).encode() if verb == "POST" else None
+        request = urllib.request.Request(f"{sandbox.url}/_sandbox/{name}", data=body, method=verb)
         with urllib.request.urlopen(request, timeout=20) as response:
             return json.load(response)
 
@@ -81,6 +80,3 @@ def failing(client: stripe.StripeClient, control: Control, subscribe: Callable[.
         return customer, good, invoice
 
     return make
-
-
-__all__ = ["PUBLISHABLE_KEY", "SECRET_KEY", "urllib"]

@@ -44,6 +44,7 @@ class Faults:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.waiting: list[Fault] = []
+        self._over = threading.Event()
 
     def add(self, data: dict[str, Any]) -> dict[str, Any]:
         """Put a fault in waiting."""
@@ -80,6 +81,12 @@ class Faults:
             return [asdict(fault) for fault in self.waiting]
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Forget all faults, and end those that hang right now."""
         with self.lock:
             self.waiting.clear()
+            self._over.set()
+            self._over = threading.Event()
+
+    def hang(self, seconds: float) -> None:
+        """Wait, unless the faults are cleared before."""
+        self._over.wait(seconds)

@@ -54,7 +54,11 @@ class SandboxServer:
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
         self.world = World(seed, self.url)
         self.deliverer = Deliverer(self.world, retry_seconds=retry_seconds)
-        loaded = self.state is not None and snapshot.load(self.world, self.keys, self.state)
+        try:
+            loaded = self.state is not None and snapshot.load(self.world, self.keys, self.state)
+        except ValueError:
+            self._http.server_close()
+            raise
         if not loaded:
             self.world.settings["delivery"] = delivery
         if webhook_url:
@@ -87,6 +91,7 @@ class SandboxServer:
         self.stopping.set()
         self._http.shutdown()
         self.deliverer.stop()
+        self.faults.clear()
         self._http.drop_all()
         self._http.server_close()
         for thread in self._threads:
@@ -249,7 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             wait = world.settings["latency_ms"] / 1000 + (fault.seconds if fault and fault.kind == "delay" else 0)
             if wait:
-                sandbox.stopping.wait(wait)
+                sandbox.faults.hang(wait)
             params = Params({**decode(query), **decode(body)})
             with world.lock:
                 world.request = {"id": request_id, "idempotency_key": key}
@@ -319,7 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _hang(self, fault: Fault) -> None:
         """Say nothing until the client has given up."""
-        self.server.sandbox.stopping.wait(fault.seconds)
+        self.server.sandbox.faults.hang(fault.seconds)
         self.close_connection = True
 
     def _reset(self) -> None:

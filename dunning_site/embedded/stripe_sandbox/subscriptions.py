@@ -57,7 +57,7 @@ def create(world: World, params: Params) -> Obj:
         raise bad_request("The price specified is set to `type=one_time`.", param="items[0][price]")
     recurring = prices[0]["recurring"]
     interval, count = recurring["interval"], recurring["interval_count"]
-    free = trial_end is not None or anchor > now or start < now
+    free = trial_end is not None or anchor > now or "backdate_start_date" in params
     period_end = anchor if anchor > now else boundary(anchor, interval, count, now)
     period_start = start if anchor > now else boundary(anchor, interval, count, now, before=True)
     subscription_id_ = world.new_id("sub")

@@ -1,0 +1,21 @@
+"""Addresses of the portal, below /p/."""
+
+from django.urls import path
+
+from portal import views
+
+app_name = "portal"
+urlpatterns = [
+    path("", views.lost, name="lost"),
+    # One segment longer than any token's page, so that no token can be mistaken for it.
+    path("new/link/", views.ask, name="ask"),
+    path("<str:token>/", views.home, name="home"),
+    path("<str:token>/pay/", views.pay, name="pay"),
+    path("<str:token>/card/", views.card, name="card"),
+    path("<str:token>/card/intent/", views.card_intent, name="card-intent"),
+    path("<str:token>/card/done/", views.card_done, name="card-done"),
+    path("<str:token>/result/<int:checkout_id>/", views.result, name="result"),
+    path("<str:token>/preferences/", views.preferences_page, name="preferences"),
+    path("<str:token>/unsubscribe/", views.unsubscribe_page, name="unsubscribe"),
+    path("<str:token>/<path:rest>", views.lost_below, name="lost-below"),
+]
