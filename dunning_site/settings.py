@@ -150,6 +150,8 @@ if STRIPE_API_BASE != "https://api.stripe.com":
 STRIPE_API_VERSION = "2026-05-27.dahlia"
 #: Stripe allows 100 reads/s live and 25 in test mode; 0 is no limit (a sandbox of our own).
 STRIPE_READS_PER_SECOND = env.number("STRIPE_READS_PER_SECOND", 80 if STRIPE_LIVE_MODE else 20)
+#: Stripe allows 25 writes/s per endpoint; each worker process keeps to its own share of them, 0 is no limit.
+STRIPE_WRITES_PER_SECOND = env.number("STRIPE_WRITES_PER_SECOND", 25)
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 
 # --- Celery: messages are wake-ups only; the database is the queue of record.

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -20,3 +21,18 @@ def django_db_setup() -> Iterator[None]:
     connections.close_all()
     cluster.stop()
     shutil.rmtree(CLUSTER_DATA.parent, ignore_errors=True)
+
+
+@pytest.fixture
+def stripe_world(settings: Any) -> Iterator[Any]:
+    """A sandbox of this test's own, over HTTP, on the clock of the factories: see tests.stripe_world."""
+    from dunning_site.embedded.stripe_sandbox import SandboxServer
+    from tests.factories import NOW
+    from tests.stripe_world import StripeWorld
+
+    with SandboxServer(delivery="hold", tick=False) as server:
+        server.world.virtual_now = int(NOW.timestamp())
+        settings.STRIPE_API_BASE = server.url
+        # A test that waits for a time-out waits this long, in seconds.
+        settings.STRIPE_TIMEOUT = 0.5
+        yield StripeWorld(server)

@@ -20,6 +20,7 @@ os.environ["STRIPE_PUBLISHABLE_KEY"] = "pk_test_" + "a" * 24
 os.environ["STRIPE_WEBHOOK_SECRETS"] = "whsec_current,whsec_previous"
 # Nothing listens there: a test that needs Stripe starts a sandbox of its own and says so.
 os.environ["STRIPE_READS_PER_SECOND"] = "0"
+os.environ["STRIPE_WRITES_PER_SECOND"] = "0"
 os.environ["STRIPE_API_BASE"] = "http://127.0.0.1:9"
 
 from dunning_site.settings import *  # noqa: E402, F403

@@ -3,10 +3,20 @@
 A new processor is one module beside `stripe.py` that implements `Gateway`, and a line in `gateway_for`.
 """
 
-from billing.gateways.base import JSON, ErrorKind, Gateway, GatewayError
+from billing.gateways.base import JSON, ChargeResult, ChargeStatus, ErrorKind, Gateway, GatewayError, InvoiceOutcome
 from billing.gateways.manual import ManualGateway
 
-__all__ = ["JSON", "ErrorKind", "Gateway", "GatewayError", "gateway_for", "is_chargeable"]
+__all__ = [
+    "JSON",
+    "ChargeResult",
+    "ChargeStatus",
+    "ErrorKind",
+    "Gateway",
+    "GatewayError",
+    "InvoiceOutcome",
+    "gateway_for",
+    "is_chargeable",
+]
 
 
 def is_chargeable(source: str) -> bool:

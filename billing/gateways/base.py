@@ -1,6 +1,7 @@
 """Owns what the rest of the application knows of a payment processor: the protocol and the one error."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -65,6 +66,51 @@ class GatewayError(SollecitoError):
         self.request_id = request_id
 
 
+class ChargeStatus(StrEnum):
+    """How a call to charge ended, once there is an answer."""
+
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    #: Bank debits: the processor took the order and tells the outcome days later.
+    PROCESSING = "processing"
+    #: Nothing was left to pay at the processor, so no charge was made.
+    NOTHING_DUE = "nothing_due"
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeResult:
+    """One charge as the processor tells it.
+
+    `amount` in minor units of `currency`; `at` aware UTC, None where the answer does not tell it; `charge_id` is empty
+    where no charge came to be. `payment_method` is the processor's id. `needs_customer` tells that the same charge
+    could go on with the customer present (its payment intent is `payment_intent_id`).
+    """
+
+    status: ChargeStatus
+    charge_id: str = ""
+    payment_intent_id: str = ""
+    amount: int = 0
+    currency: str = ""
+    at: datetime | None = None
+    payment_method: str = ""
+    method_type: str = ""
+    decline_code: str = ""
+    network_decline_code: str = ""
+    advice_code: str = ""
+    network_advice_code: str = ""
+    message: str = ""
+    needs_customer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceOutcome:
+    """What the processor knows of an invoice: its own status and every charge made for it, oldest first."""
+
+    status: str
+    amount_remaining: int
+    charges: tuple[ChargeResult, ...]
+
+
 class Gateway(Protocol):
     """What any processor must offer. Every method may raise GatewayError; none may run in a transaction."""
 
@@ -82,4 +128,22 @@ class Gateway(Protocol):
         self, payload: bytes, header: str, *, secrets: Sequence[str], tolerance: int, now: datetime
     ) -> JSON:
         """The event in `payload`, if one of `secrets` signed it not longer than `tolerance` seconds before `now`."""
+        ...
+
+    def pay_invoice(
+        self, *, invoice_id: str, payment_method_id: str, idempotency_key: str, off_session: bool = True
+    ) -> ChargeResult:
+        """Charges what is left of an invoice, at most once per key. A decline is a result, not an error."""
+        ...
+
+    def retrieve_invoice_outcome(self, invoice_id: str) -> InvoiceOutcome:
+        """What became of an invoice, read from its charges."""
+        ...
+
+    def cancel_subscription(self, *, subscription_id: str, idempotency_key: str) -> None:
+        """Ends a subscription now; one that is ended or gone already is no error."""
+        ...
+
+    def mark_uncollectible(self, *, invoice_id: str, idempotency_key: str) -> str:
+        """Writes an invoice off; returns its status at the processor, which may be another closed one."""
         ...

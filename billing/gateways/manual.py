@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
-from billing.gateways.base import JSON, ErrorKind, GatewayError
+from billing.gateways.base import JSON, ChargeResult, ErrorKind, GatewayError, InvoiceOutcome
 
 
 def _refuse(*_args: object, **_kwargs: object) -> NoReturn:
@@ -25,4 +25,18 @@ class ManualGateway:
     def verify_webhook(
         self, payload: bytes, header: str, *, secrets: Sequence[str], tolerance: int, now: datetime
     ) -> JSON:
+        _refuse()
+
+    def pay_invoice(
+        self, *, invoice_id: str, payment_method_id: str, idempotency_key: str, off_session: bool = True
+    ) -> ChargeResult:
+        _refuse()
+
+    def retrieve_invoice_outcome(self, invoice_id: str) -> InvoiceOutcome:
+        _refuse()
+
+    def cancel_subscription(self, *, subscription_id: str, idempotency_key: str) -> None:
+        _refuse()
+
+    def mark_uncollectible(self, *, invoice_id: str, idempotency_key: str) -> str:
         _refuse()

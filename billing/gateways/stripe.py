@@ -15,7 +15,8 @@ import requests
 import stripe
 from django.conf import settings
 
-from billing.gateways.base import JSON, ErrorKind, GatewayError
+from billing.gateways.base import JSON, ChargeResult, ErrorKind, GatewayError, InvoiceOutcome
+from billing.gateways.stripe_charges import PAY_EXPAND, charge_result, intent_ids, paid_invoice, refused
 from billing.gateways.throttle import TokenBucket
 
 #: Kind of object → where Stripe keeps it.
@@ -116,14 +117,23 @@ def _never_sent(error: BaseException) -> bool:
 class StripeGateway:
     """One account at Stripe. Safe to share between threads; made once per process by `stripe_gateway`."""
 
-    def __init__(self, *, api_key: str, api_base: str, timeout: float, reads_per_second: float) -> None:
-        """`timeout` in seconds per request; `reads_per_second` 0 means no limit."""
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        api_base: str,
+        timeout: float,
+        reads_per_second: float,
+        writes_per_second: float = 0,
+    ) -> None:
+        """`timeout` in seconds per request; a rate of 0 means no limit."""
         if not api_key:
             raise GatewayError("STRIPE_SECRET_KEY is not set.", kind=ErrorKind.AUTH)
         self._reads = self._client(api_key, api_base, timeout, READ_RETRIES)
         #: For charges and other writes: one request each, never repeated by the library.
         self.writes = self._client(api_key, api_base, timeout, 0)
         self._pace = TokenBucket(reads_per_second)
+        self._write_pace = TokenBucket(writes_per_second)
 
     @staticmethod
     def _client(api_key: str, api_base: str, timeout: float, retries: int) -> stripe.StripeClient:
@@ -157,6 +167,63 @@ class StripeGateway:
         self._pace.wait()
         with classified(write=False):
             answer: JSON = json.loads(self._reads.raw_request("get", path, **params).body)
+        return answer
+
+    def pay_invoice(
+        self, *, invoice_id: str, payment_method_id: str, idempotency_key: str, off_session: bool = True
+    ) -> ChargeResult:
+        """Charges what is left of an invoice, at most once per key: one request, never repeated by the library.
+
+        Raises GatewayError for anything but an approval or a decline; only UNKNOWN_OUTCOME leaves open whether
+        money moved. The same call under the same key within 24 hours gives the stored answer.
+        """
+        params = {"payment_method": payment_method_id, "off_session": off_session, "expand": list(PAY_EXPAND)}
+        try:
+            return paid_invoice(self._write("post", f"/v1/invoices/{invoice_id}/pay", params, idempotency_key))
+        except GatewayError as error:
+            return refused(error)
+
+    def retrieve_invoice_outcome(self, invoice_id: str) -> InvoiceOutcome:
+        """What became of an invoice, read from its charges (one request and one per payment intent)."""
+        invoice = self.retrieve("invoice", invoice_id, expand=("payments",))
+        charges: list[ChargeResult] = []
+        for intent in intent_ids(invoice):
+            cursor: str | None = None
+            while True:
+                page, cursor = self.list_page("charge", cursor=cursor, payment_intent=intent)
+                charges += [charge_result(charge) for charge in page]
+                if cursor is None:
+                    break
+        charges.sort(key=lambda charge: (charge.at is not None and charge.at.timestamp(), charge.charge_id))
+        return InvoiceOutcome(str(invoice["status"]), int(invoice["amount_remaining"]), tuple(charges))
+
+    def cancel_subscription(self, *, subscription_id: str, idempotency_key: str) -> None:
+        """Ends a subscription now. One that is ended or gone already is no error: the order is carried out."""
+        try:
+            self._write("delete", f"/v1/subscriptions/{subscription_id}", {}, idempotency_key)
+        except GatewayError as error:
+            if error.kind != ErrorKind.NOT_FOUND:
+                raise
+
+    def mark_uncollectible(self, *, invoice_id: str, idempotency_key: str) -> str:
+        """Writes an invoice off; returns its status, which is another when it was paid or void before."""
+        try:
+            return str(
+                self._write("post", f"/v1/invoices/{invoice_id}/mark_uncollectible", {}, idempotency_key)["status"]
+            )
+        except GatewayError as error:
+            if error.kind != ErrorKind.INVALID:
+                raise
+            status = str(self.retrieve("invoice", invoice_id)["status"])
+            if status in {"draft", "open"}:
+                raise
+            return status
+
+    def _write(self, method: str, path: str, params: dict[str, Any], idempotency_key: str) -> JSON:
+        self._write_pace.wait()
+        with classified(write=True):
+            request = self.writes.raw_request(method, path, idempotency_key=idempotency_key, **params)
+            answer: JSON = json.loads(request.body)
         return answer
 
     def verify_webhook(
@@ -202,11 +269,20 @@ def stripe_gateway() -> StripeGateway:
         settings.STRIPE_API_BASE,
         settings.STRIPE_TIMEOUT,
         settings.STRIPE_READS_PER_SECOND,
+        settings.STRIPE_WRITES_PER_SECOND,
         os.getpid(),
     )
 
 
 @lru_cache(maxsize=8)
-def _gateway(api_key: str, api_base: str, timeout: float, reads_per_second: float, _pid: int) -> StripeGateway:
+def _gateway(
+    api_key: str, api_base: str, timeout: float, reads_per_second: float, writes_per_second: float, _pid: int
+) -> StripeGateway:
     # Keyed by process as well: a forked worker must not share its parent's sockets.
-    return StripeGateway(api_key=api_key, api_base=api_base, timeout=timeout, reads_per_second=reads_per_second)
+    return StripeGateway(
+        api_key=api_key,
+        api_base=api_base,
+        timeout=timeout,
+        reads_per_second=reads_per_second,
+        writes_per_second=writes_per_second,
+    )

@@ -1,0 +1,57 @@
+"""Owns the circuit breaker of an account: after several failed calls in a row nobody calls for a while.
+
+A decline is an answer and counts as success; what counts is a processor that cannot be reached, refuses our key or
+answers with its own errors. The state is on ProcessorAccount, so that all processes see it and staff too.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from billing.models import ProcessorAccount
+
+logger = logging.getLogger(__name__)
+
+FAILURES_TO_OPEN = 5
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(minutes=15)
+#: Where a processor says "too many requests" without saying for how long.
+DEFAULT_RETRY_AFTER = timedelta(seconds=1)
+
+
+def paused_sources(now: datetime) -> list[str]:
+    """Sources of the accounts that are not to be called at `now` (aware UTC)."""
+    return list(ProcessorAccount.objects.filter(paused_until__gt=now).values_list("code", flat=True))
+
+
+def processor_answered(*, source: str) -> None:
+    """Closes the breaker: the processor gave an answer. Writes only where there is something to reset."""
+    ProcessorAccount.objects.filter(Q(consecutive_failures__gt=0) | Q(paused_until__isnull=False), code=source).update(
+        consecutive_failures=0, paused_until=None
+    )
+
+
+def processor_failed(*, source: str, now: datetime) -> None:
+    """Counts a failed call; from the fifth in a row on calls pause, twice as long each time, 15 minutes at most."""
+    with transaction.atomic():
+        account = ProcessorAccount.objects.select_for_update().filter(code=source).first()
+        if account is None:
+            return
+        failures = account.consecutive_failures + 1
+        paused_until = account.paused_until
+        if failures >= FAILURES_TO_OPEN:
+            doublings = min(failures - FAILURES_TO_OPEN, 10)
+            paused_until = now + min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE)
+            logger.warning("Calls to %s pause until %s: %d failed in a row.", source, paused_until, failures)
+        ProcessorAccount.objects.filter(pk=account.pk).update(consecutive_failures=failures, paused_until=paused_until)
+
+
+def processor_throttled(*, source: str, now: datetime, retry_after: float | None) -> datetime:
+    """Honours "too many requests": no calls for `retry_after` seconds; returns when they may go on (UTC)."""
+    until = now + (timedelta(seconds=retry_after) if retry_after else DEFAULT_RETRY_AFTER)
+    ProcessorAccount.objects.filter(Q(paused_until__isnull=True) | Q(paused_until__lt=until), code=source).update(
+        paused_until=until
+    )
+    return until

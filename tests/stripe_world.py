@@ -1,0 +1,87 @@
+"""A Stripe for one test: the sandbox over HTTP, and our rows for what is in it."""
+
+from typing import Any
+
+from billing.models import Invoice, PaymentMethod
+from dunning_site.embedded.stripe_sandbox import invoice_calls, seeding
+from dunning_site.embedded.stripe_sandbox.ledger import report
+from dunning_site.embedded.stripe_sandbox.params import Params
+from dunning_site.embedded.stripe_sandbox.server import SandboxServer
+from tests import factories
+
+
+class StripeWorld:
+    """Makes debts on both sides and asks the sandbox what really happened."""
+
+    def __init__(self, server: SandboxServer) -> None:
+        self.server = server
+
+    def owing(self, card: dict[str, Any] | None = None, *, amount: int = 4900, **fields: Any) -> Invoice:
+        """An open invoice of a new customer at the sandbox and here; `card` as in the sandbox's seeds.
+
+        The card is the customer's default; by default its bank approves everything.
+        """
+        world = self.server.world
+        with world.lock:
+            made = seeding.seed(
+                world,
+                {
+                    "customers": [
+                        {"email": "a@example.com", "cards": [card or {"metadata": {"issuer_profile": "always_ok"}}]}
+                    ]
+                },
+            )
+            (theirs,) = made["customers"]
+            draft = invoice_calls.create(world, Params({"customer": theirs["id"], "currency": "eur"}))
+            invoice_calls.add_lines(
+                world, Params({"lines": [{"amount": str(amount), "description": "x"}]}), draft["id"]
+            )
+            opened = invoice_calls.finalize_call(world, Params({}), draft["id"])
+            stored = world.get("payment_method", theirs["payment_methods"][0])
+        customer = factories.customer(external_id=theirs["id"])
+        factories.account()
+        self.method(stored, customer)
+        return factories.invoice(customer, external_id=opened["id"], amount_due=amount, **fields)
+
+    def method(self, stored: dict[str, Any], customer: Any, **fields: Any) -> PaymentMethod:
+        """Our row for a payment method of the sandbox."""
+        card = stored["card"]
+        return factories.payment_method(
+            customer,
+            external_id=stored["id"],
+            brand=card["brand"],
+            last4=card["last4"],
+            fingerprint=card["fingerprint"],
+            **fields,
+        )
+
+    def add_card(self, invoice: Invoice, **card: Any) -> PaymentMethod:
+        """One more card of the invoice's customer, stored at the sandbox and here."""
+        world = self.server.world
+        with world.lock:
+            holder = world.get("customer", invoice.customer.external_id)
+            stored = world.get("payment_method", seeding._card(world, holder, card))
+        return self.method(stored, invoice.customer, is_default=False)
+
+    def fault(self, kind: str, **fields: Any) -> None:
+        """The next charge suffers this."""
+        self.server.faults.add({"kind": kind, "method": "POST", "path": "/pay$"} | fields)
+
+    def charged(self, invoice: Invoice) -> list[int]:
+        """Amounts of the charges that moved money for an invoice, as the sandbox's ledger has them."""
+        entry = report(self.server.world)["invoices"].get(invoice.external_id)
+        return list(entry["charges"].values()) if entry else []
+
+    def tried(self) -> int:
+        """Charges attempted, approved or not."""
+        return len(self.server.world.tables["charge"])
+
+
+def declining(code: str) -> dict[str, Any]:
+    """A card whose bank refuses every charge with this code."""
+    return {"metadata": {"issuer_profile": "decline_charges", "issuer_code": code}}
+
+
+def approving() -> dict[str, Any]:
+    """A card of its own whose bank approves everything."""
+    return {"metadata": {"issuer_profile": "always_ok"}}
