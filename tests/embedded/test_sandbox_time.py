@@ -218,3 +218,47 @@ def test_a_card_expires(client: stripe.StripeClient, control: Control, price: st
     control("clock", now="2026-03-31T12:00:00+00:00")
     assert client.v1.subscriptions.retrieve(subscription.id).status == "past_due"
     assert client.v1.charges.list().data[0].outcome.reason == "expired_card"
+
+
+def test_attempts_may_be_counted_as_stripe_does(client: stripe.StripeClient, control: Control, failing: Any) -> None:
+    control("settings", count_manual_attempts=False, retries="smart", retry_days=[3])
+    _, _, invoice = failing()
+    planned = invoice.next_payment_attempt
+    with pytest.raises(stripe.CardError):
+        client.v1.invoices.pay(invoice.id)
+    after = client.v1.invoices.retrieve(invoice.id)
+    assert (after.attempt_count, after.next_payment_attempt) == (1, planned)
+    control("clock", advance=4 * DAY)
+    assert client.v1.invoices.retrieve(invoice.id).attempt_count == 2
+
+
+@pytest.mark.parametrize(
+    ("behavior", "status"), [("keep_as_draft", "draft"), ("void", "void"), ("mark_uncollectible", "uncollectible")]
+)
+def test_a_paused_subscription_collects_nothing(
+    client: stripe.StripeClient, control: Control, subscribe: Any, behavior: Any, status: str
+) -> None:
+    _, _, subscription = subscribe()
+    client.v1.subscriptions.update(subscription.id, {"pause_collection": {"behavior": behavior}})
+    before = control("ledger")["charges_attempted"]
+    control("clock", advance=28 * DAY)
+    newest = client.v1.invoices.list({"subscription": subscription.id}).data[0]
+    assert (newest.status, newest.billing_reason) == (status, "subscription_cycle")
+    assert control("ledger")["charges_attempted"] == before
+
+
+def test_a_subscription_that_must_be_paid_at_once_fails(
+    client: stripe.StripeClient, control: Control, price: stripe.Price
+) -> None:
+    customer = client.v1.customers.create({})
+    card = client.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": customer.id})
+    with pytest.raises(stripe.CardError):
+        client.v1.subscriptions.create(
+            {
+                "customer": customer.id,
+                "items": [{"price": price.id}],
+                "default_payment_method": card.id,
+                "payment_behavior": "error_if_incomplete",
+            }
+        )
+    assert client.v1.subscriptions.list({"customer": customer.id, "status": "active"}).data == []

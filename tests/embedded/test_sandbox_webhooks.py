@@ -145,3 +145,11 @@ def test_whoever_is_told_may_ask(client: stripe.StripeClient, control: Control, 
         patch.setattr(stripe.Webhook, "construct_event", ask)
         assert control("deliver", "POST")["delivered"] == 1
     assert asked == [customer.id]
+
+
+def test_several_connections_may_deliver_at_once(control: Control, receiver: Receiver, subscribe: Any) -> None:
+    for _ in range(3):
+        subscribe()
+        assert control("deliver", concurrency=4)["failed"] == 0
+    assert sorted(receiver.types()) == sorted(event["type"] for event in control("events")["data"])
+    assert receiver.connections <= 4

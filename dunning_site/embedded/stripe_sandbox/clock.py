@@ -73,7 +73,7 @@ def run_due(world: World, until: int) -> int:
 
 
 def _do(world: World, what: str, when: int, obj: Obj) -> bool:
-    from . import collection, customers, invoices, subscriptions
+    from . import collection, invoices, methods, subscriptions
 
     if what == "period":
         if obj["items"]["data"][0]["current_period_end"] != when:
@@ -105,8 +105,8 @@ def _do(world: World, what: str, when: int, obj: Obj) -> bool:
     elif what == "card_update":
         if obj["customer"] is None or (month_start(obj["card"]["exp_year"], obj["card"]["exp_month"])) != when:
             return False
-        customers.changed_by_network(world, obj["id"], {})
-        customers.watch_expiry(world, obj)
+        methods.changed_by_network(world, obj["id"], {})
+        methods.watch_expiry(world, obj)
     return True
 
 
@@ -129,7 +129,7 @@ def rebuild(world: World) -> None:
                 world.at(invoice["next_payment_attempt"], "retry", invoice["id"])
             if invoice["due_date"] and invoice["due_date"] > world.now():
                 world.at(invoice["due_date"], "due_date", invoice["id"])
-    from .customers import watch_expiry
+    from .methods import watch_expiry
 
     for method in world.tables["payment_method"].objects.values():
         if method["customer"]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from .charges import card_error
 from .errors import ApiError, bad_request
 from .invoices import finalize, intent_of, set_status, subscription_id
 from .issuers import DAY
-from .payments import attempt, card_error
+from .payments import attempt
 from .store import Obj
 from .world import World, copy
 
@@ -76,9 +77,10 @@ def collect(
     intent = intent_of(world, invoice)
     charge = attempt(world, intent, method, off_session=off_session, authenticated=authenticated)
     if charge is not None and charge["paid"]:
-        settle(world, invoice, tried=True)
+        settle(world, invoice, tried=True, scheduled=scheduled)
         return charge
-    failed(world, invoice, action=charge is None, reason=charge["outcome"]["reason"] if charge else None)
+    reason = charge["outcome"]["reason"] if charge else None
+    failed(world, invoice, action=charge is None, reason=reason, scheduled=scheduled)
     return charge
 
 
@@ -91,18 +93,26 @@ def automatic(world: World, invoice: Obj) -> None:
         return
     method = method_for(world, invoice)
     if method is None:
-        failed(world, invoice, action=False, reason=None)
+        failed(world, invoice, action=False, reason=None, scheduled=True)
     else:
-        collect(world, invoice, method)
+        collect(world, invoice, method, scheduled=True)
 
 
-def settle(world: World, invoice: Obj, *, tried: bool = False, out_of_band: bool = False) -> None:
+def _count(world: World, invoice: Obj, *, scheduled: bool) -> None:
+    """Count a try; Stripe itself counts the first one and its own retries only."""
+    if scheduled or not invoice["attempted"] or world.settings["count_manual_attempts"]:
+        invoice["attempt_count"] += 1
+    invoice["attempted"] = True
+
+
+def settle(
+    world: World, invoice: Obj, *, tried: bool = False, out_of_band: bool = False, scheduled: bool = False
+) -> None:
     """Mark an invoice paid and tell everybody whom it concerns."""
     now, before, known = world.now(), copy(invoice), world.secret(invoice["id"])
     remaining = invoice["amount_remaining"]
     if tried:
-        invoice["attempt_count"] += 1
-        invoice["attempted"] = True
+        _count(world, invoice, scheduled=scheduled)
     invoice.update(amount_paid=invoice["amount_paid"] + remaining, amount_remaining=0, next_payment_attempt=None)
     invoice["status_transitions"]["paid_at"] = now
     invoice["auto_advance"] = False
@@ -125,12 +135,12 @@ def settle(world: World, invoice: Obj, *, tried: bool = False, out_of_band: bool
     follow(world, invoice)
 
 
-def failed(world: World, invoice: Obj, *, action: bool, reason: str | None) -> None:
-    """Record a try that did not pay."""
+def failed(world: World, invoice: Obj, *, action: bool, reason: str | None, scheduled: bool = False) -> None:
+    """Record a try that did not pay; a try by hand leaves Stripe's own schedule as it was."""
     before = copy(invoice)
-    invoice["attempt_count"] += 1
-    invoice["attempted"] = True
-    exhausted = _plan_next(world, invoice)
+    planned = invoice["attempted"] and not scheduled
+    _count(world, invoice, scheduled=scheduled)
+    exhausted = False if planned else _plan_next(world, invoice)
     world.emit("invoice.payment_failed", invoice)
     if action or reason == "authentication_required":
         world.emit("invoice.payment_action_required", invoice)

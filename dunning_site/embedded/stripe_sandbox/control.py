@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from . import clock, collection, customers, money_back, seeding
+from . import clock, collection, methods, money_back, seeding
 from .errors import ApiError, bad_request
 from .ledger import report
 from .listing import to_json
@@ -126,7 +126,7 @@ def _disputes(server: SandboxServer, parts: list[str], query: dict[str, str], da
 def _methods(server: SandboxServer, parts: list[str], query: dict[str, str], data: Data) -> Any:
     if not parts:
         raise bad_request("Name the payment method in the path.")
-    return customers.changed_by_network(server.world, parts[0], data)
+    return methods.changed_by_network(server.world, parts[0], data)
 
 
 def _emit(server: SandboxServer, parts: list[str], query: dict[str, str], data: Data) -> Any:
@@ -151,7 +151,7 @@ def _pay(server: SandboxServer, parts: list[str], query: dict[str, str], data: D
     invoice = world.get("invoice", parts[0] if parts else "", in_path=True)
     number = str(data.get("number", "4242424242424242"))
     metadata = {name: str(value) for name, value in data.get("metadata", {}).items()}
-    method = customers.new_method(world, number, metadata)
+    method = methods.new_method(world, number, metadata)
     collection.pay(world, invoice, method, off_session=False)
     return invoice
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from . import collection
-from .customers import require_own, resolve_method
 from .errors import bad_request
+from .invoice_items import pending_items, take_item
 from .invoices import (
     add_line,
     announce,
     close,
     finalize,
     new_invoice,
-    pending_items,
     subscription_id,
-    take_item,
 )
 from .listing import list_objects, page
+from .methods import require_own, resolve_method
 from .params import Params, merge_metadata
 from .store import Obj
 from .world import World, copy

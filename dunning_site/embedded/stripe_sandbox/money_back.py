@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .charges import book, record_money
 from .errors import ApiError, bad_request
 from .issuers import DAY
 from .listing import list_objects
 from .params import Params, merge_metadata
-from .payments import book, record_money
 from .store import Obj
 from .world import World, copy
 

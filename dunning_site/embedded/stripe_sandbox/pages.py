@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from . import collection, customers
+from . import collection, methods
 from .errors import ApiError
 from .store import Obj
 from .world import World
@@ -58,8 +58,8 @@ def _pay(world: World, invoice: Obj, raw: bytes) -> str | None:
     number = dict(parse_qsl(raw.decode())).get("number", "").replace(" ", "")
     world.request = {"id": None, "idempotency_key": None}
     try:
-        customers.check_number(number)
-        collection.pay(world, invoice, customers.new_method(world, number), off_session=False)
+        methods.check_number(number)
+        collection.pay(world, invoice, methods.new_method(world, number), off_session=False)
     except ApiError as error:
         return str(error)
     finally:

@@ -6,7 +6,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import account, catalog, customers, intents, invoice_calls, invoices, money_back, subscriptions
+from . import (
+    account,
+    catalog,
+    customers,
+    intents,
+    invoice_calls,
+    invoice_items,
+    methods,
+    money_back,
+    setup_intents,
+    subscription_calls,
+    subscriptions,
+)
 from .errors import ApiError, bad_request
 from .listing import expand
 from .params import Params
@@ -85,12 +97,12 @@ def _build() -> None:
     _route("GET", "/v1/customers/:id/payment_methods/:id", _method_of)
     _route("GET", "/v1/customers/:id/sources", customers.no_sources, CURSOR + "object")
     card = "type card billing_details metadata allow_redisplay customer "
-    _route("POST", "/v1/payment_methods", customers.create_method, card + PUBLIC, public=True)
-    _route("GET", "/v1/payment_methods", customers.list_methods, CURSOR + "customer type allow_redisplay")
-    _route("GET", "/v1/payment_methods/:id", customers.retrieve_method)
-    _route("POST", "/v1/payment_methods/:id", customers.update_method, card)
-    _route("POST", "/v1/payment_methods/:id/attach", customers.attach, "customer")
-    _route("POST", "/v1/payment_methods/:id/detach", customers.detach)
+    _route("POST", "/v1/payment_methods", methods.create_method, card + PUBLIC, public=True)
+    _route("GET", "/v1/payment_methods", methods.list_methods, CURSOR + "customer type allow_redisplay")
+    _route("GET", "/v1/payment_methods/:id", methods.retrieve_method)
+    _route("POST", "/v1/payment_methods/:id", methods.update_method, card)
+    _route("POST", "/v1/payment_methods/:id/attach", methods.attach, "customer")
+    _route("POST", "/v1/payment_methods/:id/detach", methods.detach)
     product = "active description metadata name images url unit_label default_price statement_descriptor "
     product += "marketing_features tax_code shippable package_dimensions "
     _crud(
@@ -125,15 +137,15 @@ def _subscriptions() -> None:
     _crud(
         "/v1/subscriptions",
         subscriptions.create,
-        subscriptions.retrieve,
-        subscriptions.list_subscriptions,
+        subscription_calls.retrieve,
+        subscription_calls.list_subscriptions,
         names + "customer currency trial_period_days backdate_start_date add_invoice_items billing_mode",
         "customer status price collection_method current_period_end current_period_start test_clock plan",
     )
-    _route("POST", "/v1/subscriptions/:id", subscriptions.update, names + "proration_date add_invoice_items")
-    _route("DELETE", "/v1/subscriptions/:id", subscriptions.cancel, "invoice_now prorate cancellation_details")
-    _route("GET", "/v1/subscription_items", subscriptions.list_subscription_items, CURSOR + "subscription")
-    _route("GET", "/v1/subscription_items/:id", subscriptions.retrieve_item)
+    _route("POST", "/v1/subscriptions/:id", subscription_calls.update, names + "proration_date add_invoice_items")
+    _route("DELETE", "/v1/subscriptions/:id", subscription_calls.cancel, "invoice_now prorate cancellation_details")
+    _route("GET", "/v1/subscription_items", subscription_calls.list_subscription_items, CURSOR + "subscription")
+    _route("GET", "/v1/subscription_items/:id", subscription_calls.retrieve_item)
 
 
 def _invoices() -> None:
@@ -162,13 +174,13 @@ def _invoices() -> None:
     item = "customer amount currency description invoice metadata pricing price quantity subscription period "
     _crud(
         "/v1/invoiceitems",
-        invoices.create_item,
-        invoices.retrieve_item,
-        invoices.list_items,
+        invoice_items.create_item,
+        invoice_items.retrieve_item,
+        invoice_items.list_items,
         item + "unit_amount unit_amount_decimal discountable price_data tax_rates",
         "customer invoice pending",
     )
-    _route("DELETE", "/v1/invoiceitems/:id", invoices.delete_item)
+    _route("DELETE", "/v1/invoiceitems/:id", invoice_items.delete_item)
 
 
 def _intents() -> None:
@@ -191,18 +203,18 @@ def _intents() -> None:
     _route("POST", path + "/cancel", intents.cancel_payment, "cancellation_reason")
     _crud(
         "/v1/setup_intents",
-        intents.create_setup,
-        intents.retrieve_setup,
-        intents.list_setups,
+        setup_intents.create_setup,
+        setup_intents.retrieve_setup,
+        setup_intents.list_setups,
         "customer payment_method payment_method_types automatic_payment_methods usage metadata description confirm "
         "payment_method_options single_use attach_to_self " + PUBLIC,
         "customer payment_method attach_to_self",
     )
     path = "/v1/setup_intents/:id"
-    _replace_public("GET", path, intents.retrieve_setup)
-    _route("POST", path + "/confirm", intents.confirm_setup, "payment_method " + PUBLIC, public=True)
-    _route("POST", path + "/_authenticate", intents.authenticate_setup, "outcome " + PUBLIC, public=True)
-    _route("POST", path + "/cancel", intents.cancel_setup, "cancellation_reason")
+    _replace_public("GET", path, setup_intents.retrieve_setup)
+    _route("POST", path + "/confirm", setup_intents.confirm_setup, "payment_method " + PUBLIC, public=True)
+    _route("POST", path + "/_authenticate", setup_intents.authenticate_setup, "outcome " + PUBLIC, public=True)
+    _route("POST", path + "/cancel", setup_intents.cancel_setup, "cancellation_reason")
 
 
 def _rest() -> None:
@@ -265,7 +277,7 @@ def delete_customer(world: World, params: Params, customer_id: str) -> Obj:
         if subscription["status"] not in {"canceled", "incomplete_expired"}:
             end(world, subscription, "cancellation_requested")
     for method in world.tables["payment_method"].all(customer=customer_id):
-        customers.detach(world, Params({}), method["id"])
+        methods.detach(world, Params({}), method["id"])
     world.tables["customer"].remove(customer_id)
     world.deleted[customer_id] = "customer"
     world.emit("customer.deleted", customer)

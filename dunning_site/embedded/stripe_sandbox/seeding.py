@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from . import catalog, customers, subscriptions
+from . import catalog, customers, methods, subscriptions
 from .cards import TOKENS
 from .errors import bad_request
 from .params import Params
@@ -41,7 +41,7 @@ def _customer(world: World, entry: dict[str, Any]) -> dict[str, Any]:
     customer = customers.create(world, Params(given))
     cards = [_card(world, customer, card) for card in entry.get("cards", [])]
     if cards:
-        customers.set_default(world, customer, cards[0])
+        methods.set_default(world, customer, cards[0])
     made = [_subscription(world, customer, cards, each) for each in entry.get("subscriptions", [])]
     return {"id": customer["id"], "payment_methods": cards, "subscriptions": made}
 
@@ -49,10 +49,10 @@ def _customer(world: World, entry: dict[str, Any]) -> dict[str, Any]:
 def _card(world: World, customer: Obj, card: dict[str, Any]) -> str:
     metadata = {name: str(value) for name, value in card.get("metadata", {}).items()}
     number = str(card.get("number") or TOKENS[card.get("token", "pm_card_visa")])
-    method = customers.new_method(
+    method = methods.new_method(
         world, number, metadata, Params(card), exp_month=card.get("exp_month"), exp_year=card.get("exp_year")
     )
-    return str(customers.attach_method(world, method["id"], customer)["id"])
+    return str(methods.attach_method(world, method["id"], customer)["id"])
 
 
 def _subscription(world: World, customer: Obj, cards: list[str], entry: dict[str, Any]) -> str:

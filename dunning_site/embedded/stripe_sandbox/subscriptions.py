@@ -1,4 +1,4 @@
-"""Owns subscriptions: creation, changes, renewals and cancellation."""
+"""Owns subscriptions: creation, billing, renewals."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from typing import Any
 from . import collection
 from .catalog import new_price, plan_of
 from .clock import boundary
-from .customers import require_own
-from .errors import bad_request
+from .errors import ApiError, bad_request
+from .invoice_items import pending_items, take_item
 from .invoices import (
     add_line,
     announce,
     close,
     finalize,
     new_invoice,
-    pending_items,
     subscription_id,
-    take_item,
 )
 from .issuers import DAY
-from .listing import list_objects, page
+from .listing import page
+from .methods import require_own
 from .params import Params, merge_metadata
 from .store import Obj
 from .world import World, copy
@@ -51,7 +50,7 @@ def create(world: World, params: Params) -> Obj:
     if trial_days and trial_end is None:
         trial_end = now + trial_days * DAY
     anchor = trial_end or params.integer("billing_cycle_anchor") or start
-    prices = [_price(world, item) for item in chosen]
+    prices = [price_of(world, item) for item in chosen]
     currency = prices[0]["currency"]
     if any(price["recurring"] is None for price in prices):
         raise bad_request("The price specified is set to `type=one_time`.", param="items[0][price]")
@@ -98,7 +97,7 @@ def create(world: World, params: Params) -> Obj:
         "items": page(
             f"/v1/subscription_items?subscription={subscription_id_}",
             [
-                _item(world, subscription_id_, price, item, period_start, period_end)
+                new_item(world, subscription_id_, price, item, period_start, period_end)
                 for price, item in zip(prices, chosen, strict=True)
             ],
         ),
@@ -131,7 +130,7 @@ def create(world: World, params: Params) -> Obj:
         raise bad_request("Missing required param: days_until_due.", param="days_until_due", code="parameter_missing")
     world.add(subscription)
     world.at(period_end, "period", subscription_id_)
-    _set_cancel(world, subscription, params)
+    set_cancel(world, subscription, params)
     if free:
         world.emit("customer.subscription.created", subscription)
     else:
@@ -139,14 +138,14 @@ def create(world: World, params: Params) -> Obj:
     return subscription
 
 
-def _price(world: World, item: Params) -> Obj:
+def price_of(world: World, item: Params) -> Obj:
     data = item.child("price_data")
     if data.data:
         return new_price(world, data, data.need("product"), active=False)
     return world.get("price", item.need("price"), item.path("price"))
 
 
-def _item(world: World, owner: str, price: Obj, params: Params, start: int, end: int) -> Obj:
+def new_item(world: World, owner: str, price: Obj, params: Params, start: int, end: int) -> Obj:
     return {
         "id": world.new_id("si", 14),
         "object": "subscription_item",
@@ -179,7 +178,12 @@ def _first_invoice(world: World, customer: Obj, subscription: Obj, params: Param
         return
     world.at(world.now() + INCOMPLETE_FOR, "incomplete", subscription["id"])
     if behavior == "error_if_incomplete":
-        collection.pay(world, invoice, None)
+        try:
+            collection.pay(world, invoice, None)
+        except ApiError:
+            close(world, invoice, "void")
+            collection.follow(world, invoice)
+            raise
     elif behavior != "default_incomplete" or invoice["amount_due"] == 0:
         collection.automatic(world, invoice)
 
@@ -237,8 +241,16 @@ def renew(world: World, subscription: Obj) -> None:
     if subscription["status"] == "trialing":
         subscription["status"] = "active"
     invoice = _bill(world, customer, subscription, "subscription_cycle")
+    pause = subscription["pause_collection"]
+    if pause and pause["resumes_at"] and pause["resumes_at"] <= world.now():
+        pause = subscription["pause_collection"] = None
+    if pause:
+        invoice["auto_advance"] = False
     announce(world, invoice)
     world.emit("customer.subscription.updated", subscription, before)
+    if pause and pause["behavior"] in {"void", "mark_uncollectible"}:
+        finalize(world, invoice)
+        close(world, invoice, "void" if pause["behavior"] == "void" else "uncollectible")
 
 
 def expire_incomplete(world: World, subscription: Obj) -> None:
@@ -249,59 +261,7 @@ def expire_incomplete(world: World, subscription: Obj) -> None:
         collection.follow(world, invoice)
 
 
-def update(world: World, params: Params, object_id: str) -> Obj:
-    """Change a subscription; quantities and prices take effect at the next renewal (no prorations)."""
-    subscription = world.get("subscription", object_id, in_path=True)
-    if subscription["status"] in {"canceled", "incomplete_expired"} and set(params.data) - {
-        "metadata",
-        "expand",
-    }:
-        raise bad_request("A canceled subscription can only update its cancellation_details and metadata.")
-    before = copy(subscription)
-    if "default_payment_method" in params:
-        method = params.text("default_payment_method")
-        if method:
-            found = world.get("payment_method", method, "default_payment_method")
-            require_own(found, subscription["customer"], "default_payment_method")
-        subscription["default_payment_method"] = method
-    for name in ("collection_method", "description"):
-        if name in params:
-            subscription[name] = params.text(name)
-    if "days_until_due" in params:
-        subscription["days_until_due"] = params.integer("days_until_due")
-    if "pause_collection" in params:
-        pause = params.child("pause_collection")
-        subscription["pause_collection"] = (
-            {"behavior": pause.need("behavior"), "resumes_at": pause.integer("resumes_at")} if pause.data else None
-        )
-    subscription["metadata"] = merge_metadata(subscription["metadata"], params)
-    _set_cancel(world, subscription, params)
-    _change_items(world, subscription, params)
-    world.emit("customer.subscription.updated", subscription, before)
-    return subscription
-
-
-def _change_items(world: World, subscription: Obj, params: Params) -> None:
-    for change in params.children("items"):
-        wanted = change.text("id")
-        items = subscription["items"]["data"]
-        found = next((item for item in items if item["id"] == wanted), None)
-        if found is None:
-            first = items[0]
-            start, end = first["current_period_start"], first["current_period_end"]
-            items.append(_item(world, subscription["id"], _price(world, change), change, start, end))
-            continue
-        if change.boolean("deleted"):
-            items.remove(found)
-            continue
-        if "price" in change:
-            price = _price(world, change)
-            found["price"], found["plan"] = copy(price), plan_of(price)
-        if "quantity" in change:
-            found["quantity"] = change.need_integer("quantity")
-
-
-def _set_cancel(world: World, subscription: Obj, params: Params) -> None:
+def set_cancel(world: World, subscription: Obj, params: Params) -> None:
     details = params.child("cancellation_details")
     for name in ("comment", "feedback"):
         if name in details:
@@ -318,54 +278,6 @@ def _set_cancel(world: World, subscription: Obj, params: Params) -> None:
         subscription["canceled_at"] = world.now() if when else None
         if when:
             world.at(when, "cancel_at", subscription["id"])
-
-
-def cancel(world: World, params: Params, object_id: str) -> Obj:
-    """Cancel at once; ``invoice_now`` and ``prorate`` are accepted and make no invoice."""
-    subscription = world.get("subscription", object_id, in_path=True)
-    if subscription["status"] == "canceled":
-        raise bad_request(f"No such subscription: '{object_id}'", param="id", code="resource_missing")
-    _set_cancel(world, subscription, params)
-    collection.end(world, subscription, "cancellation_requested")
-    return subscription
-
-
-def retrieve(world: World, params: Params, object_id: str) -> Obj:
-    """One subscription."""
-    return world.get("subscription", object_id, in_path=True)
-
-
-def list_subscriptions(world: World, params: Params) -> Obj:
-    """Subscriptions that are not canceled, or those of ``status`` (``all`` for every one)."""
-    status, price, method = params.text("status"), params.text("price"), params.text("collection_method")
-
-    def wanted(subscription: Obj) -> bool:
-        if status == "ended":
-            fits = subscription["status"] in {"canceled", "incomplete_expired"}
-        elif status is None:
-            fits = subscription["status"] != "canceled"
-        else:
-            fits = status in ("all", subscription["status"])
-        if price is not None:
-            fits = fits and any(item["price"]["id"] == price for item in subscription["items"]["data"])
-        return fits and method in (None, subscription["collection_method"])
-
-    return list_objects(world, "subscription", params, "/v1/subscriptions", "customer", where=wanted)
-
-
-def list_subscription_items(world: World, params: Params) -> Obj:
-    """The items of one subscription."""
-    subscription = world.get("subscription", params.need("subscription"), "subscription")
-    return page("/v1/subscription_items", list(subscription["items"]["data"]))
-
-
-def retrieve_item(world: World, params: Params, item_id: str) -> Obj:
-    """One subscription item."""
-    for subscription in world.tables["subscription"].objects.values():
-        for item in subscription["items"]["data"]:
-            if item["id"] == item_id:
-                return item  # type: ignore[no-any-return]
-    raise bad_request(f"No such subscription_item: '{item_id}'", param="id", code="resource_missing")
 
 
 def invoices_of(world: World, subscription: Obj) -> list[dict[str, Any]]:

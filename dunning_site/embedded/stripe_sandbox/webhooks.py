@@ -38,6 +38,7 @@ class Deliverer:
         self._pool = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
         self._busy = threading.Lock()
+        self._executors: dict[int, ThreadPoolExecutor] = {}
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -51,6 +52,8 @@ class Deliverer:
         self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
+        for executor in self._executors.values():
+            executor.shutdown()
         for connection in self._connections:
             connection.close()
 
@@ -75,35 +78,46 @@ class Deliverer:
     ) -> dict[str, Any]:
         """Deliver what is pending, in order, and return counts when all was answered.
 
-        One pass: an event that fails stays pending. ``concurrency`` > 1 gives up the order.
+        An event is tried once per call: one that fails stays pending. Events that come to be meanwhile (the receiver
+        may call the API) are delivered too, unless there is a limit. ``concurrency`` > 1 gives up the order.
         """
+        chosen = set(types) if types else None
         with self._busy:
-            batch = self._take(due_only=due_only, limit=limit, types=set(types) if types else None)
-            if not batch:
-                return {"delivered": 0, "failed": 0, "pending": len(self.world.outbox)}
-            if concurrency > 1:
-                with ThreadPoolExecutor(max_workers=concurrency) as pool:
-                    results = list(pool.map(self._deliver, batch))
-            else:
-                results = [self._deliver(entry) for entry in batch]
-            good = sum(results)
+            good = bad = 0
+            batch = self._take(due_only=due_only, limit=limit, types=chosen, fresh=False)
+            while batch:
+                if concurrency > 1:
+                    results = list(self._workers(concurrency).map(self._deliver, batch))
+                else:
+                    results = [self._deliver(entry) for entry in batch]
+                good, bad = good + sum(results), bad + len(results) - sum(results)
+                if limit is not None or self._stop.is_set():
+                    break
+                batch = self._take(due_only=due_only, limit=None, types=chosen, fresh=True)
             self.delivered += good
-            self.failed += len(results) - good
+            self.failed += bad
+            pending = len(self.world.outbox)
             return {
                 "delivered": good,
-                "failed": len(results) - good,
-                "pending": len(self.world.outbox),
-                "last_error": self.last_error if good < len(results) else None,
+                "failed": bad,
+                "pending": pending,
+                "last_error": self.last_error if bad else None,
             }
 
-    def _take(self, *, due_only: bool, limit: int | None, types: set[str] | None) -> list[dict[str, Any]]:
+    def _workers(self, count: int) -> ThreadPoolExecutor:
+        """Threads that stay, because each keeps its connection open."""
+        if count not in self._executors:
+            self._executors[count] = ThreadPoolExecutor(max_workers=count, thread_name_prefix="stripe-deliver")
+        return self._executors[count]
+
+    def _take(self, *, due_only: bool, limit: int | None, types: set[str] | None, fresh: bool) -> list[dict[str, Any]]:
         now = time.time()
         batch: list[dict[str, Any]] = []
         kept: list[dict[str, Any]] = []
         with self.world.lock:
             for entry in self.world.outbox:
                 late = due_only and entry.get("not_before", 0) > now
-                other = types is not None and self._type(entry) not in types
+                other = (types is not None and self._type(entry) not in types) or (fresh and entry["tries"] > 0)
                 if late or other or (limit is not None and len(batch) >= limit):
                     kept.append(entry)
                 else:

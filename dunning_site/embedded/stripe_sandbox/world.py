@@ -53,6 +53,7 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "retries": "off",
     "retry_days": [3, 5, 7, 7],
     "after_retries": "past_due",
+    "count_manual_attempts": True,
     "events_kept": 20_000,
     "record": False,
     "delivery": "auto",

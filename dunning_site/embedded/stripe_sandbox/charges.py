@@ -1,0 +1,216 @@
+"""Owns charges: what a card was asked and answered, balance transactions, the ledger, the errors of refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .cards import DECLINES, Decline
+from .errors import ApiError
+from .issuers import BLOCKED, DAY
+from .store import Obj
+from .world import World, copy
+
+
+def _decline(answer: str) -> Decline:
+    if answer == BLOCKED:
+        return Decline("fraudulent", None, "do_not_try_again", None, "Your card was declined.")
+    return DECLINES[answer]
+
+
+def new_charge(world: World, intent: Obj, method: Obj, answer: str | None) -> Obj:
+    card = method["card"]
+    refused = _decline(answer) if answer else None
+    outcome: Obj = {
+        "advice_code": refused.advice_code if refused else None,
+        "network_advice_code": refused.network_advice_code if refused else None,
+        "network_decline_code": refused.network_decline_code if refused else None,
+        "network_status": "approved_by_network",
+        "reason": refused.decline_code if refused else None,
+        "risk_level": "normal",
+        "risk_score": 12,
+        "seller_message": "Payment complete.",
+        "type": "authorized",
+    }
+    if refused:
+        blocked = answer == BLOCKED
+        outcome["network_status"] = "not_sent_to_network" if blocked else "declined_by_network"
+        outcome["type"] = "blocked" if blocked else "issuer_declined"
+        outcome["risk_level"] = "highest" if blocked else "normal"
+        outcome["seller_message"] = (
+            "Stripe blocked this payment as too risky."
+            if blocked
+            else f"The bank returned the decline code `{refused.decline_code}`."
+        )
+    paid = refused is None
+    charge_id = world.new_id("ch")
+    return world.add(
+        {
+            "id": charge_id,
+            "object": "charge",
+            "amount": intent["amount"],
+            "amount_captured": intent["amount"] if paid else 0,
+            "amount_refunded": 0,
+            "application": None,
+            "application_fee": None,
+            "application_fee_amount": None,
+            "balance_transaction": None,
+            "billing_details": copy(method["billing_details"]),
+            "calculated_statement_descriptor": "SOLLECITO",
+            "captured": paid,
+            "created": world.now(),
+            "currency": intent["currency"],
+            "customer": intent["customer"],
+            "description": intent["description"],
+            "disputed": False,
+            "failure_balance_transaction": None,
+            "failure_code": refused.code if refused else None,
+            "failure_message": refused.message if refused else None,
+            "fraud_details": {},
+            "livemode": False,
+            "metadata": dict(intent["metadata"]),
+            "on_behalf_of": None,
+            "outcome": outcome,
+            "paid": paid,
+            "payment_intent": intent["id"],
+            "payment_method": method["id"],
+            "payment_method_details": {"card": _card_details(intent, card, paid), "type": "card"},
+            "presentment_details": None,
+            "radar_options": {},
+            "receipt_email": intent["receipt_email"],
+            "receipt_number": None,
+            "receipt_url": f"{world.base_url}/receipts/{charge_id}" if paid else None,
+            "refunded": False,
+            "review": None,
+            "shipping": None,
+            "source": None,
+            "source_transfer": None,
+            "statement_descriptor": None,
+            "statement_descriptor_suffix": None,
+            "status": "succeeded" if paid else "failed",
+            "transfer_data": None,
+            "transfer_group": None,
+        }
+    )
+
+
+def _card_details(intent: Obj, card: Obj, paid: bool) -> Obj:
+    return {
+        "amount_authorized": intent["amount"] if paid else None,
+        "authorization_code": "123456" if paid else None,
+        "brand": card["brand"],
+        "checks": dict(card["checks"]),
+        "country": card["country"],
+        "exp_month": card["exp_month"],
+        "exp_year": card["exp_year"],
+        "extended_authorization": {"status": "disabled"},
+        "fingerprint": card["fingerprint"],
+        "funding": card["funding"],
+        "incremental_authorization": {"status": "unavailable"},
+        "installments": None,
+        "last4": card["last4"],
+        "mandate": None,
+        "multicapture": {"status": "unavailable"},
+        "network": card["brand"],
+        "network_token": {"used": False},
+        "network_transaction_id": None,
+        "overcapture": {
+            "maximum_amount_capturable": intent["amount"] if paid else 0,
+            "status": "unavailable",
+        },
+        "regulated_status": "unregulated",
+        "three_d_secure": None,
+        "transaction_link_id": None,
+        "wallet": None,
+    }
+
+
+def book_charge(world: World, intent: Obj, charge: Obj) -> None:
+    fee = charge["amount"] * 29 // 1000 + 30
+    charge["balance_transaction"] = book(world, charge, charge["amount"], fee, "charge")["id"]
+    record_money(world, "charge", charge, charge["amount"])
+
+
+def book(world: World, source: Obj, amount: int, fee: int, kind: str) -> Obj:
+    """Add a balance transaction of ``amount`` minor units."""
+    return world.add(
+        {
+            "id": world.new_id("txn"),
+            "object": "balance_transaction",
+            "amount": amount,
+            "available_on": world.now() + 2 * DAY,
+            "balance_type": "payments",
+            "created": world.now(),
+            "currency": source["currency"],
+            "description": source.get("description"),
+            "exchange_rate": None,
+            "fee": fee,
+            "fee_details": [
+                {
+                    "amount": fee,
+                    "application": None,
+                    "currency": source["currency"],
+                    "description": "Stripe processing fees",
+                    "type": "stripe_fee",
+                }
+            ]
+            if fee
+            else [],
+            "net": amount - fee,
+            "reporting_category": kind,
+            "source": source["id"],
+            "status": "pending",
+            "type": kind,
+        }
+    )
+
+
+def record_money(world: World, kind: str, charge: Obj, amount: int) -> None:
+    """Write a movement of real money into the ledger that judges double charges."""
+    intent = charge["payment_intent"]
+    world.ledger.append(
+        {
+            "kind": kind,
+            "at": world.now(),
+            "charge": charge["id"],
+            "payment_intent": intent,
+            "invoice": world.secret(intent).get("invoice") if intent else None,
+            "customer": charge["customer"],
+            "amount": amount,
+            "currency": charge["currency"],
+            "idempotency_key": world.request.get("idempotency_key"),
+        }
+    )
+
+
+def error_fields(world: World, charge: Obj) -> dict[str, Any]:
+    """What Stripe says of a refused charge, for a payment intent or for an error."""
+    outcome = charge["outcome"]
+    decline_code = outcome["reason"]
+    fields = {
+        "advice_code": outcome["advice_code"],
+        "charge": charge["id"],
+        "code": charge["failure_code"],
+        "decline_code": decline_code,
+        "doc_url": f"https://docs.stripe.com/error-codes/{charge['failure_code'].replace('_', '-')}",
+        "message": charge["failure_message"],
+        "network_advice_code": outcome["network_advice_code"],
+        "network_decline_code": outcome["network_decline_code"],
+        "type": "card_error",
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def card_error(world: World, charge: Obj, method: Obj) -> ApiError:
+    """The 402 that a refused charge answers with."""
+    fields = error_fields(world, charge)
+    message = fields.pop("message")
+    intent = world.find(charge["payment_intent"])
+    return ApiError(
+        402,
+        message,
+        payment_intent=copy(intent) if intent else None,
+        payment_method=copy(method),
+        payment_method_type="card",
+        request_log_url=f"https://dashboard.stripe.com/test/logs/{world.request.get('id')}",
+        **fields,
+    )
