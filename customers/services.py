@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import Value
 from django.db.models.functions import Coalesce, Least
 
-from customers.models import Customer
+from customers.addresses import normalise
+from customers.errors import SollecitoError
+from customers.models import Customer, Suppression
 
 
 def customers_reassess(ids: Iterable[int], at: datetime) -> None:
@@ -18,3 +21,33 @@ def customers_reassess(ids: Iterable[int], at: datetime) -> None:
     wanted = sorted(set(ids))
     if wanted:
         Customer.objects.filter(id__in=wanted).update(reassess_at=Least(Coalesce("reassess_at", Value(at)), Value(at)))
+
+
+def suppression_add(
+    *, channel: str, address: str, reason: str, evidence: str, now: datetime, country: str = ""
+) -> Suppression:
+    """Has an address no longer used on a channel; one in force already stays as it is.
+
+    `reason` is one of Suppression.Reason, `evidence` what was said or seen; `country` reads local telephone
+    numbers. Safe against two callers at once.
+    """
+    spelled = normalise(channel, address, country)
+    if not spelled:
+        raise SollecitoError("There is no address to suppress.", code="no_address")
+    with transaction.atomic():
+        Suppression.objects.bulk_create(
+            [Suppression(channel=channel, address=spelled, reason=reason, evidence=evidence, created_at=now)],
+            ignore_conflicts=True,
+        )
+        return Suppression.objects.get(channel=channel, address=spelled, lifted_at__isnull=True)
+
+
+def suppression_lift(*, suppression_id: int, now: datetime) -> Suppression:
+    """Lets an address be used again. Who did it stands in the history. Raises SollecitoError if not in force."""
+    with transaction.atomic():
+        row = Suppression.objects.select_for_update().filter(pk=suppression_id, lifted_at__isnull=True).first()
+        if row is None:
+            raise SollecitoError("This suppression is not in force.", code="not_in_force")
+        row.lifted_at = now
+        row.save(update_fields=["lifted_at"])
+    return row

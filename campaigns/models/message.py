@@ -23,19 +23,24 @@ class MessageStatus(models.TextChoices):
     AMBIGUOUS = "ambiguous", _("Perhaps sent")
 
 
-_AFTER_SENT = frozenset(
-    {
-        MessageStatus.DELIVERED,
-        MessageStatus.OPENED,
-        MessageStatus.CLICKED,
-        MessageStatus.BOUNCED,
-        MessageStatus.COMPLAINED,
-    }
+#: What becomes of a message once its channel took it, weakest first. Providers tell of it late, out of order and
+#: more than once; the strongest word told is the status, whatever the order. A bounce outweighs an open: scanners
+#: open mail no person ever gets.
+STRENGTH: tuple[str, ...] = (
+    MessageStatus.SENT,
+    MessageStatus.DELIVERED,
+    MessageStatus.OPENED,
+    MessageStatus.CLICKED,
+    MessageStatus.BOUNCED,
+    MessageStatus.COMPLAINED,
 )
-#: `sending` never returns to `queued` by itself: a worker that died there may have sent. Such rows become
-#: `ambiguous` and are shown to staff (at most once; see docs/decisions).
+_AFTER_SENT = frozenset(STRENGTH[1:])
+#: `sending` returns to `queued` only from the process that claimed it, or swept while it has no text yet: with its
+#: text stored, a worker that died may have sent it. Such rows become `ambiguous` and are shown to staff (at most
+#: once; see docs/decisions). A provider's word about a message we hold for unsent proves that it was sent.
 TRANSITIONS: dict[str, frozenset[str]] = {
-    MessageStatus.QUEUED: frozenset({MessageStatus.SENDING, MessageStatus.CANCELLED, MessageStatus.FAILED}),
+    MessageStatus.QUEUED: frozenset({MessageStatus.SENDING, MessageStatus.CANCELLED, MessageStatus.FAILED})
+    | _AFTER_SENT,
     MessageStatus.SENDING: frozenset(
         {
             MessageStatus.SENT,
@@ -47,15 +52,17 @@ TRANSITIONS: dict[str, frozenset[str]] = {
         | _AFTER_SENT
     ),
     MessageStatus.AMBIGUOUS: frozenset({MessageStatus.SENT, MessageStatus.QUEUED, MessageStatus.FAILED}) | _AFTER_SENT,
-    MessageStatus.SENT: _AFTER_SENT,
-    MessageStatus.DELIVERED: _AFTER_SENT - {MessageStatus.DELIVERED},
-    MessageStatus.OPENED: frozenset({MessageStatus.CLICKED, MessageStatus.COMPLAINED}),
-    MessageStatus.CLICKED: frozenset({MessageStatus.COMPLAINED}),
-    MessageStatus.BOUNCED: frozenset(),
-    MessageStatus.COMPLAINED: frozenset(),
-    MessageStatus.FAILED: frozenset({MessageStatus.QUEUED}),
+    MessageStatus.FAILED: frozenset({MessageStatus.QUEUED}) | _AFTER_SENT,
     MessageStatus.CANCELLED: frozenset(),
+    **{status: frozenset(STRENGTH[place + 1 :]) for place, status in enumerate(STRENGTH)},
 }
+
+
+def stronger(current: str, told: str) -> str:
+    """The status of a message that is `current` when `told` (one of STRENGTH) is said of it."""
+    if current in STRENGTH:
+        return max(current, told, key=STRENGTH.index)
+    return told if told in TRANSITIONS.get(current, frozenset()) else current
 
 
 class MessagePurpose(models.TextChoices):
