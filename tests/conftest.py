@@ -2,11 +2,13 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dunning_site.embedded import postgres
+from dunning_site.embedded.smtp_sink import Sink
 from tests.settings import CLUSTER_DATA
 
 
@@ -36,3 +38,14 @@ def stripe_world(settings: Any) -> Iterator[Any]:
         # A test that waits for a time-out waits this long, in seconds.
         settings.STRIPE_TIMEOUT = 0.5
         yield StripeWorld(server)
+
+
+@pytest.fixture
+def smtp_sink(tmp_path: Path, settings: Any) -> Iterator[Sink]:
+    """A real SMTP server the site sends through in this test; see its module for addresses that fail."""
+    sink = Sink(tmp_path / "mail").start()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", sink.port
+    settings.EMAIL_TIMEOUT = 10
+    yield sink
+    sink.stop()
