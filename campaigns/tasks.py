@@ -4,6 +4,7 @@ from itertools import islice
 
 from celery import shared_task
 
+from campaigns import delivery, outbox
 from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
 from customers.clock import now
@@ -24,3 +25,19 @@ def escalate_due() -> None:
     """Takes due cases through their next step."""
     for _result in islice(escalate_all(now=now()), MOST_BATCHES):
         pass
+
+
+@shared_task(name="campaigns.tasks.deliver_due")
+def deliver_due() -> None:
+    """Sends what is queued and due."""
+    for _batch in range(MOST_BATCHES):
+        if not delivery.deliver_due(now=now()).claimed:
+            break
+
+
+@shared_task(name="campaigns.tasks.sweep_messages")
+def sweep_messages() -> None:
+    """Settles the claims of workers that died while sending."""
+    for _batch in range(MOST_BATCHES):
+        if not outbox.sweep(now=now()).total:
+            break

@@ -21,6 +21,7 @@ from campaigns.models import (
     CaseInvoice,
     Ladder,
     LadderVersion,
+    Message,
     Step,
     Template,
     TemplateText,
@@ -200,3 +201,21 @@ def case(customer: Customer, *, invoices: list[Invoice] | None = None, **fields:
         CaseInvoice(case=row, invoice=item, joined_at=item.first_failed_at or NOW) for item in rows
     )
     return row
+
+
+def message(case: Case, **fields: Any) -> Message:
+    """An e-mail of the case, due at NOW, to the customer's own address."""
+    n = next(_serial)
+    values = {
+        "customer": case.customer,
+        "brand": case.brand,
+        "channel": "email",
+        "language": case.customer.language or "en",
+        "recipient": case.customer.email,
+        "key": f"test:{n}",
+        "queued_at": NOW,
+        "send_at": NOW,
+    } | fields
+    if "template_version" not in values:
+        values["template_version"] = template().versions.get(status="published")
+    return Message.objects.create(case=case, **values)

@@ -1,0 +1,86 @@
+"""Owns what every channel is given, answers and raises, and the registry settings.CHANNELS."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, cast
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from customers.errors import SollecitoError
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One finished message, links and all. `at` (aware UTC) is the moment it is dated with."""
+
+    message_id: int
+    #: Message.key: the same on every try, so that a provider or reader can tell a repetition.
+    key: str
+    recipient: str
+    recipient_name: str
+    from_email: str
+    from_name: str
+    reply_to: str
+    subject: str
+    text: str
+    html: str
+    language: str
+    at: datetime
+    unsubscribe_url: str = ""
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """The channel took the message; `provider_id` is what its callbacks will call it."""
+
+    provider_id: str
+
+
+class Fate(StrEnum):
+    """What a failure means for the message."""
+
+    #: Not accepted now; the same message may be tried again.
+    TEMPORARY = "temporary"
+    #: The channel itself is out of reach: nothing about this message, and the next would fare no better.
+    OUTAGE = "outage"
+    #: Refused; trying again would be refused again.
+    PERMANENT = "permanent"
+    #: It may have been accepted: trying again could send it twice.
+    AMBIGUOUS = "ambiguous"
+
+
+class ChannelError(SollecitoError):
+    """A message was not, or perhaps not, accepted. `dead_address` says the address does not exist (any more)."""
+
+    def __init__(self, message: str, *, fate: Fate, code: str = "", dead_address: bool = False) -> None:
+        super().__init__(message, code=code or f"channel_{fate}", permanent=fate is Fate.PERMANENT)
+        self.fate = fate
+        self.dead_address = dead_address
+
+
+class Channel(Protocol):
+    """One way out. Used as a context manager around a batch, so that one connection serves all of it."""
+
+    def __enter__(self) -> "Channel":
+        """Begins a batch; connects no earlier than the first message."""
+
+    def __exit__(self, *exc: object) -> None:
+        """Ends the batch and closes what it opened; never raises."""
+
+    def send(self, outgoing: Outgoing) -> SendResult:
+        """Hands over one message. Raises ChannelError; anything else raised counts as ambiguous."""
+
+
+def channel(name: str) -> AbstractContextManager[Channel]:
+    """A fresh channel of that name. Raises SollecitoError if settings.CHANNELS has none."""
+    try:
+        path = settings.CHANNELS[name]
+    except KeyError as error:
+        raise SollecitoError(f"No channel {name!r} is configured.", code="channel_unknown") from error
+    return cast("AbstractContextManager[Channel]", import_string(path)())

@@ -1,0 +1,186 @@
+"""Owns what a message needs just before it leaves: fresh facts of a batch in a constant number of queries."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+
+from billing.models import (
+    AttemptStatus,
+    Invoice,
+    InvoiceStatus,
+    PaymentAttempt,
+    PaymentMethod,
+    PaymentPlan,
+    Promise,
+)
+from campaigns.guard.types import Contacted, GuardSnapshot
+from campaigns.guard.zones import is_guess, zone_name
+from campaigns.models import CaseInvoice, Message, MessagePurpose, MessageStatus
+from customers.addresses import normalise
+from customers.models import Suppression
+
+#: The guard's longest window is seven days; a ladder's least gap may be longer.
+CONTACTS_REMEMBERED = timedelta(days=31)
+#: Statuses in which a message has not reached anybody.
+NOT_HEARD = (MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.CANCELLED, MessageStatus.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One message with all that deciding about it and writing it takes."""
+
+    message: Message
+    snapshot: GuardSnapshot
+    #: Of the case: open ones that may be pressed for, oldest first; in a receipt those that were paid.
+    invoices: tuple[Invoice, ...]
+    cards: Mapping[int, PaymentMethod] = field(default_factory=dict)
+    default_card: PaymentMethod | None = None
+    next_retry_at: datetime | None = None
+
+
+def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
+    """The messages of a batch, oldest due first, each with facts as they are now."""
+    messages = list(
+        Message.objects.filter(pk__in=message_ids)
+        .select_related("customer", "brand", "contact", "case__ladder_version", "step_run__step", "template_version")
+        .order_by("send_at", "id")
+    )
+    customer_ids = {message.customer_id for message in messages}
+    invoices = _invoices({message.case_id for message in messages})
+    cards = _cards(customer_ids)
+    planned = _planned(invoice.pk for rows in invoices.values() for invoice in rows)
+    suppressed = _suppressed(messages)
+    contacts = _contacts(customer_ids, now)
+    promised = set(
+        Promise.objects.filter(
+            customer_id__in=customer_ids, status=Promise.Status.OPEN, expires_at__gt=now
+        ).values_list("customer_id", "brand_id")
+    )
+    in_plan = set(
+        PaymentPlan.objects.filter(customer_id__in=customer_ids, status=PaymentPlan.Status.ACTIVE).values_list(
+            "customer_id", "brand_id"
+        )
+    )
+    found = []
+    for message in messages:
+        own = invoices.get(message.case_id, [])
+        unpaid = [row for row in own if row.status == InvoiceStatus.OPEN and row.balance > 0]
+        pressed = [row for row in unpaid if row.disputed_at is None and not row.in_plan]
+        pair = (message.customer_id, message.brand_id)
+        about = pressed
+        if message.purpose == MessagePurpose.RECEIPT:
+            about = [row for row in own if row.status == InvoiceStatus.PAID]
+        found.append(
+            Sending(
+                message=message,
+                snapshot=_snapshot(
+                    message,
+                    promised=pair in promised,
+                    in_plan=not pressed and (pair in in_plan or any(row.in_plan for row in unpaid)),
+                    disputed=not pressed and any(row.disputed_at is not None for row in unpaid),
+                    owes=bool(unpaid),
+                    suppressed=suppressed,
+                    contacts=tuple(c for pk, c in contacts.get(message.customer_id, ()) if pk != message.pk),
+                ),
+                invoices=tuple(sorted(about, key=lambda row: (since(row) or now, row.pk))),
+                cards=cards.get(message.customer_id, {}),
+                default_card=next((c for c in cards.get(message.customer_id, {}).values() if c.is_default), None),
+                next_retry_at=min((planned[row.pk] for row in about if row.pk in planned), default=None),
+            )
+        )
+    return found
+
+
+def since(invoice: Invoice) -> datetime | None:
+    """Moment an invoice counts as unpaid from: its first failure, else its due date."""
+    return invoice.first_failed_at or invoice.due_at
+
+
+def _snapshot(
+    message: Message,
+    *,
+    promised: bool,
+    in_plan: bool,
+    disputed: bool,
+    owes: bool,
+    suppressed: frozenset[tuple[str, str]],
+    contacts: tuple[Contacted, ...],
+) -> GuardSnapshot:
+    customer = message.customer
+    return GuardSnapshot(
+        customer_id=customer.pk,
+        kind=customer.kind,
+        country=customer.country,
+        zone=zone_name(timezone=customer.timezone, country=customer.country, brand_timezone=message.brand.timezone),
+        zone_is_guess=is_guess(timezone=customer.timezone, country=customer.country),
+        case_state=message.case.state,
+        no_dunning=customer.no_dunning,
+        do_not_contact=customer.do_not_contact,
+        legal_hold=customer.legal_hold,
+        bankrupt=customer.bankrupt,
+        vulnerable=customer.vulnerable,
+        promised=promised,
+        in_plan=in_plan,
+        disputed=disputed,
+        owes=owes,
+        addresses={message.channel: message.recipient},
+        suppressed=suppressed,
+        contacts=contacts,
+        min_gap_hours=message.case.ladder_version.min_gap_hours,
+        purpose=message.purpose,
+    )
+
+
+def _invoices(case_ids: set[int]) -> dict[int, list[Invoice]]:
+    rows: dict[int, list[Invoice]] = defaultdict(list)
+    # Those that left unpaid (voided, moved) are no business of a message; those paid are a receipt's.
+    for link in CaseInvoice.objects.filter(
+        Q(left_at__isnull=True) | Q(invoice__status=InvoiceStatus.PAID), case_id__in=case_ids
+    ).select_related("invoice__subscription"):
+        rows[link.case_id].append(link.invoice)
+    return rows
+
+
+def _cards(customer_ids: set[int]) -> dict[int, dict[int, PaymentMethod]]:
+    rows: dict[int, dict[int, PaymentMethod]] = defaultdict(dict)
+    for method in PaymentMethod.objects.filter(customer_id__in=customer_ids, detached_at__isnull=True):
+        if method.customer_id is not None:
+            rows[method.customer_id][method.pk] = method
+    return rows
+
+
+def _planned(invoice_ids: Iterable[int]) -> dict[int, datetime]:
+    return {
+        invoice_id: at
+        for invoice_id, at in PaymentAttempt.objects.filter(
+            invoice_id__in=list(invoice_ids), status=AttemptStatus.PLANNED, scheduled_for__isnull=False
+        ).values_list("invoice_id", "scheduled_for")
+        if at is not None
+    }
+
+
+def _suppressed(messages: list[Message]) -> frozenset[tuple[str, str]]:
+    wanted = {normalise(m.channel, m.recipient, m.customer.country) for m in messages}
+    return frozenset(
+        Suppression.objects.filter(lifted_at__isnull=True, address__in=wanted).values_list("channel", "address")
+    )
+
+
+def _contacts(customer_ids: set[int], now: datetime) -> dict[int, list[tuple[int, Contacted]]]:
+    """Messages handed over, or perhaps handed over, newest first; those still to go are not contacts yet."""
+    rows: dict[int, list[tuple[int, Contacted]]] = defaultdict(list)
+    made = (
+        Message.objects.filter(customer_id__in=customer_ids, purpose=MessagePurpose.DUNNING)
+        .exclude(status__in=NOT_HEARD)
+        .annotate(made_at=Coalesce("sent_at", "claimed_at"))
+        .filter(made_at__gt=now - CONTACTS_REMEMBERED)
+    )
+    for pk, customer_id, channel, at in made.order_by("-made_at").values_list(
+        "pk", "customer_id", "channel", "made_at"
+    ):
+        rows[customer_id].append((pk, Contacted(channel, at)))
+    return rows

@@ -1,0 +1,226 @@
+"""Owns the deliver loop: claim what is due, ask the guard again, write, hand over, record.
+
+At most once: see campaigns.outbox. Nothing is sent while a transaction is open. The guard is asked with facts read
+after the claim, and the last statement before the wire checks once more that nothing came between.
+"""
+
+import logging
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from campaigns import letter, outbox
+from campaigns.channels.base import Channel, ChannelError, Fate, Outgoing, channel
+from campaigns.context import Sending, load
+from campaigns.guard.check import check
+from campaigns.guard.types import Allowed, Contacted, Deferred
+from campaigns.links import LinkRequest, MailLinks, link_maker
+from campaigns.models import Message, MessagePurpose, MessageStatus
+from campaigns.outbox import BACKOFF, MAX_TRIES, Settled
+from campaigns.rendering.render import Rendered
+from customers.errors import SollecitoError
+from customers.models import Suppression
+from customers.services import suppression_add
+
+log = logging.getLogger(__name__)
+
+#: How long (seconds of real time) a batch may take before it gives the rest back; well under the sweep's limit,
+#: so that a slow mail server never has its claims swept from under a living worker.
+BATCH_SECONDS = 240
+#: A channel out of reach is asked again after this; its messages' tries are not used up by it.
+OUTAGE_WAIT = timedelta(minutes=5)
+#: Blocks after which nobody will reach the customer unless a person does.
+_UNREACHABLE = frozenset({"address.missing", "address.suppressed", "customer.vulnerable"})
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverResult:
+    """What became of one batch."""
+
+    claimed: int = 0
+    sent: int = 0
+    #: Back in the queue for later: by the guard, by a channel that would not take it now, or for lack of time.
+    deferred: int = 0
+    retried: int = 0
+    released: int = 0
+    cancelled: int = 0
+    failed: int = 0
+    ambiguous: int = 0
+
+
+def deliver_due(*, now: datetime, limit: int | None = None) -> DeliverResult:
+    """Delivers up to `limit` due messages (settings.BATCH_SIZE_DELIVER unless told); `now` is aware UTC.
+
+    Safe with any number of workers. A message that cannot be written or sent is settled and the next one taken.
+    """
+    ids = outbox.claim(now, limit or settings.BATCH_SIZE_DELIVER)
+    if not ids:
+        return DeliverResult()
+    started = time.monotonic()
+    counts: Counter[str] = Counter()
+    allowed, settled = _judge(load(ids, now), now)
+    outbox.settle(settled, now)
+    counts.update(_counted(row) for row in settled)
+    if allowed:
+        counts.update(_send(allowed, now, until=started + BATCH_SECONDS))
+    return DeliverResult(claimed=len(ids), **counts)
+
+
+def _counted(row: Settled) -> str:
+    return "deferred" if row.status == MessageStatus.QUEUED else str(row.status)
+
+
+def _judge(batch: list[Sending], now: datetime) -> tuple[list[Sending], list[Settled]]:
+    """Sorts a batch into what may leave now and what becomes of the others."""
+    allowed: list[Sending] = []
+    settled: list[Settled] = []
+    # Two messages to one customer in one batch: the second must see the first as made.
+    made: dict[int, list[Contacted]] = {}
+    for sending in batch:
+        message = sending.message
+        fresh = tuple(made.get(message.customer_id, ()))
+        snapshot = replace(sending.snapshot, contacts=fresh + sending.snapshot.contacts)
+        verdict = check(snapshot, message.channel, now)
+        if isinstance(verdict, Allowed):
+            allowed.append(sending)
+            if message.purpose != MessagePurpose.RECEIPT:
+                made.setdefault(message.customer_id, []).append(Contacted(message.channel, now))
+        elif isinstance(verdict, Deferred):
+            settled.append(
+                Settled(
+                    message,
+                    MessageStatus.QUEUED,
+                    verdict.reason,
+                    verdict.rule,
+                    send_at=verdict.until,
+                    kind="message.deferred",
+                )
+            )
+        else:
+            settled.append(
+                Settled(
+                    message,
+                    MessageStatus.CANCELLED,
+                    verdict.reason,
+                    verdict.rule,
+                    kind="message.cancelled",
+                    task=_("No way to reach the customer") if verdict.rule in _UNREACHABLE else "",
+                )
+            )
+    return allowed, settled
+
+
+def _send(batch: list[Sending], now: datetime, *, until: float) -> Counter[str]:
+    """Writes and hands over one message after the other; `until` is a moment of time.monotonic()."""
+    letter.prepare({sending.message.template_version_id for sending in batch})
+    links = link_maker()([LinkRequest(s.message.pk, s.message.customer_id, s.message.brand_id) for s in batch], now)
+    counts: Counter[str] = Counter()
+    down: set[str] = set()
+    left: list[Settled] = []
+    with ExitStack() as stack:
+        channels: dict[str, Channel] = {}
+        for sending in batch:
+            message = sending.message
+            if message.channel in down or time.monotonic() > until:
+                wait = OUTAGE_WAIT if message.channel in down else timedelta(0)
+                left.append(Settled(message, MessageStatus.QUEUED, "", send_at=now + wait))
+                counts["released"] += 1
+                continue
+            if message.channel not in channels:
+                channels[message.channel] = stack.enter_context(channel(message.channel))
+            outcome, outage = _one(sending, channels[message.channel], links[message.pk], now)
+            counts[outcome] += 1
+            if outage:
+                down.add(message.channel)
+        outbox.settle(left, now)
+    return counts
+
+
+def _one(sending: Sending, way: Channel, links: MailLinks, now: datetime) -> tuple[str, bool]:
+    """Delivers one message; returns what it counts as and whether its channel is out of reach."""
+    message = sending.message
+    try:
+        rendered, language = letter.write(sending, links, now)
+    except Exception as error:  # whatever is wrong with one message, the next one is not to suffer for it
+        if not isinstance(error, SollecitoError):
+            log.exception("message %s could not be written", message.pk)
+        words = _("It could not be written: %(error)s") % {"error": error}
+        return _settled(_failed(message, words, _("A message could not be written")), now), False
+    stored = (links.redact(part) for part in (rendered.subject, rendered.html, rendered.text))
+    subject, html, text = stored
+    if not outbox.hand_over(message, subject=subject, html=html, text=text, language=language):
+        # Something changed in these seconds: the next batch reads it afresh and says what.
+        outbox.settle([Settled(message, MessageStatus.QUEUED, "", send_at=now)], now)
+        return "released", False
+    try:
+        result = way.send(_outgoing(sending, rendered, language, links, now))
+    except ChannelError as error:
+        return _settled(_refused(message, error, now), now), error.fate is Fate.OUTAGE
+    except Exception as error:  # an outcome nobody foresaw is no outcome: a person looks
+        log.exception("message %s: unforeseen error while sending", message.pk)
+        return _settled(outbox.ambiguous(message, f"{type(error).__name__}: {error}"), now), False
+    outbox.record_sent(message, subject=subject, provider_id=result.provider_id, now=now)
+    return "sent", False
+
+
+def _outgoing(sending: Sending, rendered: Rendered, language: str, links: MailLinks, now: datetime) -> Outgoing:
+    message = sending.message
+    brand = message.brand
+    contact = message.contact
+    return Outgoing(
+        message_id=message.pk,
+        key=message.key,
+        recipient=message.recipient,
+        recipient_name=(contact.name if contact else "") or message.customer.name,
+        from_email=brand.from_email,
+        from_name=brand.from_name or brand.name,
+        reply_to=brand.reply_to,
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        language=language,
+        at=now,
+        unsubscribe_url=links.unsubscribe,
+        tags=(message.purpose, brand.code),
+        metadata={"case": str(message.case_id)},
+    )
+
+
+def _settled(row: Settled, now: datetime) -> str:
+    outbox.settle([row], now)
+    return "retried" if row.status == MessageStatus.QUEUED else str(row.status)
+
+
+def _failed(message: Message, words: str, task: str) -> Settled:
+    return Settled(message, MessageStatus.FAILED, words, counts=True, kind="message.failed", task=task)
+
+
+def _refused(message: Message, error: ChannelError, now: datetime) -> Settled:
+    """What a channel's refusal means for the message; a dead address is suppressed on the spot."""
+    if error.fate is Fate.AMBIGUOUS:
+        return outbox.ambiguous(message, error.message)
+    if error.fate is Fate.OUTAGE:
+        return Settled(
+            message, MessageStatus.QUEUED, error.message, send_at=now + OUTAGE_WAIT, kind="message.deferred"
+        )
+    if error.fate is Fate.TEMPORARY and message.attempts < MAX_TRIES:
+        later = now + BACKOFF[message.attempts - 1]
+        return Settled(
+            message, MessageStatus.QUEUED, error.message, send_at=later, counts=True, kind="message.deferred"
+        )
+    if error.dead_address:
+        suppression_add(
+            channel=message.channel,
+            address=message.recipient,
+            country=message.customer.country,
+            reason=Suppression.Reason.HARD_BOUNCE,
+            evidence=error.message,
+            now=now,
+        )
+        return _failed(message, error.message, _("No way to reach the customer"))
+    return _failed(message, error.message, _("A message could not be delivered"))

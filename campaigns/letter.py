@@ -1,0 +1,181 @@
+"""Owns the words of one message: its template in the right language, filled in with its facts."""
+
+from datetime import date, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from billing.models import Invoice, PaymentMethod
+from billing.money import totals
+from billing.retries.declines import classify
+from campaigns.context import Sending, since
+from campaigns.guard.zones import zone
+from campaigns.links import MailLinks
+from campaigns.models import MessagePurpose, TemplateText
+from campaigns.rendering import variables
+from campaigns.rendering.reasons import decline_for
+from campaigns.rendering.render import CompiledTemplate, Rendered, render
+from customers.errors import SollecitoError
+
+#: Compiled texts by template version: published versions never change, so neither does what is kept here.
+#: Bounded, because a process lives long; a version holds one text per language.
+_KEPT_VERSIONS = 500
+_texts: dict[int, dict[str, CompiledTemplate]] = {}
+
+
+def prepare(version_ids: set[int]) -> None:
+    """Reads the texts of the versions this process has not seen yet, in one query or none."""
+    missing = version_ids - _texts.keys()
+    if not missing:
+        return
+    if len(_texts) > _KEPT_VERSIONS:
+        _texts.clear()
+        missing = version_ids
+    found: dict[int, dict[str, CompiledTemplate]] = {pk: {} for pk in missing}
+    for text in TemplateText.objects.filter(version_id__in=missing):
+        found[text.version_id][text.language] = CompiledTemplate(text.subject, text.compiled_html, text.compiled_text)
+    _texts.update({pk: texts for pk, texts in found.items() if texts})
+
+
+def write(sending: Sending, links: MailLinks, now: datetime) -> tuple[Rendered, str]:
+    """The finished message with the customer's real links, and the language it is in.
+
+    `prepare` must have been called for its template version. Raises SollecitoError (TemplateRefused for a value
+    the template needs and this message lacks).
+    """
+    message = sending.message
+    texts = _texts.get(message.template_version_id, {})
+    order = (message.language, message.language.split("-")[0], message.brand.default_language, "en", *sorted(texts))
+    language = next((code for code in order if code in texts), None)
+    if language is None:
+        raise SollecitoError("The template has no text.", code="template_without_text")
+    return render(texts[language], mail_context(sending, links, now, language)), language
+
+
+def mail_context(sending: Sending, links: MailLinks, now: datetime, language: str) -> variables.MailContext:
+    """All a template may use, for one message; see campaigns.rendering.variables for the meaning of each."""
+    message = sending.message
+    customer, brand, case = message.customer, message.brand, message.case
+    local = zone(sending.snapshot.zone)
+    invoices = [_invoice(row, links, local, now, language) for row in sending.invoices]
+    oldest = sending.invoices[0] if sending.invoices else None
+    receipt = message.purpose == MessagePurpose.RECEIPT
+    sums = totals((row.amount_due if receipt else row.balance, row.currency) for row in sending.invoices)
+    # The newest refusal is the one to act on, whichever invoice it was.
+    declined = next((row for row in reversed(sending.invoices) if row.last_decline_category), None)
+    return {
+        "language": language,
+        "customer": {
+            "name": customer.name or (message.contact.name if message.contact else "") or customer.email,
+            "first_name": _first_name(sending),
+            "language": customer.language,
+            "country": customer.country,
+        },
+        "brand": {
+            "name": brand.name,
+            "support_email": brand.support_email or brand.reply_to or brand.from_email,
+            "support_url": brand.support_url,
+            "address": " ".join(brand.postal_address.split()),
+            "color": brand.color,
+            "logo_url": brand.logo_url if brand.logo_url.startswith("https://") else "",
+        },
+        "sender": {"name": brand.from_name or brand.name, "email": brand.from_email},
+        "invoices": invoices,
+        "balances": [{"amount": amount, "currency": currency} for currency, amount in sums.items()],
+        "oldest_invoice": invoices[0] if invoices else None,
+        "decline": _decline(declined, language) if declined is not None and not receipt else None,
+        "card": _card(sending, oldest),
+        "subscription": _subscription(oldest),
+        "payment": _payment(sending, local, now) if receipt else None,
+        "links": {
+            "portal": links.portal,
+            "pay": links.pay,
+            "update_card": links.update_card,
+            "preferences": links.preferences,
+            "unsubscribe": links.unsubscribe,
+        },
+        "case": {
+            "step_number": message.step_run.step.position if message.step_run else 1,
+            "days_overdue": max((now - case.anchor_at).days, 0),
+            "started_on": _day(case.opened_at, local),
+            "next_retry_on": _day(sending.next_retry_at, local) if sending.next_retry_at else None,
+        },
+    }
+
+
+def _invoice(row: Invoice, links: MailLinks, local: ZoneInfo, now: datetime, language: str) -> variables.Invoice:
+    start = since(row)
+    return {
+        "number": row.number or row.external_id or str(row.pk),
+        "amount": row.amount_due,
+        "balance": row.balance,
+        "currency": row.currency,
+        "due_on": _day(row.due_at, local) if row.due_at else None,
+        "failed_on": _day(row.first_failed_at, local) if row.first_failed_at else None,
+        "days_overdue": max((now - start).days, 0) if start else 0,
+        "description": row.description,
+        "pay_url": links.pay_invoice(row.pk) if links.pay_invoice else links.pay,
+        "pdf_url": row.pdf_url,
+        "decline_reason": _decline(row, language)["message"] if row.last_decline_category else "",
+    }
+
+
+@lru_cache(maxsize=2048)
+def _decline_words(code: str, category: str, language: str) -> tuple[str, str, str]:
+    verdict = classify(decline_code=code)
+    # Network and advice codes may have told more than the code kept with the invoice: the category holds that.
+    if code and verdict.category.value == category:
+        found = decline_for(verdict.customer_message_key, language, asks_for=verdict.asks_for)
+    else:
+        found = decline_for(category, language)
+    return found["category"], found["message"], found["asks_for"]
+
+
+def _decline(row: Invoice, language: str) -> variables.Decline:
+    category, message, asks_for = _decline_words(row.last_decline_code, row.last_decline_category, language)
+    return {"category": category, "message": message, "asks_for": asks_for}
+
+
+def _first_name(sending: Sending) -> str:
+    """What to greet with: the contact's first name, or a consumer's own. Companies have none."""
+    contact, customer = sending.message.contact, sending.message.customer
+    name = contact.name if contact and contact.name != customer.name else ""
+    if not name and customer.kind == "consumer":
+        name = customer.name
+    return name.split()[0] if name.strip() else ""
+
+
+def _card(sending: Sending, oldest: Invoice | None) -> variables.Card | None:
+    own = sending.cards.get(oldest.default_payment_method_id or 0) if oldest else None
+    card: PaymentMethod | None = own or sending.default_card
+    if card is None or not (card.last4 and card.exp_month and card.exp_year):
+        return None
+    return {
+        "brand": card.brand.replace("_", " ").title(),
+        "last4": card.last4,
+        "exp_month": card.exp_month,
+        "exp_year": card.exp_year,
+    }
+
+
+def _subscription(oldest: Invoice | None) -> variables.Subscription | None:
+    if oldest is None or oldest.subscription is None or not oldest.subscription.plan_name:
+        return None
+    # When it ends is the ladder's end, which may yet move; nothing is promised here.
+    return {"plan_name": oldest.subscription.plan_name, "ends_on": None}
+
+
+def _payment(sending: Sending, local: ZoneInfo, now: datetime) -> variables.Payment | None:
+    paid = [row for row in sending.invoices if row.amount_paid]
+    if not paid:
+        return None
+    last = max(paid, key=lambda row: row.paid_at or now)
+    same = [row for row in paid if row.currency == last.currency]
+    return {
+        "amount": sum(row.amount_paid for row in same),
+        "currency": last.currency,
+        "paid_on": _day(last.paid_at or now, local),
+    }
+
+
+def _day(moment: datetime, local: ZoneInfo) -> date:
+    return moment.astimezone(local).date()

@@ -1,0 +1,268 @@
+"""Owns the rows of the outbox: claiming what is due, the mark made before the wire, and what became of it.
+
+At most once (docs/decisions/0007-at-most-once-mail.md): a message's text is stored when, and only when, it is
+about to be handed to its channel. So a claim found without text was never sent and goes back to the queue; one
+found with text may have been, and only a person may send it again.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, Value
+from django.db.models.functions import Coalesce, Greatest
+from django.utils.translation import gettext as _
+
+from billing.models import InvoiceStatus, Promise
+from campaigns.engine.decide import task_key
+from campaigns.models import Case, CaseInvoice, CaseState, Message, MessagePurpose, MessageStatus, Task
+from campaigns.models.message import stronger
+from customers.log import Entry, record, record_many
+from customers.models import Direction
+from customers.services import customers_reassess
+
+#: A claim older than this belongs to a dead worker; a living one gives its claims back much earlier.
+STUCK_AFTER = timedelta(minutes=10)
+#: Waits before the next try of a message its channel would not take now.
+BACKOFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
+MAX_TRIES = len(BACKOFF) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What becomes of a claimed message that is not sent now. `send_at` is set for those that wait."""
+
+    message: Message
+    status: str
+    reason: str
+    rule: str = ""
+    send_at: datetime | None = None
+    #: False where the try does not count: the message itself was not at fault.
+    counts: bool = False
+    #: Empty: nothing to tell (the message goes on as it was).
+    kind: str = ""
+    task: str = ""
+
+
+def claim(now: datetime, limit: int) -> list[int]:
+    """Takes up to `limit` due messages for this worker: `sending`, `claimed_at` = now, one try more.
+
+    Rows another worker is taking are passed over, so that two workers never hold the same message.
+    """
+    with transaction.atomic():
+        ids = list(
+            Message.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(status=MessageStatus.QUEUED, send_at__lte=now)
+            .order_by("send_at", "id")
+            .values_list("pk", flat=True)[:limit]
+        )
+        if ids:
+            Message.objects.filter(pk__in=ids).update(
+                status=MessageStatus.SENDING, claimed_at=now, attempts=F("attempts") + 1
+            )
+    return ids
+
+
+def hand_over(message: Message, *, subject: str, html: str, text: str, language: str) -> bool:
+    """Stores the text as it is about to leave, if nothing has come between since the batch was loaded.
+
+    False: the claim was swept, or a payment, promise, pause or exclusion arrived in these seconds. One statement,
+    so that what it checks holds at the very moment of sending.
+    """
+    wanted = Message.objects.filter(
+        pk=message.pk,
+        status=MessageStatus.SENDING,
+        claimed_at=message.claimed_at,
+        customer__do_not_contact=False,
+    )
+    if message.purpose != MessagePurpose.RECEIPT:
+        owed = CaseInvoice.objects.filter(
+            case_id=OuterRef("case_id"),
+            left_at__isnull=True,
+            invoice__status=InvoiceStatus.OPEN,
+            invoice__balance__gt=0,
+        )
+        promise = Promise.objects.filter(
+            customer_id=OuterRef("customer_id"),
+            brand_id=OuterRef("brand_id"),
+            status=Promise.Status.OPEN,
+            expires_at__gt=message.claimed_at,
+        )
+        wanted = wanted.filter(
+            Exists(owed),
+            ~Exists(promise),
+            case__state=CaseState.OPEN,
+            customer__no_dunning=False,
+            customer__legal_hold=False,
+            customer__bankrupt=False,
+            customer__vulnerable=False,
+        )
+    return wanted.update(subject=subject[:500], html=html, text=text, language=language) == 1
+
+
+def record_sent(message: Message, *, subject: str, provider_id: str, now: datetime) -> None:
+    """The channel took it. A callback may have been quicker: a stronger status stays."""
+    with transaction.atomic():
+        current = Message.objects.select_for_update().values_list("status", flat=True).get(pk=message.pk)
+        Message.objects.filter(pk=message.pk).update(
+            status=stronger(current, MessageStatus.SENT),
+            sent_at=now,
+            provider_id=provider_id[:255],
+            send_at=None,
+            reason="",
+            rule="",
+        )
+        Case.objects.filter(pk=message.case_id).update(
+            last_contact_at=Greatest(Coalesce("last_contact_at", Value(now)), Value(now))
+        )
+        record(
+            _entry(
+                message,
+                now,
+                "message.sent",
+                _("“%(subject)s” sent to %(recipient)s.") % {"subject": subject, "recipient": message.recipient},
+                outcome=MessageStatus.SENT,
+            )
+        )
+
+
+# One statement however many: reasons and moments differ from row to row.
+_SETTLE = """
+    UPDATE campaigns_message m
+       SET status = u.status, reason = u.reason, rule = u.rule, send_at = u.send_at,
+           attempts = m.attempts - u.uncounted,
+           claimed_at = CASE WHEN u.status = 'queued' THEN NULL ELSE m.claimed_at END,
+           subject = CASE WHEN u.status = 'queued' THEN '' ELSE m.subject END,
+           html = CASE WHEN u.status = 'queued' THEN '' ELSE m.html END,
+           text = CASE WHEN u.status = 'queued' THEN '' ELSE m.text END
+      FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::int[])
+           AS u(id, status, reason, rule, send_at, uncounted)
+     WHERE m.id = u.id AND m.status = 'sending'
+    RETURNING m.id
+"""
+
+
+def settle(rows: Sequence[Settled], now: datetime) -> set[int]:
+    """Records what becomes of claimed messages that were not sent; returns the ids of those still claimed.
+
+    Cancelled and failed ones have the engine look at the customer again: a rung whose notice never left is not
+    taken.
+    """
+    if not rows:
+        return set()
+    columns = [(r.message.pk, str(r.status), r.reason[:500], r.rule, r.send_at, 0 if r.counts else 1) for r in rows]
+    with transaction.atomic():
+        lost = {r.message.customer_id for r in rows if r.status in (MessageStatus.CANCELLED, MessageStatus.FAILED)}
+        customers_reassess(lost, now)
+        with connection.cursor() as cursor:
+            cursor.execute(_SETTLE, [list(column) for column in zip(*columns, strict=True)])
+            done = {pk for (pk,) in cursor.fetchall()}
+        told = [row for row in rows if row.message.pk in done]
+        record_many(
+            _entry(row.message, now, row.kind, row.reason, outcome=row.status, rule=row.rule)
+            for row in told
+            if row.kind
+        )
+        _tasks([(row.message, row.task, row.reason) for row in told if row.task], now)
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What became of the claims of dead workers."""
+
+    requeued: int = 0
+    ambiguous: int = 0
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        """Rows dealt with."""
+        return self.requeued + self.ambiguous + self.failed
+
+
+def sweep(*, now: datetime, limit: int = 500) -> SweepResult:
+    """Settles claims older than STUCK_AFTER: back to the queue if never handed over, else to a person.
+
+    One that has cost its workers MAX_TRIES lives is failed: it must not stop the loop for all others.
+    """
+    with transaction.atomic():
+        stuck = list(
+            Message.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(status=MessageStatus.SENDING, claimed_at__lt=now - STUCK_AFTER)
+            .select_related("step_run")
+            .defer("html")
+            .order_by("claimed_at")[:limit]
+        )
+        rows = [_swept(message, now) for message in stuck]
+        settle(rows, now)
+    counts = {status: sum(row.status == status for row in rows) for status in MessageStatus}
+    return SweepResult(
+        requeued=counts[MessageStatus.QUEUED],
+        ambiguous=counts[MessageStatus.AMBIGUOUS],
+        failed=counts[MessageStatus.FAILED],
+    )
+
+
+def _swept(message: Message, now: datetime) -> Settled:
+    if message.text or message.subject:
+        return ambiguous(message, _("The sending process ended before it could note the outcome."))
+    if message.attempts >= MAX_TRIES:
+        words = _("Preparing it ended the sending process %(count)s times.") % {"count": message.attempts}
+        return Settled(
+            message, MessageStatus.FAILED, words, counts=True, kind="message.failed", task=_("Message not sent")
+        )
+    return Settled(message, MessageStatus.QUEUED, "", send_at=now, counts=True)
+
+
+def ambiguous(message: Message, why: str) -> Settled:
+    """It may have been sent: never again by itself."""
+    return Settled(
+        message,
+        MessageStatus.AMBIGUOUS,
+        _("Perhaps sent: %(why)s") % {"why": why},
+        counts=True,
+        kind="message.ambiguous",
+        task=_("Find out whether a message was sent"),
+    )
+
+
+def _entry(message: Message, now: datetime, kind: str, summary: str, *, outcome: str, rule: str = "") -> Entry:
+    left = kind in ("message.sent", "message.ambiguous")
+    return Entry(
+        customer_id=message.customer_id,
+        at=now,
+        kind=kind,
+        summary=summary,
+        direction=Direction.OUT if left else Direction.INTERNAL,
+        channel=message.channel,
+        outcome=str(outcome),
+        subject=f"message:{message.pk}",
+        data={"case": message.case_id, "purpose": message.purpose} | ({"rule": rule} if rule else {}),
+    )
+
+
+def task_key_of(message: Message) -> str:
+    """Key of the task that asks a person about a message: the one the engine waits for before it goes on."""
+    run = message.step_run
+    return task_key(message.case_id, run.step_id, run.round) if run else f"message:{message.pk}"
+
+
+def _tasks(wanted: Iterable[tuple[Message, str, str]], now: datetime) -> None:
+    Task.objects.bulk_create(
+        [
+            Task(
+                customer_id=message.customer_id,
+                case_id=message.case_id,
+                kind=Task.Kind.REVIEW,
+                title=title,
+                notes=f"{message.recipient}\n{why}",
+                due_at=now,
+                created_at=now,
+                key=task_key_of(message),
+            )
+            for message, title, why in wanted
+        ],
+        ignore_conflicts=True,
+    )
