@@ -124,7 +124,10 @@ def charge_record(*, invoice_id: int, fact: ChargeFact, now: datetime, attempt_i
 def attempts_renumber(invoice_id: int) -> None:
     """Puts attempts told late into their place in time; numbers are the same whatever order they came in."""
     rows = PaymentAttempt.objects.filter(invoice_id=invoice_id)
-    ordered = rows.order_by(Coalesce("at", "scheduled_for", "created_at"), "id").values_list("id", "number")
+    # Charges of one second are told apart by their id, not by which was heard of first.
+    ordered = rows.order_by(Coalesce("at", "scheduled_for", "created_at"), "external_id", "id").values_list(
+        "id", "number"
+    )
     for number, (row_id, held) in enumerate(ordered, start=1):
         if held != number:
             rows.filter(id=row_id).update(number=number)
@@ -345,6 +348,11 @@ def _record_decline(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact,
             key=f"charge:{fact.charge_id}:declined" if fact.charge_id else f"attempt:{attempt.pk}:declined",
         )
     )
+
+
+def recovered_by(attempt: PaymentAttempt | None) -> str:
+    """What an invoice paid by this attempt was recovered by; "" when the charge was not ours."""
+    return _RECOVERED_BY.get(AttemptOrigin(attempt.origin), "") if attempt is not None else ""
 
 
 def may_retry_here(invoice: Invoice) -> bool:

@@ -6,4 +6,5 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("p/", include("portal.urls")),
+    path("webhooks/", include("billing.ingest.urls")),
 ]

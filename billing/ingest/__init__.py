@@ -1,1 +1,1 @@
-"""From outside events and files to facts."""
+"""How what happened outside becomes facts: inbox → process → facts, and the mirror, back-fill and state dump."""

@@ -4,7 +4,7 @@ from billing.models.account import ProcessorAccount, RetryMode
 from billing.models.arrangement import Dispute, PaymentPlan, PlanInstalment, Promise
 from billing.models.attempt import AttemptOrigin, AttemptStatus, PaymentAttempt
 from billing.models.command import ProcessorCommand
-from billing.models.inbox import InboxEvent
+from billing.models.inbox import BackfillCursor, InboxEvent, InvoicePaymentLink
 from billing.models.invoice import (
     Adjustment,
     CollectionMethod,
@@ -22,10 +22,12 @@ __all__ = [
     "Allocation",
     "AttemptOrigin",
     "AttemptStatus",
+    "BackfillCursor",
     "CollectionMethod",
     "Dispute",
     "InboxEvent",
     "Invoice",
+    "InvoicePaymentLink",
     "InvoiceStatus",
     "Payment",
     "PaymentAttempt",

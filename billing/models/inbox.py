@@ -1,4 +1,4 @@
-"""The inbox of outside events: stored first, once, and worked through afterwards."""
+"""The inbox of outside events (stored first, once, and worked through afterwards) and what ingest remembers."""
 
 from django.db import models
 from django.db.models import Q
@@ -40,12 +40,41 @@ class InboxEvent(models.Model):
         ]
         indexes = [
             # Reader: billing.ingest.process claims what waits, oldest first.
-            models.Index(
-                fields=["retry_at", "id"], name="inbox_waiting", condition=Q(status__in=["pending", "failed"])
-            ),
+            models.Index(fields=["retry_at", "id"], name="inbox_waiting", condition=Q(status="pending")),
             # Reader: billing.ingest.mirror.
             models.Index(fields=["id"], name="inbox_unmirrored", condition=Q(mirrored_at__isnull=True)),
         ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"
+
+
+class InvoicePaymentLink(models.Model):
+    """Which invoice a payment (intent) at the processor pays: charges do not tell, and asking costs a call."""
+
+    source = models.CharField(max_length=50)
+    payment_id = models.CharField(max_length=255)
+    #: Empty: asked, and it pays no invoice.
+    invoice_id = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["source", "payment_id"], name="payment_link_once"),
+        ]
+
+
+class BackfillCursor(models.Model):
+    """How far a back-fill of one kind of object has come, so that a broken one goes on where it stopped."""
+
+    source = models.CharField(max_length=50)
+    #: Kind of object and filter, e.g. `invoice?status=open`.
+    scope = models.CharField(max_length=200)
+    cursor = models.CharField(max_length=255, blank=True)
+    seen = models.PositiveIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["source", "scope"], name="backfill_cursor_once"),
+        ]

@@ -31,6 +31,8 @@ class PaymentMethod(models.Model):
     fingerprint = models.CharField(_("fingerprint"), max_length=64, blank=True)
     is_default = models.BooleanField(_("default"), default=False)
     attached_at = models.DateTimeField(_("attached"), null=True, blank=True)
+    #: New expiry or number told by the card networks or entered by hand: worth a new try.
+    renewed_at = models.DateTimeField(_("new details"), null=True, blank=True)
     detached_at = models.DateTimeField(_("detached"), null=True, blank=True)
     #: A network said never to try this credential again (card stolen, mandate revoked).
     never_again_at = models.DateTimeField(_("not to be charged since"), null=True, blank=True)

@@ -1,0 +1,129 @@
+"""Owns the facts of customer.*: who owes, how they are reached, in which language and zone."""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from billing.gateways import JSON
+from billing.ingest.facts.unit import Unit, newest, ref, write
+from billing.models import PaymentMethod
+from customers.geography import is_timezone, language_of, timezone_of
+from customers.models import Contact, Customer, CustomerKind
+
+
+def lock_customer(unit: Unit, external_id: str) -> Customer:
+    """The customer's row, locked: always the first lock of a unit. A customer not yet heard of is read and made."""
+    row = _row(unit, external_id)
+    if row.facts_as_of is None and row.deleted_at is None:
+        obj = unit.read("customer", external_id, optional=True)
+        if obj is not None:
+            write_customer(unit, obj, deleted=bool(obj.get("deleted")))
+    return row
+
+
+def _row(unit: Unit, external_id: str) -> Customer:
+    row = unit.customers.get(external_id)
+    if row is None:
+        where = {"source": unit.source, "external_id": external_id}
+        row = Customer.objects.select_for_update(no_key=True).filter(**where).first()
+        if row is None:
+            # Two workers may hear of a new customer at once: one of them inserts, both lock.
+            Customer.objects.bulk_create(
+                [Customer(**where, brand_id=unit.account.brand_id)],
+                ignore_conflicts=True,
+            )
+            row = Customer.objects.select_for_update(no_key=True).get(**where)
+        unit.customers[external_id] = row
+    return row
+
+
+def write_customer(unit: Unit, obj: JSON, *, deleted: bool = False) -> None:
+    """Applies a customer object: the newest wins, deleted is for good."""
+    row = _row(unit, obj["id"])
+    # A deleted object that was read carries no data; one that came with an event does, however late it comes.
+    if "created" in obj:
+        _apply(unit, row, obj)
+    if deleted and (row.deleted_at is None or unit.stamp < row.deleted_at):
+        write(row, {"deleted_at": unit.stamp})
+        unit.reassess.add(row.pk)
+    if deleted and "created" in obj:
+        summary = _("Deleted at the processor.")
+        unit.log(row.pk, "customer.deleted", summary, at=unit.stamp, key=f"{obj['id']}:deleted")
+
+
+def _apply(unit: Unit, row: Customer, obj: JSON) -> None:
+    # The default method lives on the methods' rows; here it counts as one more value of the customer.
+    held = PaymentMethod.objects.filter(customer=row, is_default=True).values_list("external_id", flat=True)
+    row._default = held.first()  # type: ignore[attr-defined]
+    values = newest(unit, "customer", row, obj, lambda seen: _values(row, seen))
+    if values is None:
+        return
+    before = (row.email, row.name, row.phone)
+    default = values.pop("_default")
+    names = write(row, values)
+    _contact(row, before)
+    if default:
+        from billing.ingest.facts.methods import method_row
+
+        method_row(unit, default, row)
+    if default != row._default:  # type: ignore[attr-defined]
+        PaymentMethod.objects.filter(customer=row, is_default=True).update(is_default=False)
+        PaymentMethod.objects.filter(customer=row, external_id=default).update(is_default=True)
+    if {"email", "country", "language", "timezone"} & set(names):
+        unit.reassess.add(row.pk)
+
+
+def _values(row: Customer, obj: JSON) -> dict[str, Any]:
+    metadata = obj.get("metadata") or {}
+    address = obj.get("address") or (obj.get("shipping") or {}).get("address") or {}
+    country = (address.get("country") or "").upper()[:2]
+    locales = obj.get("preferred_locales") or []
+    language = language_of(locales[0]) if locales else ""
+    business = metadata.get("kind") == CustomerKind.BUSINESS or bool(obj.get("business_name"))
+    default = ref((obj.get("invoice_settings") or {}).get("default_payment_method")) or ref(obj.get("default_source"))
+    return {
+        "name": (obj.get("name") or obj.get("business_name") or "")[:255],
+        "email": (obj.get("email") or "")[:320],
+        "phone": (obj.get("phone") or "")[:32],
+        "country": country,
+        "kind": CustomerKind.BUSINESS if business else row.kind or CustomerKind.CONSUMER,
+        # What staff set by hand stays; only what we had derived ourselves is derived anew.
+        "language": language or row.language,
+        "timezone": _zone(metadata, country)
+        if row.timezone in {"", _zone(row.metadata, row.country)}
+        else row.timezone,
+        "metadata": metadata,
+        "_default": default,
+    }
+
+
+def _zone(metadata: JSON, country: str) -> str:
+    named = str(metadata.get("timezone") or "")
+    return named if is_timezone(named) else timezone_of(country)
+
+
+def _contact(row: Customer, before: tuple[str, str, str]) -> None:
+    """Keeps the primary contact at the customer's address, unless staff have put another person there."""
+    if not row.email:
+        return
+    contacts = {c.email.lower(): c for c in Contact.objects.filter(customer=row)}
+    primary = next((c for c in contacts.values() if c.is_primary), None)
+    if primary is None:
+        known = contacts.get(row.email.lower())
+        if known is not None:
+            write(known, {"is_primary": True})
+        else:
+            Contact.objects.create(
+                customer=row,
+                name=row.name,
+                email=row.email,
+                phone=row.phone,
+                is_primary=True,
+            )
+        return
+    was = dict(zip(("email", "name", "phone"), before, strict=True))
+    values: dict[str, Any] = {n: getattr(row, n) for n in was if getattr(primary, n) in {was[n], ""}}
+    taken = contacts.get(row.email.lower())
+    if taken is not None and taken is not primary:
+        values.pop("email", None)
+    write(primary, values)

@@ -1,0 +1,225 @@
+"""Owns what follows from a unit's facts for each invoice: places in time, first failure, and whether to try again.
+
+Runs once at the end of a unit over everything it touched, from the rows as they then stand, so that the order in
+which facts came leaves no trace.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Sum
+from django.utils.translation import gettext as _
+
+from billing.ingest.facts.charges import write_charge, write_out_of_band
+from billing.ingest.facts.invoices import write_invoice, write_invoice_payment
+from billing.ingest.facts.unit import Unit, write
+from billing.models import (
+    Allocation,
+    AttemptStatus,
+    CollectionMethod,
+    Dispute,
+    Invoice,
+    InvoiceStatus,
+    PaymentAttempt,
+    PaymentMethod,
+    ProcessorAccount,
+    RetryMode,
+    RetryState,
+)
+from billing.outcomes import planned_cancel, recovered_by
+from customers.services import customers_reassess
+from customers.wake import wake
+
+logger = logging.getLogger(__name__)
+
+#: Written to Invoice.retry_reason for the planner: why this invoice waits for a plan.
+REASON_DECLINED = "declined"
+REASON_NEW_METHOD = "new_method"
+_ACTIVE = {AttemptStatus.PLANNED, AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN}
+
+
+def follow_up(unit: Unit) -> None:
+    """Brings every invoice the unit touched to rest and notes whose case must be looked at again."""
+    if not unit.touched:
+        return
+    _complete(unit)
+    invoices = list(
+        Invoice.objects.filter(pk__in=unit.touched).select_for_update(of=("self",), no_key=True).order_by("pk")
+    )
+    attempts: dict[int, list[PaymentAttempt]] = defaultdict(list)
+    for attempt in PaymentAttempt.objects.filter(invoice__in=invoices).order_by("number"):
+        attempts[attempt.invoice_id].append(attempt)
+    disputed = dict(
+        Dispute.objects.filter(invoice__in=invoices, status=Dispute.Status.OPEN)
+        .order_by("-opened_at")
+        .values_list("invoice_id", "opened_at")
+    )
+    credentials = _credentials(invoice.customer_id for invoice in invoices if invoice.status == InvoiceStatus.OPEN)
+    for invoice in invoices:
+        known = attempts[invoice.pk]
+        values = _derived(invoice, known) | {"disputed_at": disputed.get(invoice.pk)}
+        if invoice.status == InvoiceStatus.PAID and values["first_failed_at"] and not invoice.recovered_by:
+            # The invoice was told paid before the charge that paid it was recorded.
+            values["recovered_by"] = recovered_by(
+                next((a for a in known if a.status == AttemptStatus.SUCCEEDED), None)
+            )
+        names = write(invoice, values)
+        _retries(unit, invoice, known, credentials.get(invoice.customer_id))
+        concerns_case = invoice.first_failed_at or invoice.collection_method == CollectionMethod.MANUAL
+        if concerns_case or "disputed_at" in names:
+            unit.reassess.add(invoice.customer_id)
+
+
+def _derived(invoice: Invoice, attempts: list[PaymentAttempt]) -> dict[str, Any]:
+    """First failure and last decline, from all attempts there are."""
+    declined = [a for a in attempts if a.status == AttemptStatus.DECLINED and a.at is not None]
+    moments = [a.at for a in declined if a.at is not None]
+    if invoice.first_failed_at is not None:
+        moments.append(invoice.first_failed_at)
+    elif not moments and _failed_untold(invoice) and invoice.issued_at is not None:
+        # Tried and not paid, without a charge to show for it: there was no method to charge.
+        moments.append(invoice.issued_at)
+    last = declined[-1] if declined else None
+    return {
+        "first_failed_at": min(moments, default=None),
+        "last_decline_code": last.decline_code if last else "",
+        "last_decline_category": last.decline_category if last else "",
+    }
+
+
+def _failed_untold(invoice: Invoice) -> bool:
+    return (
+        invoice.status == InvoiceStatus.OPEN
+        and invoice.processor_attempts > 0
+        and invoice.collection_method == CollectionMethod.AUTOMATIC
+    )
+
+
+def _credentials(customer_ids: Iterable[int]) -> dict[int, Any]:
+    """Customer → when the newest usable method, or new details of one, came (aware UTC)."""
+    newest: dict[int, Any] = {}
+    rows = PaymentMethod.objects.filter(
+        customer__in=set(customer_ids), detached_at__isnull=True, never_again_at__isnull=True
+    ).values_list("customer_id", "attached_at", "renewed_at")
+    for customer_id, *moments in rows:
+        for at in moments:
+            if at is not None and (customer_id not in newest or at > newest[customer_id]):
+                newest[customer_id] = at
+    return newest
+
+
+def _retries(unit: Unit, invoice: Invoice, attempts: list[PaymentAttempt], credential_at: Any) -> None:
+    """Tells the retry loop that there is something to plan, or that there is nothing any more."""
+    declined = [a for a in attempts if a.status == AttemptStatus.DECLINED and a.at is not None]
+    active = {a.status for a in attempts} & _ACTIVE
+    if _is_over(invoice):
+        _stop(unit, invoice, RetryState.NONE, _over_reason(invoice))
+        return
+    conflict = invoice.processor_next_attempt_at is not None and invoice.processor_attempts > 0
+    if unit.account.retry_mode == RetryMode.OWN and conflict:
+        _schedule_conflict(unit, invoice)
+        return
+    if not declined or not _ours_to_retry(unit.account, invoice):
+        return
+    last_at = declined[-1].at
+    wanted = REASON_NEW_METHOD if credential_at and last_at and credential_at > last_at else REASON_DECLINED
+    if active - {AttemptStatus.PLANNED}:
+        return
+    if AttemptStatus.PLANNED in active:
+        planned = next(a for a in attempts if a.status == AttemptStatus.PLANNED)
+        if wanted != REASON_NEW_METHOD or (credential_at and planned.created_at > credential_at):
+            return
+        reason = _("A new payment method came; it is tried at once.")
+        planned_cancel(invoice_id=invoice.pk, reason=reason, now=unit.now)
+    elif (
+        invoice.retry_state == RetryState.STOPPED
+        and invoice.pk not in unit.news
+        and (wanted != REASON_NEW_METHOD or invoice.retry_reason == REASON_NEW_METHOD)
+    ):
+        # Stopped for a reason the planner knows; only a new decline or a new card opens the question again.
+        return
+    if write(invoice, {"retry_state": RetryState.NEEDS_PLAN, "retry_reason": wanted}):
+        wake("billing.tasks.plan_retries")
+
+
+def _is_over(invoice: Invoice) -> bool:
+    return invoice.status != InvoiceStatus.OPEN or invoice.disputed_at is not None
+
+
+def _over_reason(invoice: Invoice) -> str:
+    if invoice.disputed_at is not None:
+        return _("The invoice is disputed.")
+    return _("The invoice is {status}.").format(status=invoice.get_status_display().lower())
+
+
+def _ours_to_retry(account: ProcessorAccount, invoice: Invoice) -> bool:
+    if invoice.collection_method != CollectionMethod.AUTOMATIC or invoice.in_plan or invoice.balance <= 0:
+        return False
+    if account.retry_mode == RetryMode.TAKE_OVER:
+        over = invoice.processor_next_attempt_at is None
+        return over and invoice.processor_attempts >= account.take_over_after
+    return account.retry_mode == RetryMode.OWN
+
+
+def _schedule_conflict(unit: Unit, invoice: Invoice) -> None:
+    """The processor retries although we are to: we say so and stay out of its way."""
+    logger.warning(
+        "account %s: the processor's own retry schedule is on (invoice %s) while we own the retries",
+        unit.source,
+        invoice.external_id,
+    )
+    seen = ProcessorAccount.objects.filter(pk=unit.account.pk, schedule_conflict_at__isnull=True)
+    seen.update(schedule_conflict_at=unit.now)
+    _stop(unit, invoice, RetryState.NONE, _("The processor's own retry schedule is on."))
+
+
+def _stop(unit: Unit, invoice: Invoice, state: str, reason: str) -> None:
+    planned_cancel(invoice_id=invoice.pk, reason=reason, now=unit.now)
+    write(invoice, {"retry_state": state, "retry_reason": ""})
+
+
+def _complete(unit: Unit) -> None:
+    """Reads what the events did not tell: the charges of an invoice that failed or was paid without any known."""
+    invoices = list(Invoice.objects.filter(pk__in=unit.touched).select_related("customer"))
+    settled = dict(
+        Allocation.objects.filter(invoice__in=invoices)
+        .values_list("invoice_id")
+        .annotate(total=Sum("amount"))
+        .values_list("invoice_id", "total")
+    )
+    tried = set(PaymentAttempt.objects.filter(invoice__in=invoices).values_list("invoice_id", flat=True))
+    for invoice in invoices:
+        external_id = invoice.external_id or ""
+        sum_settled = settled.get(invoice.pk, 0)
+        if invoice.status == InvoiceStatus.OPEN and invoice.first_failed_at and sum_settled >= invoice.balance > 0:
+            # Money came in for an invoice we are after: do not wait for the event that says it is paid.
+            fresh = unit.read("invoice", external_id, optional=True)
+            if fresh is not None:
+                write_invoice(unit, fresh)
+        elif invoice.status == InvoiceStatus.PAID and sum_settled < invoice.amount_paid:
+            _read_charges(unit, invoice)
+            rest = invoice.amount_paid - _settled(invoice)
+            if rest > 0 and unit.read("charges_of", external_id, optional=True) is not None:
+                write_out_of_band(unit, invoice, rest)
+        elif _failed_untold(invoice) and invoice.pk not in tried:
+            _read_charges(unit, invoice)
+
+
+def _read_charges(unit: Unit, invoice: Invoice) -> None:
+    """Every charge of an invoice, and which payment intents pay it, as the processor tells them."""
+    answer = unit.read("charges_of", invoice.external_id or "", optional=True)
+    for payment in (answer or {}).get("payments", ()):
+        write_invoice_payment(unit, payment)
+    for charge in (answer or {}).get("charges", ()):
+        write_charge(unit, charge)
+
+
+def _settled(invoice: Invoice) -> int:
+    return Allocation.objects.filter(invoice=invoice).aggregate(total=Sum("amount"))["total"] or 0
+
+
+def announce(unit: Unit) -> None:
+    """Sets reassess_at of everybody concerned, in the caller's transaction."""
+    customers_reassess(unit.reassess, unit.now)

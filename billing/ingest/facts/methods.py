@@ -1,0 +1,129 @@
+"""Owns the facts of payment_method.* and setup_intent.succeeded: what a customer can be charged on."""
+
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from billing.gateways import JSON
+from billing.ingest.facts.customers import lock_customer
+from billing.ingest.facts.unit import Unit, moment, newest, ref, write
+from billing.models import Invoice, PaymentMethod
+from customers.models import Customer, Direction
+
+
+def method_row(unit: Unit, external_id: str, customer: Customer | None) -> PaymentMethod:
+    """The row of a method somebody mentions; one not heard of is made with its name only, for later facts to fill."""
+    row = unit.methods.get(external_id)
+    if row is None:
+        row, _made = PaymentMethod.objects.get_or_create(
+            source=unit.source, external_id=external_id, defaults={"customer": customer}
+        )
+        unit.methods[external_id] = row
+    if row.customer_id is None and customer is not None:
+        write(row, {"customer": customer})
+    return row
+
+
+def write_method(unit: Unit, obj: JSON, *, kind: str = "", previous: JSON | None = None) -> None:
+    """Applies a payment method. `kind` is the event's type without its prefix, "" for an object that was read."""
+    previous = previous or {}
+    holder = ref(obj.get("customer")) or ref(previous.get("customer"))
+    customer = lock_customer(unit, holder) if holder else None
+    row = method_row(unit, obj["id"], customer)
+    customer = customer or row.customer
+    _details(unit, row, obj)
+    at = unit.stamp
+    if kind == "detached" or (not kind and not holder and row.detached_at is None):
+        if row.detached_at is None or at < row.detached_at:
+            write(row, {"detached_at": at})
+        if kind:
+            _log(unit, customer, row, "payment_method.detached", _("Payment method removed."), at)
+        return
+    if kind == "attached":
+        if row.attached_at is None or row.attached_at != at:
+            write(row, {"attached_at": at})
+        _log(unit, customer, row, "payment_method.attached", _("New payment method: {method}."), at)
+        _after_new_credential(unit, customer)
+    elif row.attached_at is None and holder:
+        write(row, {"attached_at": moment(obj.get("created"))})
+        _after_new_credential(unit, customer)
+    # Only what changes the credential itself makes a new try worth while; a new billing address does not.
+    if kind in {"updated", "automatically_updated"} and _credential_changed(obj, previous):
+        if row.renewed_at is None or at > row.renewed_at:
+            write(row, {"renewed_at": at})
+        _log(unit, customer, row, "payment_method.updated", _("New details for {method}."), at)
+        _after_new_credential(unit, customer)
+
+
+def setup_succeeded(unit: Unit, obj: JSON) -> None:
+    """A card was set up: its payment method is brought in if no event of its own has."""
+    external_id, holder = ref(obj.get("payment_method")), ref(obj.get("customer"))
+    if not external_id or not holder:
+        return
+    customer = lock_customer(unit, holder)
+    row = method_row(unit, external_id, customer)
+    if row.facts_as_of is None:
+        method = unit.read("payment_method", external_id, optional=True)
+        if method is not None:
+            write_method(unit, method)
+
+
+def fill_from_charge(row: PaymentMethod, charge: JSON) -> None:
+    """Card details a charge tells of a method whose own facts have not come."""
+    card = (charge.get("payment_method_details") or {}).get("card")
+    if card and row.facts_as_of is None and not row.last4:
+        write(row, _card(card))
+
+
+def _details(unit: Unit, row: PaymentMethod, obj: JSON) -> None:
+    values = newest(unit, "payment_method", row, obj, _values)
+    if values is not None:
+        write(row, values)
+
+
+def _values(obj: JSON) -> dict[str, Any]:
+    kind = obj.get("type") or "card"
+    return {"type": kind, **_card(obj.get(kind) or {})}
+
+
+def _card(card: JSON) -> dict[str, Any]:
+    return {
+        "brand": card.get("brand") or card.get("bank_name") or "",
+        "funding": card.get("funding") or "",
+        "country": card.get("country") or "",
+        "last4": card.get("last4") or "",
+        "exp_month": card.get("exp_month"),
+        "exp_year": card.get("exp_year"),
+        "fingerprint": card.get("fingerprint") or "",
+    }
+
+
+def _credential_changed(obj: JSON, previous: JSON) -> bool:
+    kind = obj.get("type") or "card"
+    before = previous.get(kind)
+    if not isinstance(before, dict):
+        return False
+    now = obj.get(kind) or {}
+    names = ("exp_month", "exp_year", "fingerprint", "last4")
+    return any(name in before and before[name] != now.get(name) for name in names)
+
+
+def _after_new_credential(unit: Unit, customer: Customer | None) -> None:
+    """Whatever this customer owes may be tried at once: see followup."""
+    if customer is not None:
+        failed = Invoice.objects.filter(customer=customer, status="open", first_failed_at__isnull=False)
+        unit.touched.update(failed.values_list("pk", flat=True))
+
+
+def _log(unit: Unit, customer: Customer | None, row: PaymentMethod, kind: str, text: str, at: datetime) -> None:
+    if customer is not None:
+        unit.log(
+            customer.pk,
+            kind,
+            text.format(method=row),
+            at=at,
+            key=f"{row.external_id}:{kind}:{int(at.timestamp())}",
+            direction=Direction.IN,
+            subject=f"payment_method:{row.pk}",
+        )

@@ -1,0 +1,136 @@
+"""Owns the ingest loop: claims waiting events, writes their facts per customer, keeps what failed for another try.
+
+A claim pushes `retry_at` forward by a lease: a worker that dies leaves nothing behind that must be swept, its
+events simply fall due again. Facts are idempotent, so working an event twice is harmless; at least once it is.
+"""
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from billing.gateways import GatewayError
+from billing.ingest.facts import REREAD, Unit, apply_event, customer_of
+from billing.ingest.inbox import store
+from billing.ingest.reread import run_unit
+from billing.models import InboxEvent, ProcessorAccount
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=10)
+#: Tries of an event that fails by itself; one that waits for the processor to answer is tried for ever.
+MAX_ATTEMPTS = 8
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessResult:
+    """Counts of one batch; `claimed` 0 means that nothing was due."""
+
+    claimed: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+def process_inbox(*, now: datetime, limit: int = 100) -> ProcessResult:
+    """Works one batch of events due at `now` (aware UTC). Safe with any number of workers; never raises for one event.
+
+    Events of one customer are worked together in one transaction. If that fails, each is tried alone, so that a bad
+    one keeps its error and its neighbours go through.
+    """
+    events = _claim(now, limit)
+    if not events:
+        return ProcessResult()
+    accounts = {a.code: a for a in ProcessorAccount.objects.filter(code__in={e.source for e in events})}
+    groups: dict[tuple[str, str], list[InboxEvent]] = defaultdict(list)
+    for event in events:
+        groups[event.source, customer_of(event.payload) or event.event_id].append(event)
+    failed = 0
+    for (source, _customer), group in groups.items():
+        group.sort(key=lambda e: (e.occurred_at, e.pk))
+        account = accounts.get(source)
+        if account is None:
+            failed += len(group)
+            for event in group:
+                _keep(event, now, f"There is no processor account {source!r}.", counts=True)
+        else:
+            failed += _work(account, group, now)
+    return ProcessResult(claimed=len(events), done=len(events) - failed, failed=failed)
+
+
+def _claim(now: datetime, limit: int) -> list[InboxEvent]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE billing_inboxevent SET claimed_at = %(now)s, retry_at = %(lease)s, attempts = attempts + 1
+            WHERE id IN (
+                SELECT id FROM billing_inboxevent
+                WHERE status = 'pending' AND retry_at <= %(now)s
+                ORDER BY retry_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+            ) RETURNING id
+            """,
+            {"now": now, "lease": now + LEASE, "limit": limit},
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(InboxEvent.objects.filter(pk__in=ids).order_by("pk"))
+
+
+def _work(account: ProcessorAccount, group: list[InboxEvent], now: datetime) -> int:
+    """Writes the facts of a group; returns how many of its events failed."""
+
+    def work(unit: Unit) -> None:
+        for event in group:
+            apply_event(unit, event.payload)
+        InboxEvent.objects.filter(pk__in=[event.pk for event in group]).update(
+            status=InboxEvent.Status.DONE, processed_at=now, error=""
+        )
+
+    try:
+        _unit, put_off = run_unit(account, now, work)
+    except Exception as error:
+        if len(group) > 1:
+            return sum(_work(account, [event], now) for event in group)
+        waits = isinstance(error, GatewayError) and not error.permanent
+        log = logger.warning if waits else logger.exception
+        log("event %s (%s) failed: %s", group[0].event_id, group[0].type, error)
+        _keep(group[0], now, f"{type(error).__name__}: {error}", counts=not waits)
+        return 1
+    for _kind, external_id in put_off:
+        _look_again(account, external_id, now)
+    return 0
+
+
+def _keep(event: InboxEvent, now: datetime, error: str, *, counts: bool) -> None:
+    """Keeps a failed event for another try, or for people to see once its tries are used up."""
+    spent = counts and event.attempts >= MAX_ATTEMPTS
+    pause = min(FIRST_PAUSE * 2 ** min(event.attempts - 1, 10), LONGEST_PAUSE)
+    InboxEvent.objects.filter(pk=event.pk).update(
+        status=InboxEvent.Status.FAILED if spent else InboxEvent.Status.PENDING,
+        retry_at=now + pause,
+        error=error[:2000],
+    )
+
+
+def inbox_retry(*, ids: list[int], now: datetime) -> int:
+    """Puts failed events back in line (staff pressed "try again"); returns how many."""
+    failed = InboxEvent.objects.filter(pk__in=ids, status=InboxEvent.Status.FAILED)
+    return failed.update(status=InboxEvent.Status.PENDING, retry_at=now, attempts=0)
+
+
+def _look_again(account: ProcessorAccount, external_id: str, now: datetime) -> None:
+    """What could not be read just now is asked for again later, by an event of our own in the same inbox."""
+    if not external_id.startswith("in_"):
+        return
+    store(
+        source=account.code,
+        event={
+            "id": f"{REREAD}:{external_id}:{int(now.timestamp())}",
+            "type": REREAD,
+            "created": int(now.timestamp()),
+            "data": {"object": {"id": external_id, "object": "invoice"}},
+        },
+        now=now + FIRST_PAUSE,
+    )
