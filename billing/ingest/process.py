@@ -114,12 +114,6 @@ def _keep(event: InboxEvent, now: datetime, error: str, *, counts: bool) -> None
     )
 
 
-def inbox_retry(*, ids: list[int], now: datetime) -> int:
-    """Puts failed events back in line (staff pressed "try again"); returns how many."""
-    failed = InboxEvent.objects.filter(pk__in=ids, status=InboxEvent.Status.FAILED)
-    return failed.update(status=InboxEvent.Status.PENDING, retry_at=now, attempts=0)
-
-
 def _look_again(account: ProcessorAccount, external_id: str, now: datetime) -> None:
     """What could not be read just now is asked for again later, by an event of our own in the same inbox."""
     if not external_id.startswith("in_"):
