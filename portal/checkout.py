@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from billing.charging import charge_now
 from billing.models import AttemptOrigin, AttemptStatus, PaymentAttempt
 from customers.errors import SollecitoError
 from customers.log import Entry, record
@@ -44,8 +45,6 @@ def checkout_run(*, checkout: Checkout, link: PortalLink, payment_method_id: int
 
     What came of each stands in its attempts; a refusal of one does not keep the others from being tried.
     """
-    from billing.charging import charge_now
-
     origin = AttemptOrigin.NEW_METHOD if checkout.kind == Checkout.Kind.NEW_METHOD else AttemptOrigin.PORTAL
     begun = time.monotonic()
     for invoice_id in checkout.invoice_ids:

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import formataddr
 from smtplib import SMTPException
 
 from anymail.exceptions import AnymailError
@@ -87,7 +88,7 @@ def _send(customer: Customer, request: NewLinkRequest, now: datetime) -> bool:
         mail = EmailMultiAlternatives(
             subject=_("Your new link to %(brand)s") % {"brand": " ".join(brand.name.split())},
             body=render_to_string("portal/new_link.txt", context),
-            from_email=f'"{brand.from_name or brand.name}" <{brand.from_email}>',
+            from_email=formataddr((brand.from_name or brand.name, brand.from_email)),
             to=[request.email],
             reply_to=[brand.reply_to] if brand.reply_to else None,
         )

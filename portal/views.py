@@ -57,7 +57,8 @@ def home(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResponse:
         language=_language(),
         chosen=int(chosen) if chosen.isdecimal() and len(chosen) < 19 else None,
     )
-    context = {"account": account, "press_key": secrets.token_urlsafe(12)}
+    choosing = account.card is not None and account.card.usable
+    context = {"account": account, "choosing": choosing, "press_key": secrets.token_urlsafe(12)}
     return _page(request, link, "home", context)
 
 

@@ -16,11 +16,6 @@ from tests.factories import NOW
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("customers.clock._source", lambda: NOW)
-
-
 def issued(**fields: Any) -> links.IssuedLink:
     customer = factories.customer(name="Zażółć Gęślą Sp. z o.o.")
     factories.invoice(customer, number="SECRET-0001")
