@@ -189,7 +189,9 @@ LOGGING = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # The address of a portal page is a key: whoever reads the log must not walk in.
+    "filters": {"no_tokens": {"()": "dunning_site.logs.WithoutTokens"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_tokens"]}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {"stripe": {"level": "WARNING"}, "djstripe": {"level": "WARNING"}},
 }

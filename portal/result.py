@@ -122,8 +122,10 @@ def refusal_text(code: str) -> str:
     """Why no charge was made, in words for the customer; empty where there is nothing to say."""
     if code == "limit_reached":
         return _("This card has been tried too often lately. Please use another one.")
-    if code in ("processor_unavailable", "unavailable"):
+    if code == "processor_unavailable":
         return _("The payment service does not answer just now. Please try again in a few minutes.")
+    if code == "unavailable":
+        return _("This one could not be charged just now. Please try again in a few minutes.")
     if code == "no_method":
         return _("This card can no longer be charged. Please use another one.")
     if code == "not_collectible":

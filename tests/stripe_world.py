@@ -3,7 +3,7 @@
 from typing import Any
 
 from billing.models import Invoice, PaymentMethod
-from dunning_site.embedded.stripe_sandbox import invoice_calls, seeding
+from dunning_site.embedded.stripe_sandbox import customers, intents, invoice_calls, seeding
 from dunning_site.embedded.stripe_sandbox.ledger import report
 from dunning_site.embedded.stripe_sandbox.params import Params
 from dunning_site.embedded.stripe_sandbox.server import SandboxServer
@@ -42,6 +42,61 @@ class StripeWorld:
         factories.account()
         self.method(stored, customer)
         return factories.invoice(customer, external_id=opened["id"], amount_due=amount, **fields)
+
+    def subscribed(self, number: int = 1, card: dict[str, Any] | None = None, **fields: Any) -> list[Invoice]:
+        """Open invoices of one new customer, each of a subscription of its own whose first charge failed.
+
+        `card` as in the sandbox's seeds; by default one that is declined at every charge.
+        """
+        world = self.server.world
+        with world.lock:
+            products = seeding.seed(world, {"products": [{"name": f"Plan {n + 1}"} for n in range(number)]})
+            monthly = {"unit_amount": 4900, "currency": "eur", "recurring": {"interval": "month"}}
+            prices = seeding.seed(world, {"prices": [monthly | {"product": row} for row in products["products"]]})
+            holder = {
+                "email": "giulia@example.com",
+                "cards": [card or declining("generic_decline")],
+                "subscriptions": [
+                    {"price": price, "payment_behavior": "allow_incomplete"} for price in prices["prices"]
+                ],
+            }
+            (theirs,) = seeding.seed(world, {"customers": [holder]})["customers"]
+            stored = world.get("payment_method", theirs["payment_methods"][0])
+            owed = [dict(i) for i in world.tables["invoice"].objects.values() if i["customer"] == theirs["id"]]
+        customer = factories.customer(external_id=theirs["id"], **fields)
+        factories.account()
+        self.method(stored, customer, exp_month=stored["card"]["exp_month"], exp_year=stored["card"]["exp_year"])
+        return [
+            factories.invoice(
+                customer,
+                subscription=factories.subscription(
+                    customer, external_id=subscription, status="past_due", plan_name=f"Plan {n}"
+                ),
+                external_id=invoice["id"],
+                number=invoice["number"],
+                amount_due=invoice["amount_remaining"],
+                hosted_url=invoice["hosted_invoice_url"],
+                pdf_url=invoice["invoice_pdf"],
+                last_decline_code="generic_decline",
+                last_decline_category="do_not_honor",
+            )
+            for n, (subscription, invoice) in enumerate(zip(theirs["subscriptions"], owed, strict=True), start=1)
+        ]
+
+    def bank_changes_its_mind(self, method: PaymentMethod) -> None:
+        """From now on every charge of this card is approved."""
+        with self.server.world.lock:
+            customers.changed_by_network(self.server.world, str(method.external_id), {"issuer_profile": "always_ok"})
+
+    def confirm(self, client_secret: str, *, number: str = "4242424242424242") -> str:
+        """Does what Stripe's script does in the browser with a card; returns the id of the setup intent."""
+        setup_intent = client_secret.split("_secret_")[0]
+        card = {"number": number, "exp_month": "12", "exp_year": "2031", "cvc": "123"}
+        with self.server.world.lock:
+            intents.confirm_setup(
+                self.server.world, Params({"payment_method_data": {"type": "card", "card": card}}), setup_intent
+            )
+        return setup_intent
 
     def method(self, stored: dict[str, Any], customer: Any, **fields: Any) -> PaymentMethod:
         """Our row for a payment method of the sandbox."""

@@ -88,7 +88,7 @@ def open_page(browser: Browser, live_server: Any) -> Iterator[Any]:
 @pytest.fixture
 def stripe(settings: Any) -> Iterator[SandboxServer]:
     """A sandbox of this test's own, which the site and the browser talk to."""
-    with SandboxServer(delivery="manual", tick=False) as server:
+    with SandboxServer(delivery="hold", tick=False) as server:
         settings.STRIPE_API_BASE = server.url
         settings.STRIPE_JS_URL = f"{server.url}/v3/"
         yield server
