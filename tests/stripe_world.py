@@ -115,7 +115,7 @@ class StripeWorld:
         world = self.server.world
         with world.lock:
             holder = world.get("customer", invoice.customer.external_id)
-            stored = world.get("payment_method", seeding._card(world, holder, card))
+            stored = world.get("payment_method", seeding.add_card(world, holder, card))
         return self.method(stored, invoice.customer, is_default=False)
 
     def fault(self, kind: str, **fields: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from .errors import ApiError
 
 KEEP = 86_400
+MOST = 100_000
 
 
 class IdempotencyKeys:
@@ -62,6 +63,9 @@ class IdempotencyKeys:
                 "request": request,
                 "at": time.time(),
             }
+            if len(self.answers) > MOST:
+                for oldest in list(self.answers)[: MOST // 10]:
+                    del self.answers[oldest]
 
     def release(self, key: str) -> None:
         """Let the key go without an answer: nothing was done."""

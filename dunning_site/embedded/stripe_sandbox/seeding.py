@@ -39,14 +39,15 @@ def seed(world: World, data: dict[str, Any]) -> dict[str, Any]:
 def _customer(world: World, entry: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in entry.items() if name not in {"cards", "subscriptions"}}
     customer = customers.create(world, Params(given))
-    cards = [_card(world, customer, card) for card in entry.get("cards", [])]
+    cards = [add_card(world, customer, card) for card in entry.get("cards", [])]
     if cards:
         methods.set_default(world, customer, cards[0])
     made = [_subscription(world, customer, cards, each) for each in entry.get("subscriptions", [])]
     return {"id": customer["id"], "payment_methods": cards, "subscriptions": made}
 
 
-def _card(world: World, customer: Obj, card: dict[str, Any]) -> str:
+def add_card(world: World, customer: Obj, card: dict[str, Any]) -> str:
+    """Attach a card described as in a seed and return its identity."""
     metadata = {name: str(value) for name, value in card.get("metadata", {}).items()}
     number = str(card.get("number") or TOKENS[card.get("token", "pm_card_visa")])
     method = methods.new_method(

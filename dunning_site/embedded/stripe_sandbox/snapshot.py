@@ -12,11 +12,14 @@ from .idempotency import IdempotencyKeys
 from .world import DEFAULT_SETTINGS, World
 
 VERSION = 1
+EVENTS_SAVED = 2_000
 
 
 def save(world: World, keys: IdempotencyKeys, path: Path) -> None:
     """Write the world; a crash in the middle leaves the previous file."""
     with world.lock:
+        # The stream of events is many times the size of everything else, and hardly ever asked for after a restart.
+        recent = list(world.event_order)[-EVENTS_SAVED:]
         data: dict[str, Any] = {
             "version": VERSION,
             "seed": world.seed,
@@ -29,7 +32,7 @@ def save(world: World, keys: IdempotencyKeys, path: Path) -> None:
             "deleted": world.deleted,
             "cards": world.cards,
             "ledger": world.ledger,
-            "events": [[event_id, world.events[event_id]] for event_id in world.event_order],
+            "events": [[event_id, world.events[event_id]] for event_id in recent],
             "outbox": list(world.outbox),
         }
         with keys.lock:
