@@ -1,0 +1,1 @@
+"""Receivables out of files: `presets` read rows, `receivables` writes them, `resource` is the door."""
