@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from billing import breaker
 from billing.attempts import Order, claimed_call_off, mark_unknown, order_of
-from billing.charging import ASK_PROCESSING_AFTER, pay, record_result, still_chargeable
+from billing.charge_path import ASK_PROCESSING_AFTER, pay, record_result, still_chargeable
 from billing.gateways import ChargeStatus, ErrorKind, GatewayError, gateway_for
 from billing.locks import lock_invoice
 from billing.models import AttemptStatus, PaymentAttempt, RetryState
@@ -43,9 +43,9 @@ class ResolveRun:
     skipped: int = 0
 
     @property
-    def done(self) -> int:
-        """Attempts whose outcome is known now."""
-        return self.succeeded + self.declined + self.cancelled
+    def total(self) -> int:
+        """Questions asked; 0 means that there is nothing to do now."""
+        return self.succeeded + self.declined + self.cancelled + self.unknown
 
 
 def resolve_unknown(*, now: datetime, limit: int) -> ResolveRun:

@@ -3,8 +3,10 @@
 from celery import shared_task
 from django.conf import settings
 
+from billing import charging, commands
 from billing.ingest.mirror import mirror_inbox as mirror
 from billing.ingest.process import process_inbox as process
+from billing.retries import loop
 from customers import clock
 
 #: A task gives its worker back after this many batches; what is left is found by the next tick.
@@ -33,3 +35,46 @@ def mirror_inbox() -> int:
         if not result.claimed:
             break
     return written
+
+
+@shared_task(name="billing.tasks.plan_retries")
+def plan_retries() -> int:
+    """Plans what needs a plan; returns how many invoices were decided."""
+    total = 0
+    for _batch in range(MAX_BATCHES):
+        done = loop.plan_retries(now=clock.now(), limit=settings.BATCH_SIZE_PLAN).total
+        total += done
+        if not done:
+            break
+    return total
+
+
+@shared_task(name="billing.tasks.charge_due")
+def charge_due() -> int:
+    """Charges what is due; returns how many attempts moved."""
+    total = 0
+    for _batch in range(MAX_BATCHES):
+        done = charging.charge_due(now=clock.now(), limit=settings.BATCH_SIZE_CHARGE).total
+        total += done
+        if not done:
+            break
+    return total
+
+
+@shared_task(name="billing.tasks.resolve_unknown")
+def resolve_unknown() -> int:
+    """Asks about charges whose outcome is unknown; returns how many were asked about."""
+    # One batch: what stays unknown is not due again before a minute has passed.
+    return charging.resolve_unknown(now=clock.now(), limit=settings.BATCH_SIZE_CHARGE).total
+
+
+@shared_task(name="billing.tasks.run_commands")
+def run_commands() -> int:
+    """Carries out due orders to the processor; returns how many were worked on."""
+    total = 0
+    for _batch in range(MAX_BATCHES):
+        done = commands.run_commands(now=clock.now(), limit=settings.BATCH_SIZE_CHARGE).total
+        total += done
+        if not done:
+            break
+    return total

@@ -180,6 +180,7 @@ CHANNELS = {"email": "campaigns.channels.email.EmailChannel"}
 # --- Sizes of batches; the defaults suit a small database server.
 BATCH_SIZE_ESCALATE = env.number("BATCH_SIZE_ESCALATE", 1000)
 BATCH_SIZE_DELIVER = env.number("BATCH_SIZE_DELIVER", 100)
+BATCH_SIZE_PLAN = env.number("BATCH_SIZE_PLAN", 500)
 BATCH_SIZE_CHARGE = env.number("BATCH_SIZE_CHARGE", 20)
 BATCH_SIZE_INGEST = env.number("BATCH_SIZE_INGEST", 100)
 

@@ -10,6 +10,9 @@ from customers.errors import SollecitoError
 
 #: An object of the processor as plain JSON values; no library type leaves the gateway.
 JSON = dict[str, Any]
+#: Sent as the comment of a cancellation we order: the processor itself calls every cancellation by API requested, and
+#: involuntary churn could not be told from the customer's own wish.
+CANCELLED_UNPAID = "Unpaid (cancelled by Sollecito)"
 
 
 class ErrorKind(StrEnum):

@@ -15,7 +15,7 @@ import requests
 import stripe
 from django.conf import settings
 
-from billing.gateways.base import JSON, ChargeResult, ErrorKind, GatewayError, InvoiceOutcome
+from billing.gateways.base import CANCELLED_UNPAID, JSON, ChargeResult, ErrorKind, GatewayError, InvoiceOutcome
 from billing.gateways.stripe_charges import PAY_EXPAND, charge_result, intent_ids, paid_invoice, refused
 from billing.gateways.throttle import TokenBucket
 
@@ -200,7 +200,9 @@ class StripeGateway:
     def cancel_subscription(self, *, subscription_id: str, idempotency_key: str) -> None:
         """Ends a subscription now. One that is ended or gone already is no error: the order is carried out."""
         try:
-            self._write("delete", f"/v1/subscriptions/{subscription_id}", {}, idempotency_key)
+            details = {"comment": CANCELLED_UNPAID}
+            path = f"/v1/subscriptions/{subscription_id}"
+            self._write("delete", path, {"cancellation_details": details}, idempotency_key)
         except GatewayError as error:
             if error.kind != ErrorKind.NOT_FOUND:
                 raise

@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 import pytest
 from django.db import connection
 
-from billing import charging, resolving
+from billing import attempts, charge_path, charging, resolving
 from billing.charging import charge_due, charge_now
 from billing.models import (
     AttemptStatus,
@@ -39,7 +39,7 @@ def plan(invoice, **fields):
         "decline_code": "",
         "decline_category": "",
         "scheduled_for": NOW,
-        "idempotency_key": charging.new_key(),
+        "idempotency_key": attempts.new_key(),
         "payment_method": invoice.customer.payment_methods.get(is_default=True),
         "strategy": "rules",
         "explanation": "Because.",
@@ -69,14 +69,14 @@ def test_a_due_charge_that_is_approved_pays_the_invoice(stripe_world):
 def test_run_twice_charges_once(stripe_world):
     invoice = stripe_world.owing()
     plan(invoice)
-    assert (run().done, run().done) == (1, 0)
+    assert (run().total, run().total) == (1, 0)
     assert stripe_world.charged(invoice) == [4900]
 
 
 @pytest.mark.django_db
 def test_what_is_not_due_waits(stripe_world):
     plan(stripe_world.owing(), scheduled_for=NOW + timedelta(seconds=1))
-    assert run().done == 0
+    assert run().total == 0
     assert run(NOW + timedelta(seconds=1)).succeeded == 1
 
 
@@ -125,7 +125,7 @@ def test_a_lost_answer_is_asked_for_again_and_charges_once(stripe_world, fault):
     with pytest.raises(SollecitoError) as caught:
         charge_now(invoice_id=invoice.pk, origin="portal", now=NOW)
     assert caught.value.code == "in_flight"
-    assert resolve_unknown(now=NOW, limit=10).done == 0
+    assert resolve_unknown(now=NOW, limit=10).total == 0
     assert resolve_unknown(now=NOW + MINUTE, limit=10) == resolving.ResolveRun(succeeded=1)
     assert stripe_world.charged(invoice) == [4900]
     attempt.refresh_from_db()
@@ -200,7 +200,7 @@ def test_a_rate_limit_is_honoured_and_the_same_retry_planned_again(stripe_world)
     assert "too many requests" in first.cancel_reason
     assert (second.scheduled_for, second.explanation) == (NOW + timedelta(seconds=1), "Because.")
     assert second.idempotency_key != first.idempotency_key
-    assert run(NOW).done == 0
+    assert run(NOW).total == 0
     assert run(NOW + timedelta(seconds=1)).succeeded == 1
     assert stripe_world.charged(invoice) == [4900]
 
@@ -222,7 +222,7 @@ def test_nobody_listening_is_no_unknown_outcome(stripe_world, settings):
     settings.STRIPE_API_BASE = "http://127.0.0.1:9"
     assert run().cancelled == 1
     again = invoice.attempts.get(status=AttemptStatus.PLANNED)
-    assert again.scheduled_for == NOW + charging.AGAIN_AFTER
+    assert again.scheduled_for == NOW + charge_path.AGAIN_AFTER
 
 
 @pytest.mark.django_db
@@ -234,7 +234,7 @@ def test_the_breaker_opens_after_five_failures_and_closes_on_an_answer(stripe_wo
     assert (first.unknown, first.skipped) == (5, 2)
     account = ProcessorAccount.objects.get()
     assert (account.consecutive_failures, account.paused_until) == (5, NOW + timedelta(seconds=30))
-    assert run(NOW + timedelta(seconds=29)).done == 0
+    assert run(NOW + timedelta(seconds=29)).total == 0
     with pytest.raises(SollecitoError) as caught:
         charge_now(invoice_id=stripe_world.owing().pk, origin="portal", now=NOW)
     assert caught.value.code == "processor_unavailable"
@@ -257,12 +257,12 @@ def test_a_worker_that_dies_between_claim_and_answer_is_noticed(stripe_world, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(charging, "record_result", die)
+        patch.setattr(charge_path, "record_result", die)
         with pytest.raises(KeyboardInterrupt):
             run()
     assert stripe_world.charged(invoice) == [4900]
-    assert run().done == 0
-    assert resolve_unknown(now=NOW + 2 * MINUTE, limit=10).done == 0
+    assert run().total == 0
+    assert resolve_unknown(now=NOW + 2 * MINUTE, limit=10).total == 0
     assert resolve_unknown(now=NOW + 3 * MINUTE, limit=10).succeeded == 1
     assert stripe_world.charged(invoice) == [4900]
 
@@ -271,14 +271,14 @@ def test_a_worker_that_dies_between_claim_and_answer_is_noticed(stripe_world, mo
 def test_a_webhook_that_comes_before_the_answer_changes_nothing_twice(stripe_world, monkeypatch):
     invoice = stripe_world.owing()
     attempt = plan(invoice)
-    record = charging.record_result
+    record = charge_path.record_result
 
     def webhook_first(order, result, now):
         fact = ChargeFact(result.charge_id, True, 4900, "EUR", at=NOW, payment_method_id=order.method_id)
         charge_record(invoice_id=order.invoice_id, fact=fact, now=now)
         return record(order, result, now)
 
-    monkeypatch.setattr(charging, "record_result", webhook_first)
+    monkeypatch.setattr(charge_path, "record_result", webhook_first)
     assert run().succeeded == 1
     assert list(invoice.attempts.values_list("id", "status")) == [(attempt.pk, "succeeded")]
     assert Payment.objects.count() == 1
@@ -506,12 +506,14 @@ def test_without_the_claim_two_workers_would_charge_twice(stripe_world, monkeypa
 
     def no_claim(attempt_id, invoice_id, now):
         attempt = PaymentAttempt.objects.select_related("invoice", "payment_method").get(pk=attempt_id)
-        attempt.idempotency_key = charging.new_key()
+        attempt.idempotency_key = attempts.new_key()
         together.wait()
-        return charging.order_of(attempt, attempt.invoice)
+        return attempts.order_of(attempt, attempt.invoice)
 
     monkeypatch.setattr(charging, "_claim", no_claim)
-    monkeypatch.setattr(charging, "record_result", lambda order, result, now: charging.AttemptOutcome(0, "declined"))
+    monkeypatch.setattr(
+        charge_path, "record_result", lambda order, result, now: charging.AttemptOutcome(0, "declined")
+    )
     in_threads(run)
     assert stripe_world.tried() == 2
 
@@ -530,12 +532,12 @@ def test_a_double_click_charges_once(stripe_world):
 def test_no_transaction_is_open_while_the_processor_is_asked(stripe_world, monkeypatch):
     invoice = stripe_world.owing()
     seen = []
-    pay = charging.pay
+    pay = charge_path.pay
 
     def watching(order):
         seen.append(connection.in_atomic_block)
         return pay(order)
 
-    monkeypatch.setattr(charging, "pay", watching)
+    monkeypatch.setattr(charge_path, "pay", watching)
     charge_now(invoice_id=invoice.pk, origin="portal", now=NOW)
     assert seen == [False]

@@ -5,6 +5,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from billing.gateways import JSON
+from billing.gateways.base import CANCELLED_UNPAID
 from billing.ingest.facts.customers import lock_customer
 from billing.ingest.facts.methods import method_row
 from billing.ingest.facts.unit import Unit, moment, newest, ref, write
@@ -65,8 +66,15 @@ def _values(unit: Unit, customer: Customer, obj: JSON) -> dict[str, Any]:
         "current_period_end": moment(first.get("current_period_end") or obj.get("current_period_end")),
         "cancel_at_period_end": bool(obj.get("cancel_at_period_end")),
         "ended_at": moment(obj.get("ended_at")),
-        "ended_reason": ((obj.get("cancellation_details") or {}).get("reason") or "")[:50],
+        "ended_reason": _ended_reason(obj.get("cancellation_details") or {}),
     }
+
+
+def _ended_reason(details: JSON) -> str:
+    """The processor's word for it; "payment_failed" also for what we ordered cancelled for want of payment."""
+    if details.get("comment") == CANCELLED_UNPAID:
+        return "payment_failed"
+    return str(details.get("reason") or "")[:50]
 
 
 def _plan(unit: Unit, price: JSON, obj: JSON) -> str:

@@ -1,0 +1,142 @@
+"""Owns the path every charge takes once it is allowed: begin, call the processor, record what it says.
+
+No transaction may be open around `execute`; the front door is `billing.charging`.
+"""
+
+from datetime import datetime, timedelta
+
+from billing import breaker
+from billing.attempts import AttemptOutcome, Order, claimed_call_off, mark_unknown, new_key, order_of
+from billing.gateways import ChargeResult, ChargeStatus, ErrorKind, GatewayError, gateway_for
+from billing.models import (
+    AttemptOrigin,
+    AttemptStatus,
+    Invoice,
+    PaymentAttempt,
+    PaymentMethod,
+    ProcessorAccount,
+    Promise,
+    RetryState,
+)
+from billing.models.attempt import TRANSITIONS
+from billing.outcomes import ChargeFact, charge_record
+from billing.retries.eligibility import Refusal, methods_for, refusal, usable
+from customers.errors import SollecitoError, check_transition
+
+#: First question about an unknown outcome; bank debits are asked about hourly.
+ASK_AFTER = timedelta(minutes=1)
+ASK_PROCESSING_AFTER = timedelta(hours=1)
+#: A retry that was certainly not sent is planned again this much later.
+AGAIN_AFTER = timedelta(minutes=5)
+
+
+def begin(invoice: Invoice, attempt: PaymentAttempt, now: datetime) -> Order:
+    """planned → in_flight; from its commit on the charge may have happened."""
+    check_transition(TRANSITIONS, what="attempt", source=attempt.status, target=AttemptStatus.IN_FLIGHT)
+    attempt.status = AttemptStatus.IN_FLIGHT
+    attempt.claimed_at = attempt.at = now
+    attempt.amount = invoice.amount_due - invoice.amount_paid - invoice.amount_credited
+    attempt.idempotency_key = attempt.idempotency_key or new_key()
+    attempt.save(update_fields=["status", "claimed_at", "at", "amount", "idempotency_key"])
+    return order_of(attempt, invoice)
+
+
+def execute(order: Order, now: datetime) -> AttemptOutcome:
+    """Calls the processor for a claimed charge and records what it says. No transaction may be open."""
+    try:
+        result = pay(order)
+    except GatewayError as error:
+        return _record_error(order, error, now)
+    breaker.processor_answered(source=order.source)
+    return record_result(order, result, now)
+
+
+def pay(order: Order) -> ChargeResult:
+    """The call an order stands for; repeating it under its key can never charge twice. Raises GatewayError."""
+    return gateway_for(order.source).pay_invoice(
+        invoice_id=order.invoice,
+        payment_method_id=order.method,
+        idempotency_key=order.key,
+        # Only in the portal is the customer there to answer a question of the bank.
+        off_session=order.origin != AttemptOrigin.PORTAL,
+    )
+
+
+def record_result(order: Order, result: ChargeResult, now: datetime) -> AttemptOutcome:
+    """Records an answer of the processor on a claimed attempt."""
+    if result.status == ChargeStatus.NOTHING_DUE:
+        return claimed_call_off(order, "Nothing was left to pay at the processor.", RetryState.NONE, now)
+    if result.status == ChargeStatus.PROCESSING:
+        return mark_unknown(order, "The bank has not answered yet.", now + ASK_PROCESSING_AFTER, now)
+    fact = ChargeFact(
+        charge_id=result.charge_id,
+        succeeded=result.status == ChargeStatus.SUCCEEDED,
+        amount=result.amount or order.amount,
+        currency=result.currency or order.currency,
+        at=result.at,
+        payment_method_id=order.method_id,
+        decline_code=result.decline_code,
+        network_decline_code=result.network_decline_code,
+        advice_code=result.advice_code,
+        network_advice_code=result.network_advice_code,
+        message=result.message,
+        method_type=result.method_type,
+    )
+    recorded = charge_record(invoice_id=order.invoice_id, fact=fact, now=now, attempt_id=order.attempt_id)
+    if fact.succeeded:
+        return AttemptOutcome(recorded.attempt_id, recorded.status, message_key="paid", external_id=fact.charge_id)
+    return AttemptOutcome(
+        recorded.attempt_id,
+        recorded.status,
+        decline_category=fact.verdict.category.value,
+        message_key=fact.verdict.customer_message_key,
+        external_id=fact.charge_id,
+        payment_intent_id=result.payment_intent_id,
+        needs_customer=result.needs_customer,
+    )
+
+
+def _record_error(order: Order, error: GatewayError, now: datetime) -> AttemptOutcome:
+    if error.kind == ErrorKind.UNKNOWN_OUTCOME:
+        breaker.processor_failed(source=order.source, now=now)
+        return mark_unknown(order, error.message, now + ASK_AFTER, now)
+    # From here on it is certain that no charge was made by this call.
+    if error.kind == ErrorKind.RATE_LIMITED:
+        again_at = breaker.processor_throttled(source=order.source, now=now, retry_after=error.retry_after)
+        return claimed_call_off(order, "Not sent: too many requests.", RetryState.PLANNED, now, again_at=again_at)
+    if error.kind in (ErrorKind.UNAVAILABLE, ErrorKind.AUTH):
+        breaker.processor_failed(source=order.source, now=now)
+        reason = f"Not sent: {error.message}"
+        return claimed_call_off(order, reason, RetryState.PLANNED, now, again_at=now + AGAIN_AFTER)
+    breaker.processor_answered(source=order.source)
+    return claimed_call_off(order, f"Refused by the processor: {error.message}", RetryState.STOPPED, now)
+
+
+def account_of(invoice: Invoice) -> ProcessorAccount | None:
+    """The account an invoice comes from; None for one no processor knows."""
+    return ProcessorAccount.objects.filter(code=invoice.source).first()
+
+
+def refusal_now(invoice: Invoice, account: ProcessorAccount | None, origin: str, now: datetime) -> Refusal | None:
+    """The rule that forbids a charge of this origin now; the caller holds the invoice's lock."""
+    promised = Promise.objects.filter(
+        customer_id=invoice.customer_id, brand_id=invoice.brand_id, status=Promise.Status.OPEN
+    ).exists()
+    return refusal(invoice, account=account, promised=promised, origin=origin, now=now)
+
+
+def still_chargeable(invoice: Invoice, origin: str, now: datetime) -> bool:
+    """Whether a charge of this origin would be allowed now; the caller holds the invoice's lock."""
+    return refusal_now(invoice, account_of(invoice), origin, now) is None
+
+
+def method_to_charge(invoice: Invoice, payment_method_id: int | None) -> PaymentMethod:
+    """The method asked for, or the best one stored. Raises SollecitoError (`no_method`)."""
+    stored = PaymentMethod.objects.filter(customer_id=invoice.customer_id, source=invoice.source)
+    if payment_method_id is not None:
+        chosen = stored.filter(pk=payment_method_id, detached_at__isnull=True).first()
+    else:
+        chosen = next(iter(methods_for(invoice, stored.filter(is_default=True))), None)
+    if chosen is None or not usable(chosen):
+        raise SollecitoError("The customer has no payment method that can be charged.", code="no_method")
+    return chosen

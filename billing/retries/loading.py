@@ -1,0 +1,140 @@
+"""Loads what planning needs for a batch of invoices, in a number of queries that does not grow with it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from billing.attempts import COUNTED, HISTORY
+from billing.models import (
+    AttemptOrigin,
+    AttemptStatus,
+    Invoice,
+    PaymentAttempt,
+    PaymentMethod,
+    ProcessorAccount,
+    Promise,
+)
+from billing.outcomes import UNRESOLVED
+from billing.retries.eligibility import credential_of, methods_for, network_of
+from billing.retries.types import PastAttempt, RetryContext
+from customers.geography import timezone_of
+
+_ORIGINS = {
+    AttemptOrigin.PROCESSOR: "processor",
+    AttemptOrigin.STAFF: "staff",
+    AttemptOrigin.RETRY: "retry",
+    AttemptOrigin.PORTAL: "customer",
+    AttemptOrigin.NEW_METHOD: "customer",
+}
+
+
+@dataclass(slots=True)
+class Material:
+    """A batch's surroundings; lists are oldest first."""
+
+    accounts: dict[str, ProcessorAccount] = field(default_factory=dict)
+    attempts: dict[int, list[PaymentAttempt]] = field(default_factory=lambda: defaultdict(list))
+    defaults: dict[int, list[PaymentMethod]] = field(default_factory=lambda: defaultdict(list))
+    promised: set[tuple[int, int]] = field(default_factory=set)
+    #: Credential → charges made on it lately, for whatever invoice.
+    charges: dict[str, list[PaymentAttempt]] = field(default_factory=lambda: defaultdict(list))
+
+    def is_promised(self, invoice: Invoice) -> bool:
+        """Whether an open promise to pay covers the invoice."""
+        return (invoice.customer_id, invoice.brand_id) in self.promised
+
+    def busy(self, invoice: Invoice) -> bool:
+        """Whether a charge of the invoice is planned, under way or unresolved."""
+        active = (*UNRESOLVED, AttemptStatus.PLANNED)
+        return any(attempt.status in active for attempt in self.attempts[invoice.pk])
+
+    def methods(self, invoice: Invoice) -> list[PaymentMethod]:
+        """The methods the invoice may be charged on, best first."""
+        return methods_for(invoice, self.defaults[invoice.customer_id])
+
+
+def load(invoices: Sequence[Invoice], now: datetime) -> Material:
+    """Five queries for any number of invoices."""
+    material = Material()
+    customers = {invoice.customer_id for invoice in invoices}
+    sources = {invoice.source for invoice in invoices}
+    material.accounts = {row.code: row for row in ProcessorAccount.objects.filter(code__in=sources)}
+    for attempt in (
+        PaymentAttempt.objects.filter(invoice__in=invoices).select_related("payment_method").order_by("number")
+    ):
+        material.attempts[attempt.invoice_id].append(attempt)
+    for method in PaymentMethod.objects.filter(customer__in=customers, source__in=sources, is_default=True):
+        if method.customer_id is not None:
+            material.defaults[method.customer_id].append(method)
+    open_promises = Promise.objects.filter(customer__in=customers, status=Promise.Status.OPEN)
+    material.promised = set(open_promises.values_list("customer_id", "brand_id"))
+    _charges(material, [method for invoice in invoices for method in material.methods(invoice)], now)
+    return material
+
+
+def _charges(material: Material, methods: Sequence[PaymentMethod], now: datetime) -> None:
+    fingerprints = {method.fingerprint for method in methods if method.fingerprint}
+    single = {method.pk for method in methods if not method.fingerprint}
+    made = PaymentAttempt.objects.filter(at__gt=now - HISTORY, status__in=COUNTED).select_related("payment_method")
+    same = made.filter(payment_method__fingerprint__in=fingerprints) | made.filter(payment_method__in=single)
+    for attempt in same.order_by("at", "id"):
+        material.charges[credential_of(attempt.payment_method)].append(attempt)
+
+
+def context_of(invoice: Invoice, account: ProcessorAccount, method: PaymentMethod, now: datetime) -> RetryContext:
+    """What the planner is told of an invoice if it were charged on this method."""
+    customer, subscription = invoice.customer, invoice.subscription
+    started = subscription.started_at if subscription else None
+    return RetryContext(
+        invoice_id=str(invoice.pk),
+        failed_at=invoice.first_failed_at or now,
+        window_days=account.retry_window_days,
+        max_attempts=account.retry_max_attempts,
+        customer_id=str(invoice.customer_id),
+        country=customer.country,
+        timezone=customer.timezone or timezone_of(customer.country) or customer.brand.timezone,
+        brand=network_of(method),
+        funding=method.funding,
+        amount=invoice.balance,
+        currency=invoice.currency,
+        tenure_months=(now - started).days / 30.44 if started else None,
+        cross_border=bool(customer.country and method.country and customer.country != method.country),
+        decline_code=invoice.last_decline_code or None,
+        fingerprint=credential_of(method),
+    )
+
+
+def past_attempts(attempts: Sequence[PaymentAttempt], method: PaymentMethod) -> list[PastAttempt]:
+    """Finished charges as the planner reads them, for a retry on `method`."""
+    finished = (AttemptStatus.SUCCEEDED, AttemptStatus.DECLINED)
+    return [
+        PastAttempt(
+            at=attempt.at,
+            approved=attempt.status == AttemptStatus.SUCCEEDED,
+            decline_code=attempt.decline_code or None,
+            network_decline_code=attempt.network_decline_code or None,
+            advice_code=attempt.advice_code or None,
+            network_advice_code=attempt.network_advice_code or None,
+            origin=_ORIGINS[AttemptOrigin(attempt.origin)],
+            fingerprint=_credential_then(attempt, method),
+        )
+        for attempt in attempts
+        if attempt.at is not None and attempt.status in finished
+    ]
+
+
+def declines_elsewhere(
+    charges: Sequence[PaymentAttempt], invoice: Invoice, method: PaymentMethod
+) -> list[PastAttempt]:
+    """Declines of the same card for other invoices: their final codes and waits bind this one too."""
+    declined = [a for a in charges if a.invoice_id != invoice.pk and a.status == AttemptStatus.DECLINED]
+    same = past_attempts(declined, method)
+    return [attempt for attempt in same if attempt.fingerprint == credential_of(method)]
+
+
+def _credential_then(attempt: PaymentAttempt, method: PaymentMethod) -> str:
+    """What was charged then. Before its details were renewed a card was, for its bank, another one."""
+    credential = credential_of(attempt.payment_method)
+    renewed = method.renewed_at is not None and attempt.at is not None and attempt.at < method.renewed_at
+    return f"{credential}:before" if renewed and credential == credential_of(method) else credential

@@ -1,0 +1,199 @@
+"""Plans the next charge of every invoice that needs one: claims, decides by the pure planner, writes in bulk."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from billing.attempts import new_key
+from billing.models import (
+    AttemptOrigin,
+    AttemptStatus,
+    Invoice,
+    PaymentAttempt,
+    PaymentMethod,
+    ProcessorAccount,
+    RetryState,
+)
+from billing.retries.declines import AsksFor
+from billing.retries.eligibility import credential_of, refusal
+from billing.retries.loading import Material, context_of, declines_elsewhere, load, past_attempts
+from billing.retries.planner import plan_next
+from billing.retries.types import PlannedRetry, Stop
+from billing.signals import announce_facts_changed
+from customers import log
+from customers.services import customers_reassess
+from customers.wake import wake
+
+#: These are no end of the retries: it is not our turn, or there is nothing to retry.
+_NOT_OURS = frozenset({"not_open", "nothing_owed", "no_processor", "observe", "not_taken_over", "sent_for_payment"})
+_SET_STATES = """
+    UPDATE billing_invoice i SET retry_state = u.state, retry_reason = u.reason
+      FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS u(id, state, reason)
+     WHERE i.id = u.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRun:
+    """What a run decided, in invoices; `left` ones are not ours to retry now, or are being charged."""
+
+    planned: int = 0
+    stopped: int = 0
+    left: int = 0
+
+    @property
+    def total(self) -> int:
+        """Invoices decided; 0 means that there is nothing to do now."""
+        return self.planned + self.stopped + self.left
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decision for one invoice: a charge on a method, or the state it rests in and why."""
+
+    invoice: Invoice
+    state: RetryState
+    reason: str = ""
+    retry: PlannedRetry | None = None
+    method: PaymentMethod | None = None
+    rule: str = ""
+    asks_for: str = ""
+
+
+def plan_retries(*, now: datetime, limit: int) -> PlanRun:
+    """Plans at most `limit` invoices whose `retry_state` is needs_plan, in one short transaction.
+
+    Any number of workers may run it: locked rows are passed over. The number of queries is the same for one invoice
+    and for a thousand.
+    """
+    with transaction.atomic():
+        invoices = list(
+            Invoice.objects.select_related(
+                "customer__brand", "subscription__default_payment_method", "default_payment_method"
+            )
+            .filter(retry_state=RetryState.NEEDS_PLAN)
+            # Customers too, as every lock order begins with them (billing.locks); skipping, it never waits.
+            .select_for_update(of=("self", "customer"), no_key=True, skip_locked=True)
+            .order_by("id")[:limit]
+        )
+        if not invoices:
+            return PlanRun()
+        material = load(invoices, now)
+        plans = [decide(invoice, material, now) for invoice in invoices]
+        _write(plans, material, now)
+    return PlanRun(
+        planned=sum(plan.retry is not None for plan in plans),
+        stopped=sum(plan.state == RetryState.STOPPED for plan in plans),
+        left=sum(plan.retry is None and plan.state != RetryState.STOPPED for plan in plans),
+    )
+
+
+def decide(invoice: Invoice, material: Material, now: datetime) -> Plan:
+    """When and on what to charge an invoice next, or why not; reads nothing but `material`."""
+    if material.busy(invoice):
+        return Plan(invoice, RetryState.PLANNED)
+    account = material.accounts.get(invoice.source)
+    refused = refusal(
+        invoice, account=account, promised=material.is_promised(invoice), origin=AttemptOrigin.RETRY, now=now
+    )
+    if refused is not None or account is None:
+        code, reason = (refused.code, refused.reason) if refused else ("no_processor", "")
+        state = RetryState.NONE if code in _NOT_OURS else RetryState.STOPPED
+        return Plan(invoice, state, reason, rule=f"invoice.{code}")
+    stops: list[Stop] = []
+    for method in material.methods(invoice):
+        answer = _ask(invoice, account, method, material, now)
+        if isinstance(answer, PlannedRetry):
+            return Plan(invoice, RetryState.PLANNED, retry=answer, method=method)
+        stops.append(answer)
+    stop = stops[0] if stops else Stop("No stored payment method can be charged.", "method.none", AsksFor.NEW_CARD)
+    return Plan(invoice, RetryState.STOPPED, stop.reason, rule=stop.rule, asks_for=stop.asks_for.value)
+
+
+def _ask(
+    invoice: Invoice, account: ProcessorAccount, method: PaymentMethod, material: Material, now: datetime
+) -> PlannedRetry | Stop:
+    charges = material.charges[credential_of(method)]
+    # The ladder may ask for quiet: the planner then chooses as if it were that moment.
+    start = max(now, invoice.retry_not_before) if invoice.retry_not_before else now
+    return plan_next(
+        context_of(invoice, account, method, now),
+        past_attempts(material.attempts[invoice.pk], method),
+        [charge.at for charge in charges if charge.at is not None],
+        start,
+        card_declines=declines_elsewhere(charges, invoice, method),
+    )
+
+
+def _write(plans: list[Plan], material: Material, now: datetime) -> None:
+    attempts = PaymentAttempt.objects.bulk_create(
+        PaymentAttempt(
+            invoice=plan.invoice,
+            number=1 + max((attempt.number for attempt in material.attempts[plan.invoice.pk]), default=0),
+            status=AttemptStatus.PLANNED,
+            origin=AttemptOrigin.RETRY,
+            idempotency_key=new_key(),
+            payment_method=plan.method,
+            amount=plan.invoice.balance,
+            currency=plan.invoice.currency,
+            scheduled_for=plan.retry.at,
+            strategy=plan.retry.strategy,
+            probability=plan.retry.probability,
+            explanation=plan.retry.explanation[:500],
+        )
+        for plan in plans
+        if plan.retry is not None
+    )
+    rows = [(plan.invoice.pk, str(plan.state), plan.reason[:255]) for plan in plans]
+    with connection.cursor() as cursor:
+        cursor.execute(_SET_STATES, [list(column) for column in zip(*rows, strict=True)])
+    conflicts = {plan.invoice.source for plan in plans if plan.rule == "invoice.schedule_conflict"}
+    if conflicts:
+        seen = ProcessorAccount.objects.filter(code__in=conflicts, schedule_conflict_at__isnull=True)
+        seen.update(schedule_conflict_at=now)
+    stopped = [plan for plan in plans if plan.state == RetryState.STOPPED]
+    made = {attempt.invoice_id: attempt for attempt in attempts}
+    log.record_many(
+        [_planned(plan, plan.retry, made[plan.invoice.pk], now) for plan in plans if plan.retry is not None]
+        + [_stopped(plan, len(material.attempts[plan.invoice.pk]), now) for plan in stopped]
+    )
+    # The ladder chooses its next step by whether a retry is still to come.
+    concerned = {plan.invoice.customer_id for plan in stopped}
+    customers_reassess(concerned, now)
+    announce_facts_changed(concerned)
+    if any(attempt.scheduled_for is not None and attempt.scheduled_for <= now for attempt in attempts):
+        wake("billing.tasks.charge_due")
+
+
+def _planned(plan: Plan, retry: PlannedRetry, attempt: PaymentAttempt, now: datetime) -> log.Entry:
+    return log.Entry(
+        customer_id=plan.invoice.customer_id,
+        at=now,
+        kind="attempt.planned",
+        summary=f"Next charge of {plan.invoice} planned: {retry.explanation}",
+        body="\n".join(retry.reasons),
+        subject=f"invoice:{plan.invoice.pk}",
+        data={
+            "attempt": attempt.pk,
+            "at": retry.at.isoformat(),
+            "probability": retry.probability,
+            "strategy": retry.strategy,
+            "rule": retry.rule,
+        },
+        key=f"attempt:{attempt.pk}:planned",
+    )
+
+
+def _stopped(plan: Plan, attempts: int, now: datetime) -> log.Entry:
+    return log.Entry(
+        customer_id=plan.invoice.customer_id,
+        at=now,
+        kind="retries.stopped",
+        summary=f"No further charge of {plan.invoice} is planned: {plan.reason}",
+        outcome=plan.rule[:40],
+        subject=f"invoice:{plan.invoice.pk}",
+        data={"rule": plan.rule, "asks_for": plan.asks_for},
+        # Asked again with nothing new, the answer is the same and is not worth another line.
+        key=f"invoice:{plan.invoice.pk}:stopped:{attempts}:{plan.rule}"[:200],
+    )
