@@ -10,5 +10,5 @@ class CampaignsConfig(AppConfig):
     verbose_name = _("Campaigns")
 
     def ready(self) -> None:
-        """Listens to news of the apps below."""
-        from campaigns import receivers  # noqa: F401
+        """Listens to news of the apps below, and to what mail providers tell."""
+        from campaigns import receivers, tracking  # noqa: F401

@@ -104,6 +104,9 @@ def hand_over(message: Message, *, subject: str, html: str, text: str, language:
 def record_sent(message: Message, *, subject: str, provider_id: str, now: datetime) -> None:
     """The channel took it. A callback may have been quicker: a stronger status stays."""
     with transaction.atomic():
+        Case.objects.filter(pk=message.case_id).update(
+            last_contact_at=Greatest(Coalesce("last_contact_at", Value(now)), Value(now))
+        )
         current = Message.objects.select_for_update().values_list("status", flat=True).get(pk=message.pk)
         Message.objects.filter(pk=message.pk).update(
             status=stronger(current, MessageStatus.SENT),
@@ -112,9 +115,6 @@ def record_sent(message: Message, *, subject: str, provider_id: str, now: dateti
             send_at=None,
             reason="",
             rule="",
-        )
-        Case.objects.filter(pk=message.case_id).update(
-            last_contact_at=Greatest(Coalesce("last_contact_at", Value(now)), Value(now))
         )
         record(
             _entry(
@@ -136,9 +136,9 @@ _SETTLE = """
            subject = CASE WHEN u.status = 'queued' THEN '' ELSE m.subject END,
            html = CASE WHEN u.status = 'queued' THEN '' ELSE m.html END,
            text = CASE WHEN u.status = 'queued' THEN '' ELSE m.text END
-      FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::int[])
-           AS u(id, status, reason, rule, send_at, uncounted)
-     WHERE m.id = u.id AND m.status = 'sending'
+      FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::int[])
+           AS u(id, claimed_at, status, reason, rule, send_at, uncounted)
+     WHERE m.id = u.id AND m.status = 'sending' AND m.claimed_at = u.claimed_at
     RETURNING m.id
 """
 
@@ -151,8 +151,12 @@ def settle(rows: Sequence[Settled], now: datetime) -> set[int]:
     """
     if not rows:
         return set()
-    columns = [(r.message.pk, str(r.status), r.reason[:500], r.rule, r.send_at, 0 if r.counts else 1) for r in rows]
+    columns = [
+        (r.message.pk, r.message.claimed_at, str(r.status), r.reason[:500], r.rule, r.send_at, 0 if r.counts else 1)
+        for r in rows
+    ]
     with transaction.atomic():
+        # Customers before messages, the order in which the engine takes its locks.
         lost = {r.message.customer_id for r in rows if r.status in (MessageStatus.CANCELLED, MessageStatus.FAILED)}
         customers_reassess(lost, now)
         with connection.cursor() as cursor:
@@ -187,16 +191,15 @@ def sweep(*, now: datetime, limit: int = 500) -> SweepResult:
 
     One that has cost its workers MAX_TRIES lives is failed: it must not stop the loop for all others.
     """
-    with transaction.atomic():
-        stuck = list(
-            Message.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(status=MessageStatus.SENDING, claimed_at__lt=now - STUCK_AFTER)
-            .select_related("step_run")
-            .defer("html")
-            .order_by("claimed_at")[:limit]
-        )
-        rows = [_swept(message, now) for message in stuck]
-        settle(rows, now)
+    stuck = (
+        Message.objects.filter(status=MessageStatus.SENDING, claimed_at__lt=now - STUCK_AFTER)
+        .select_related("step_run")
+        .defer("html")
+        .order_by("claimed_at")[:limit]
+    )
+    rows = [_swept(message, now) for message in stuck]
+    done = settle(rows, now)
+    rows = [row for row in rows if row.message.pk in done]
     counts = {status: sum(row.status == status for row in rows) for status in MessageStatus}
     return SweepResult(
         requeued=counts[MessageStatus.QUEUED],

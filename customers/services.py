@@ -23,13 +23,24 @@ def customers_reassess(ids: Iterable[int], at: datetime) -> None:
         Customer.objects.filter(id__in=wanted).update(reassess_at=Least(Coalesce("reassess_at", Value(at)), Value(at)))
 
 
+#: The weightier reason stands where an address has several; staff's own word outweighs all.
+_WEIGHT = {
+    Suppression.Reason.HARD_BOUNCE: 0,
+    Suppression.Reason.OPT_OUT: 1,
+    Suppression.Reason.COMPLAINT: 2,
+    Suppression.Reason.MANUAL: 3,
+}
+
+
 def suppression_add(
     *, channel: str, address: str, reason: str, evidence: str, now: datetime, country: str = ""
 ) -> Suppression:
-    """Has an address no longer used on a channel; one in force already stays as it is.
+    """Has an address no longer used on a channel, since `now` (aware UTC).
 
-    `reason` is one of Suppression.Reason, `evidence` what was said or seen; `country` reads local telephone
-    numbers. Safe against two callers at once.
+    Where one is in force already, the earliest moment and the weightiest reason stand, so that the order in which
+    reasons become known makes no difference. `reason` is one of Suppression.Reason, `evidence` what was said or
+    seen; `country` reads local telephone numbers. Safe against two callers at once. Raises SollecitoError without
+    an address.
     """
     spelled = normalise(channel, address, country)
     if not spelled:
@@ -39,7 +50,13 @@ def suppression_add(
             [Suppression(channel=channel, address=spelled, reason=reason, evidence=evidence, created_at=now)],
             ignore_conflicts=True,
         )
-        return Suppression.objects.get(channel=channel, address=spelled, lifted_at__isnull=True)
+        row = Suppression.objects.select_for_update().get(channel=channel, address=spelled, lifted_at__isnull=True)
+        old, new = _WEIGHT[Suppression.Reason(row.reason)], _WEIGHT[Suppression.Reason(reason)]
+        if new > old or (new == old and (now, evidence) < (row.created_at, row.evidence)):
+            row.reason, row.evidence = reason, evidence
+        row.created_at = min(row.created_at, now)
+        row.save(update_fields=["reason", "evidence", "created_at"])
+    return row
 
 
 def suppression_lift(*, suppression_id: int, now: datetime) -> Suppression:

@@ -14,9 +14,9 @@ from billing.models import InvoiceStatus, Promise
 from campaigns import delivery, outbox
 from campaigns.channels.base import ChannelError, Fate, Outgoing, SendResult
 from campaigns.delivery import DeliverResult, deliver_due
-from campaigns.messages import message_cancel, message_confirm_sent, message_resend
 from campaigns.models import Case, Message, MessageStatus, Task, TemplateText
 from campaigns.outbox import BACKOFF, MAX_TRIES, STUCK_AFTER, sweep
+from campaigns.services.messages import message_cancel, message_confirm_sent, message_resend
 from customers.errors import SollecitoError
 from customers.models import Customer, Interaction, Suppression
 from dunning_site.embedded.smtp_sink import Sink
