@@ -124,6 +124,8 @@ X_FRAME_OPTIONS = "DENY"
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
 for _name, _value in env.mail("EMAIL_URL", "smtp://localhost:25").items():
     globals()[_name] = _value
+#: Where the embedded SMTP sink keeps what it takes in; read by /dev/mail/ (dunning_site.dev_mail).
+DEV_MAIL_DIR = Path(env.text("SOLLECITO_VAR", str(BASE_DIR / "var"))) / "mail"
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "billing@localhost")
 ANYMAIL = {
     name.removeprefix("ANYMAIL_"): value for name, value in os.environ.items() if name.startswith("ANYMAIL_") and value

@@ -1,5 +1,6 @@
 """Every address of the site."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
@@ -7,4 +8,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("p/", include("portal.urls")),
     path("webhooks/", include("billing.ingest.urls")),
+    # Callbacks of the e-mail provider; guarded by ANYMAIL_WEBHOOK_SECRET.
+    path("anymail/", include("anymail.urls")),
 ]
+if settings.EMBEDDED:
+    urlpatterns += [path("dev/mail/", include("dunning_site.dev_mail"))]
