@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import requests
+
 from billing.models import Invoice, PaymentMethod
-from dunning_site.embedded.stripe_sandbox import customers, intents, invoice_calls, seeding
+from dunning_site.embedded.stripe_sandbox import invoice_calls, seeding
 from dunning_site.embedded.stripe_sandbox.ledger import report
 from dunning_site.embedded.stripe_sandbox.params import Params
 from dunning_site.embedded.stripe_sandbox.server import SandboxServer
@@ -85,18 +87,22 @@ class StripeWorld:
 
     def bank_changes_its_mind(self, method: PaymentMethod) -> None:
         """From now on every charge of this card is approved."""
-        with self.server.world.lock:
-            customers.changed_by_network(self.server.world, str(method.external_id), {"issuer_profile": "always_ok"})
+        self._post(f"/_sandbox/payment_methods/{method.external_id}", json={"issuer_profile": "always_ok"})
 
     def confirm(self, client_secret: str, *, number: str = "4242424242424242") -> str:
         """Does what Stripe's script does in the browser with a card; returns the id of the setup intent."""
         setup_intent = client_secret.split("_secret_")[0]
         card = {"number": number, "exp_month": "12", "exp_year": "2031", "cvc": "123"}
-        with self.server.world.lock:
-            intents.confirm_setup(
-                self.server.world, Params({"payment_method_data": {"type": "card", "card": card}}), setup_intent
-            )
+        form = {f"payment_method_data[card][{name}]": value for name, value in card.items()}
+        self._post(
+            f"/v1/setup_intents/{setup_intent}/confirm",
+            data=form | {"payment_method_data[type]": "card", "client_secret": client_secret},
+            headers={"Authorization": "Bearer pk_test_" + "a" * 24},
+        )
         return setup_intent
+
+    def _post(self, path: str, **content: Any) -> None:
+        requests.post(self.server.url + path, timeout=10, **content).raise_for_status()
 
     def method(self, stored: dict[str, Any], customer: Any, **fields: Any) -> PaymentMethod:
         """Our row for a payment method of the sandbox."""

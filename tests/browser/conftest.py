@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from dunning_site.embedded.stripe_sandbox import SandboxServer
 from tests import chromium
 
 #: What a browser would otherwise do by itself: none of it belongs into a test.
@@ -83,12 +82,3 @@ def open_page(browser: Browser, live_server: Any) -> Iterator[Any]:
     for context in contexts:
         context.close()
     assert problems == []
-
-
-@pytest.fixture
-def stripe(settings: Any) -> Iterator[SandboxServer]:
-    """A sandbox of this test's own, which the site and the browser talk to."""
-    with SandboxServer(delivery="hold", tick=False) as server:
-        settings.STRIPE_API_BASE = server.url
-        settings.STRIPE_JS_URL = f"{server.url}/v3/"
-        yield server

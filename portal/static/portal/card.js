@@ -6,6 +6,7 @@
   var holder = document.getElementById("payment-element");
   var loading = document.getElementById("card-loading");
   var problem = document.getElementById("card-problem");
+  var fallback = document.getElementById("without-script");
   var stripe, elements;
 
   function tell(text) {
@@ -21,6 +22,8 @@
 
   function fail(text) {
     loading.hidden = true;
+    fallback.hidden = false;
+    fallback.querySelector(".notice").hidden = true;
     tell(text || form.dataset.failed);
   }
 
@@ -74,6 +77,7 @@
   // A page taken out of the back/forward cache would show a spent form.
   window.addEventListener("pageshow", function (event) { if (event.persisted) location.reload(); });
 
+  fallback.hidden = true;
   loading.hidden = false;
   if (!window.Stripe) return fail();
   fetch(form.dataset.intentUrl, {
