@@ -1,6 +1,7 @@
 """The app that wires the others together."""
 
 from django.apps import AppConfig
+from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 
 # Loaded with the site, so that tasks called from web processes know their broker.
@@ -15,7 +16,12 @@ class DunningSiteConfig(AppConfig):
         post_migrate.connect(_after_migrate, sender=self)
 
 
-def _after_migrate(**kwargs: object) -> None:
+def _after_migrate(*, apps: Apps, **kwargs: object) -> None:
+    migrated = {model._meta.app_label for model in apps.get_models()}
+    if not {"auth", "customers", "billing", "campaigns", "portal", "djstripe", "django_celery_beat"} <= migrated:
+        return  # one app was migrated by itself; the tables of the others are not there yet
+    from dunning_site.roles import roles_sync
     from dunning_site.schedules import schedules_sync
 
     schedules_sync()
+    roles_sync()

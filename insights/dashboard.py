@@ -1,5 +1,256 @@
-"""The dashboard: figures of money at risk and coming home."""
+"""Puts the figures on the admin's first page, each with a link to the rows behind it."""
+
+import json
+import zoneinfo
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+
+from billing import money
+from billing.models import RecoverySource
+from customers import clock
+from customers.display import ago
+from insights import figures
+from insights.figures import Sum
+
+#: A loop that is later than this many seconds is shown in red: its workers are down or overrun.
+LATE = 300
 
 
-def dashboard_callback(request, context):
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One figure: what it is, its lines, what they mean, and where the rows are."""
+
+    title: str
+    lines: list[str]
+    note: str
+    url: str
+
+
+def _list(route: str, **query: str) -> str:
+    return f"{reverse(f'admin:{route}_changelist')}?{urlencode(query)}"
+
+
+def _money(amount: int, currency: str) -> str:
+    return money.display(amount, currency, get_language() or "en")
+
+
+def _lines(sums: Iterable[Sum]) -> list[str]:
+    """One amount per currency, the largest first; sums of one currency are added up."""
+    totals: dict[str, int] = {}
+    for row in sums:
+        totals[row.currency] = totals.get(row.currency, 0) + row.amount
+    ordered = sorted(totals.items(), key=lambda item: -money.to_major(item[1], item[0]))
+    return [_money(amount, currency) for currency, amount in ordered]
+
+
+def _month_start(now: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
+    return datetime.combine(now.astimezone(zone).date().replace(day=1), time(0), tzinfo=zone)
+
+
+def _day_end(now: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
+    return datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(0), tzinfo=zone)
+
+
+def _risk_card() -> Card:
+    sums = figures.at_risk()
+    cases, invoices = sum(s.cases for s in sums), sum(s.count for s in sums)
+    words = ngettext("%(n)d invoice in live cases", "%(n)d invoices in live cases", invoices) % {"n": invoices}
+    return Card(
+        _("At risk"),
+        _lines(sums),
+        words if cases else _("No live case."),
+        _list("campaigns_case", state__in=",".join(figures.LIVE)),
+    )
+
+
+def _recovered_card(sums: list[Sum], since: datetime) -> Card:
+    count = sum(s.count for s in sums)
+    words = ngettext("%(n)d invoice since %(day)s", "%(n)d invoices since %(day)s", count)
+    return Card(
+        _("Recovered this month"),
+        _lines(sums),
+        words % {"n": count, "day": date_format(since, "j M")},
+        _list("billing_invoice", recovered_by__in=",".join(RecoverySource.values), paid_at__gte=since.isoformat()),
+    )
+
+
+def _due_rows(until: datetime) -> list[tuple[str, int, str]]:
+    work = figures.due_before(until)
+    before = until.isoformat()
+    return [
+        (_("Cases to act on"), work.cases, _list("campaigns_case", next_action_at__lt=before)),
+        (_("Tasks for people"), work.tasks, _list("campaigns_task", status__exact="open", due_at__lt=before)),
+        (
+            _("Retries planned"),
+            work.retries,
+            _list("billing_paymentattempt", status__exact="planned", scheduled_for__lt=before),
+        ),
+        (_("Messages queued"), work.messages, _list("campaigns_message", status__exact="queued", send_at__lt=before)),
+    ]
+
+
+def _lag_rows(now: datetime) -> list[tuple[str, str, bool, str]]:
+    before = now.isoformat()
+    titles = {
+        "ingest": (_("Inbox"), _list("billing_inboxevent", status__in="pending,failed")),
+        "assess": (_("Customers to assess"), _list("customers_customer", reassess_at__lte=before)),
+        "escalate": (_("Due cases"), _list("campaigns_case", next_action_at__lte=before)),
+        "retry": (
+            _("Due retries"),
+            _list("billing_paymentattempt", status__exact="planned", scheduled_for__lte=before),
+        ),
+        "deliver": (_("Due messages"), _list("campaigns_message", status__exact="queued", send_at__lte=before)),
+    }
+    return [
+        (titles[lag.loop][0], ago(lag.seconds), (lag.seconds or 0) > LATE, titles[lag.loop][1])
+        for lag in figures.lags(now)
+    ]
+
+
+def _cohort_rows(now: datetime) -> list[dict[str, Any]]:
+    rows = []
+    for cohort in figures.cohorts(now, settings.TIME_ZONE):
+        zone = zoneinfo.ZoneInfo(settings.TIME_ZONE)
+        first = datetime.combine(cohort.month, time(0), tzinfo=zone)
+        following = datetime.combine((cohort.month + timedelta(days=32)).replace(day=1), time(0), tzinfo=zone)
+        rows.append(
+            {
+                "month": date_format(cohort.month, "F Y"),
+                "cohort": cohort,
+                "failed_amount": _money(cohort.failed_amount, cohort.currency),
+                "recovered_amount": _money(cohort.recovered_amount, cohort.currency),
+                "url": _list(
+                    "billing_invoice",
+                    first_failed_at__gte=first.isoformat(),
+                    first_failed_at__lt=following.isoformat(),
+                    currency__exact=cohort.currency,
+                ),
+            }
+        )
+    return rows
+
+
+def _source_rows(sums: list[Sum], since: datetime) -> list[dict[str, Any]]:
+    totals: dict[str, int] = {}
+    for row in sums:
+        totals[row.currency] = totals.get(row.currency, 0) + row.amount
+    return [
+        {
+            "title": RecoverySource(row.key).label if row.key in RecoverySource.values else row.key,
+            "count": row.count,
+            "amount": _money(row.amount, row.currency),
+            "share": round(100 * row.amount / totals[row.currency]) if totals[row.currency] else 0,
+            "currency": row.currency,
+            "url": _list(
+                "billing_invoice",
+                recovered_by__exact=row.key,
+                currency__exact=row.currency,
+                paid_at__gte=since.isoformat(),
+            ),
+        }
+        for row in sorted(sums, key=lambda s: (s.currency, -s.amount))
+    ]
+
+
+def _ageing_table(now: datetime) -> dict[str, Any]:
+    titles = {
+        "current": _("Not due"),
+        "1-30": _("1–30 days"),
+        "31-60": _("31–60 days"),
+        "61-90": _("61–90 days"),
+        "90+": _("over 90 days"),
+    }
+    edges: dict[str, tuple[int | None, int | None]] = {
+        "current": (None, 0),
+        "1-30": (0, 30),
+        "31-60": (30, 60),
+        "61-90": (60, 90),
+        "90+": (90, None),
+    }
+    cells = {(row.currency, row.key): row for row in figures.ageing(now)}
+    currencies = sorted({currency for currency, _key in cells})
+
+    def url(currency: str, key: str) -> str:
+        older, newer = edges[key]
+        query = {"status__exact": "open", "currency__exact": currency}
+        if older is not None:
+            query["due_at__lte"] = (now - timedelta(days=older)).isoformat()
+        if newer is not None and key != "current":
+            query["due_at__gt"] = (now - timedelta(days=newer)).isoformat()
+        if key == "current":
+            query["due_at__gt"] = now.isoformat()
+        return _list("billing_invoice", **query)
+
+    return {
+        "heads": list(titles.values()),
+        "rows": [
+            (
+                currency,
+                [
+                    (_money(cell.amount, currency), cell.count, url(currency, key))
+                    if (cell := cells.get((currency, key)))
+                    else None
+                    for key in titles
+                ],
+            )
+            for currency in currencies
+        ],
+    }
+
+
+def _chart(now: datetime, zone: zoneinfo.ZoneInfo) -> str:
+    today = now.astimezone(zone).date()
+    days = figures.per_day(today - timedelta(days=figures.CHART_DAYS - 1), today, settings.TIME_ZONE)
+    return json.dumps(
+        {
+            "labels": [date_format(d.day, "j M") for d in days],
+            "datasets": [
+                {
+                    "label": _("Failed for the first time"),
+                    "data": [d.failed for d in days],
+                    "backgroundColor": "var(--color-base-400)",
+                },
+                {
+                    "label": _("Recovered"),
+                    "data": [d.recovered for d in days],
+                    "backgroundColor": "var(--color-primary-600)",
+                },
+            ],
+        }
+    )
+
+
+def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Adds the figures to the first page's context, for people who may see invoices and cases."""
+    if not request.user.has_perms(["billing.view_invoice", "campaigns.view_case"]):
+        return context
+    now = clock.now()
+    zone = zoneinfo.ZoneInfo(settings.TIME_ZONE)
+    if figures.is_empty():
+        context["dashboard"] = {"empty": True, "webhook_url": f"{settings.BASE_URL}/webhooks/stripe/"}
+        return context
+    since = _month_start(now, zone)
+    sums = figures.recovered_since(since)
+    context["dashboard"] = {
+        "cards": [_risk_card(), _recovered_card(sums, since)],
+        "due": _due_rows(_day_end(now, zone)),
+        "lags": _lag_rows(now),
+        "cohorts": _cohort_rows(now),
+        "sources": _source_rows(sums, since),
+        "ageing": _ageing_table(now),
+        "chart": _chart(now, zone),
+        "chart_days": figures.CHART_DAYS,
+        "zone": settings.TIME_ZONE,
+        "now": now,
+    }
     return context

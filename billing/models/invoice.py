@@ -159,6 +159,10 @@ class Invoice(models.Model):
             models.Index(
                 fields=["first_failed_at"], name="invoice_failed", condition=Q(first_failed_at__isnull=False)
             ),
+            # Reader: what came home in a month or day, on the dashboard.
+            models.Index(fields=["paid_at"], name="invoice_recovered", condition=~Q(recovered_by="")),
+            # Reader: admin search by number or its beginning.
+            models.Index(fields=["number"], name="invoice_number", opclasses=["varchar_pattern_ops"]),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,96 @@
+"""Who may do what: three groups and their permissions, kept up to date after every migration.
+
+One map. A permission here is what a page, an action on it or a list checks; superusers pass every check.
+What operators add to a group by hand stays; what the map names is put back.
+"""
+
+from collections.abc import Iterable
+
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission
+
+APPS = ("customers", "billing", "campaigns", "portal")
+
+#: What a collector does all day: looks at everything, edits people, acts on cases, charges, promises, notes.
+COLLECTOR = frozenset(
+    {
+        "customers.change_customer",
+        "customers.add_contact",
+        "customers.change_contact",
+        "customers.add_interaction",
+        "customers.add_suppression",
+        "billing.add_promise",
+        "billing.change_promise",
+        "billing.add_paymentattempt",
+        "billing.change_invoice",
+        "campaigns.change_case",
+        "campaigns.change_message",
+        "campaigns.add_task",
+        "campaigns.change_task",
+        "portal.add_portallink",
+        "portal.change_portallink",
+    }
+)
+
+#: What a manager decides besides: texts, ladders, accounts, brands, imports, lifting a suppression.
+MANAGER = COLLECTOR | frozenset(
+    {
+        "customers.add_brand",
+        "customers.change_brand",
+        "customers.add_customer",
+        "customers.change_suppression",
+        "billing.add_invoice",
+        "billing.change_inboxevent",
+        "billing.change_processorcommand",
+        "billing.add_processoraccount",
+        "billing.change_processoraccount",
+        "campaigns.add_ladder",
+        "campaigns.change_ladder",
+        "campaigns.change_ladderversion",
+        "campaigns.delete_ladderversion",
+        "campaigns.add_step",
+        "campaigns.change_step",
+        "campaigns.delete_step",
+        "campaigns.add_template",
+        "campaigns.change_template",
+        "campaigns.change_templateversion",
+        "campaigns.delete_templateversion",
+        "campaigns.add_templatetext",
+        "campaigns.change_templatetext",
+        "campaigns.delete_templatetext",
+        "auth.view_user",
+        "auth.view_group",
+        "django_celery_beat.view_periodictask",
+        "django_celery_beat.change_periodictask",
+    }
+)
+
+#: Group → permissions beyond viewing everything of APPS and the Stripe mirror.
+ROLES: dict[str, frozenset[str]] = {"collector": COLLECTOR, "manager": MANAGER, "auditor": frozenset()}
+
+
+def _wanted(extra: Iterable[str]) -> set[str]:
+    views = {
+        f"{model._meta.app_label}.view_{model._meta.model_name}"
+        for label in (*APPS, "djstripe")
+        for model in apps.get_app_config(label).get_models()
+    }
+    return views | set(extra)
+
+
+def roles_sync() -> None:
+    """Creates the groups and gives each what the map says it lacks. Call it when permissions exist.
+
+    Raises LookupError for a permission the map names and no model has: a typo would lock people out quietly.
+    """
+    known = {
+        f"{app}.{codename}": pk
+        for pk, app, codename in Permission.objects.values_list("pk", "content_type__app_label", "codename")
+    }
+    for name, extra in ROLES.items():
+        group, _created = Group.objects.get_or_create(name=name)
+        wanted = _wanted(extra)
+        if missing := sorted(wanted - known.keys()):
+            raise LookupError(f"No such permission: {', '.join(missing)}")
+        has = set(group.permissions.values_list("pk", flat=True))
+        group.permissions.add(*({known[code] for code in wanted} - has))
