@@ -11,6 +11,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from customers.geography import timezone_of
+from customers.models import Customer
+
 _BADGE = "sol-badge"
 
 
@@ -33,6 +36,11 @@ def zone(name: str) -> tzinfo:
         return zoneinfo.ZoneInfo(name) if name else UTC
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
         return UTC
+
+
+def customer_zone(customer: Customer) -> str:
+    """IANA name of the zone a customer's times are shown in: their own, else the country's, else the brand's."""
+    return customer.timezone or timezone_of(customer.country) or customer.brand.timezone
 
 
 def words(local: datetime) -> str:

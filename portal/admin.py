@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
@@ -12,9 +14,10 @@ from unfold.decorators import display
 from customers import clock
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.customer import CustomerAdmin
-from customers.admin.page import PageAdmin, Section
+from customers.admin.page import Asked, PageAction, PageAdmin, Section
 from customers.display import badge
 from customers.models import Customer
+from portal.links import link_create, link_revoke
 from portal.models import PortalLink
 
 
@@ -27,6 +30,26 @@ def link_badge(row: PortalLink, now: datetime) -> str:
     return badge(_("works"), "success")
 
 
+def _revoke(asked: Asked) -> str:
+    link_revoke(link_id=asked.obj.pk, actor_id=asked.actor_id, now=asked.now)
+    return _now("The link opens nothing any more.")
+
+
+def _create(asked: Asked) -> HttpResponse:
+    """Makes a link and shows it, once: only its fingerprint is stored."""
+    customer: Customer = asked.obj
+    issued = link_create(customer_id=customer.pk, brand_id=customer.brand_id, now=asked.now, actor_id=asked.actor_id)
+    context = admin.site.each_context(asked.request) | {
+        "title": _now("Portal link"),
+        "opts": Customer._meta,
+        "original": customer,
+        "link_url": issued.url,
+        "link": issued.link,
+        "customer": customer,
+    }
+    return TemplateResponse(asked.request, "admin/portal/link_created.html", context)
+
+
 @admin.register(PortalLink)
 class PortalLinkAdmin(PageAdmin, ReadOnlyAdmin):
     list_display = ("__str__", "customer", "state", "created_at", "expires_at", "last_used_at", "use_count")
@@ -35,6 +58,18 @@ class PortalLinkAdmin(PageAdmin, ReadOnlyAdmin):
     search_trigram = ("customer__name", "customer__email")
     ordering = ("-id",)
     fields = (("customer", "brand"), ("created_at", "expires_at", "revoked_at"), ("last_used_at", "use_count"))
+    page_actions = [
+        PageAction(
+            slug="revoke",
+            label=_("Revoke"),
+            icon="link_off",
+            permission="portal.change_portallink",
+            question=_("Whoever has the link sees a page that helps them ask for a new one, and nothing else."),
+            fits=lambda row: row.revoked_at is None,
+            run=_revoke,
+            danger=True,
+        )
+    ]
 
     @display(description=_("state"))
     def state(self, row: PortalLink) -> str:
@@ -47,4 +82,15 @@ def _links(request: HttpRequest, customer: Customer, now: datetime) -> dict[str,
 
 CustomerAdmin.add_section(
     Section("links", _("Portal links"), "admin/portal/customer/links.html", _links, "portal.view_portallink", 80)
+)
+CustomerAdmin.add_action(
+    PageAction(
+        slug="portal-link",
+        label=_("Portal link"),
+        icon="link",
+        permission="portal.add_portallink",
+        question=_("Makes a new link to the customer's page, to be read out or pasted. It is shown once."),
+        run=_create,
+        order=30,
+    )
 )

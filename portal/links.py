@@ -51,10 +51,28 @@ def _new(customer_id: int, brand_id: int, now: datetime, days: int) -> tuple[str
     )
 
 
-def link_create(*, customer_id: int, brand_id: int, now: datetime, days: int | None = None) -> IssuedLink:
-    """Mints one link, valid for `days` (settings.PORTAL_LINK_DAYS unless told) from `now` (aware UTC)."""
+def link_create(
+    *, customer_id: int, brand_id: int, now: datetime, days: int | None = None, actor_id: int | None = None
+) -> IssuedLink:
+    """Mints one link, valid for `days` (settings.PORTAL_LINK_DAYS unless told) from `now` (aware UTC).
+
+    With `actor_id`, the member of staff who asked for it, the making is a line in the customer's log.
+    """
     token, link = _new(customer_id, brand_id, now, days or settings.PORTAL_LINK_DAYS)
-    link.save(force_insert=True)
+    with transaction.atomic():
+        link.save(force_insert=True)
+        if actor_id is not None:
+            record(
+                Entry(
+                    customer_id=customer_id,
+                    at=now,
+                    kind="portal.link_created",
+                    summary="A link to the payment page was made by hand.",
+                    actor_kind=ActorKind.USER,
+                    actor_id=actor_id,
+                    subject=f"portal_link:{link.pk}",
+                )
+            )
     return IssuedLink(url=page_url("home", token), token=token, link=link)
 
 

@@ -15,6 +15,7 @@ from billing.models import AttemptStatus, InvoiceStatus, PaymentAttempt
 from customers.admin.base import choice_badge
 from customers.admin.customer import CustomerAdmin
 from customers.admin.page import Fact, Section
+from customers.display import customer_zone
 from customers.models import Customer
 
 LIMIT = 100
@@ -49,7 +50,7 @@ def _invoices(request: HttpRequest, customer: Customer, now: datetime) -> dict[s
         "other_invoices": [
             (r, choice_badge(r, "status", INVOICE), choice_badge(r, "recovered_by", {})) for r in others
         ],
-        "zone": customer.timezone or customer.brand.timezone,
+        "zone": customer_zone(customer),
     }
 
 

@@ -19,11 +19,12 @@ from unfold.decorators import display
 
 from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, RETRY, money_column
+from billing.admin.invoice_actions import INVOICE_ACTIONS
 from billing.models import AttemptStatus, Invoice
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
 from customers.admin.page import Fact, PageAdmin, Section
 from customers.admin.timeline import load_timeline
-from customers.display import when
+from customers.display import customer_zone, when
 from customers.models import Interaction
 
 
@@ -61,7 +62,7 @@ def _attempts(request: HttpRequest, invoice: Invoice, now: datetime) -> dict[str
         "attempts": [(a, choice_badge(a, "status", ATTEMPT)) for a in attempts],
         "planned": planned,
         "under_way": under_way,
-        "zone": invoice.customer.timezone or invoice.customer.brand.timezone,
+        "zone": customer_zone(invoice.customer),
         "allocations": list(invoice.allocations.select_related("payment").order_by("-id")[:100]),
         "retry_badge": choice_badge(invoice, "retry_state", RETRY),
     }
@@ -139,6 +140,7 @@ class InvoiceAdmin(PageAdmin, ReadOnlyAdmin):
         Section("log", _("Log"), "admin/page/timeline.html", _log, "customers.view_interaction", 20),
     ]
     page_facts = [_facts]
+    page_actions = INVOICE_ACTIONS
 
     due = money_column("amount_due", _("amount"))
     paid = money_column("amount_paid", _("paid"))

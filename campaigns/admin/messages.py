@@ -3,18 +3,22 @@
 from datetime import datetime
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from campaigns.admin.columns import MESSAGE, link
-from campaigns.models import Message
+from campaigns.models import Message, MessageStatus
+from campaigns.services.messages import message_cancel, message_confirm_sent, message_resend
 from customers.admin.base import ReadOnlyAdmin
-from customers.admin.page import Fact, PageAdmin, Section
+from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
 from customers.display import choice_badge, when
 
 
@@ -38,6 +42,60 @@ def _facts(request: HttpRequest, message: Message, now: datetime) -> list[Fact]:
 
 def _shown(request: HttpRequest, message: Message, now: datetime) -> dict[str, Any]:
     return {"message": message, "events": list(message.delivery_events.order_by("-at", "-id")[:200])}
+
+
+class ReasonForm(forms.Form):
+    """Why; goes into the customer's log."""
+
+    reason = forms.CharField(label=_("Reason"), max_length=500, required=False, widget=UnfoldAdminTextInputWidget)
+
+
+def _cancel(asked: Asked) -> str:
+    message_cancel(message_id=asked.obj.pk, actor_id=asked.actor_id, reason=asked.data["reason"], now=asked.now)
+    return _now("The message was called back.")
+
+
+def _resend(asked: Asked) -> str:
+    message_resend(message_id=asked.obj.pk, actor_id=asked.actor_id, now=asked.now)
+    return _now("The message is queued once more.")
+
+
+def _confirm(asked: Asked) -> str:
+    message_confirm_sent(message_id=asked.obj.pk, actor_id=asked.actor_id, now=asked.now)
+    return _now("The message counts as sent.")
+
+
+ACTIONS = [
+    PageAction(
+        slug="cancel",
+        label=_("Call back"),
+        icon="undo",
+        permission="campaigns.change_message",
+        question=_("The message is not sent. The ladder goes on from there."),
+        form=ReasonForm,
+        fits=lambda message: message.status == MessageStatus.QUEUED,
+        run=_cancel,
+        danger=True,
+    ),
+    PageAction(
+        slug="resend",
+        label=_("Send once more"),
+        icon="send",
+        permission="campaigns.change_message",
+        question=_("Perhaps it was sent already: ask the provider first. The text is written anew."),
+        fits=lambda message: message.status in (MessageStatus.FAILED, MessageStatus.AMBIGUOUS),
+        run=_resend,
+    ),
+    PageAction(
+        slug="confirm",
+        label=_("It was sent"),
+        icon="done_all",
+        permission="campaigns.change_message",
+        question=_("Say so if the provider or the customer has it."),
+        fits=lambda message: message.status == MessageStatus.AMBIGUOUS,
+        run=_confirm,
+    ),
+]
 
 
 @admin.register(Message)
@@ -65,6 +123,7 @@ class MessageAdmin(PageAdmin, ReadOnlyAdmin):
         Section("message", _("Message"), "admin/campaigns/message/message.html", _shown, "campaigns.view_message", 10)
     ]
     page_facts = [_facts]
+    page_actions = ACTIONS
 
     def page_title(self, obj: Message) -> str:
         return obj.subject or str(obj.template_version.template)

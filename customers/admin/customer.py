@@ -26,7 +26,7 @@ from customers.admin.base import HistoryAdmin, badge
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
 from customers.admin.resources import CustomerResource
 from customers.admin.timeline import load_timeline
-from customers.display import words, zone
+from customers.display import customer_zone, words, zone
 from customers.models import Channel, Customer, Direction, Interaction
 from customers.notes import customer_edited, note_add
 
@@ -43,9 +43,10 @@ class NoteForm(forms.Form):
     )
 
 
-def _add_note(asked: Asked) -> str:
+def add_note_to(customer_id: int, asked: Asked) -> str:
+    """Carries out a NoteForm for a customer; returns the sentence to show."""
     note_add(
-        customer_id=asked.obj.pk,
+        customer_id=customer_id,
         text=asked.data["text"],
         direction=asked.data["direction"],
         channel=asked.data["channel"],
@@ -63,7 +64,7 @@ def flag_badges(customer: Customer) -> str:
 
 def own_facts(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
     """The header's first lines: how to reach the customer, and what o'clock it is there."""
-    name = customer.timezone or customer.brand.timezone
+    name = customer_zone(customer)
     there = now.astimezone(zone(name))
     facts = [
         Fact(_("E-mail"), customer.email or "–", order=10),
@@ -107,7 +108,7 @@ class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActio
     search_help_text = _("Name, e-mail or id at the processor")
     autocomplete_fields = ("brand",)
     ordering = ("-id",)
-    readonly_fields = ("source", "external_id", "deleted_at", "created_at")
+    readonly_fields = ("source", "external_id", "metadata", "deleted_at", "created_at")
     fieldsets = (
         (None, {"fields": (("name", "kind"), ("email", "phone"), ("country", "language", "timezone"), "brand")}),
         (
@@ -134,7 +135,7 @@ class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActio
             permission="customers.add_interaction",
             form=NoteForm,
             initial=lambda obj, now: {"direction": Direction.INTERNAL},
-            run=_add_note,
+            run=lambda asked: add_note_to(asked.obj.pk, asked),
             order=10,
         )
     ]

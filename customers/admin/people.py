@@ -1,12 +1,20 @@
 """Admin of brands, contacts, suppressions and the communication log."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from customers import clock
 from customers.admin.base import HistoryAdmin, NoDeleteMixin, ReadOnlyAdmin, choice_badge
+from customers.admin.page import Asked, PageAction, PageAdmin
 from customers.admin.timeline import subject_url
 from customers.models import Brand, Contact, Interaction, Suppression
+from customers.services import suppression_add, suppression_lift
 
 
 @admin.register(Brand)
@@ -33,8 +41,13 @@ class ContactAdmin(NoDeleteMixin, HistoryAdmin):
     ordering = ("-id",)
 
 
+def _lift(asked: Asked) -> str:
+    suppression_lift(suppression_id=asked.obj.pk, now=asked.now)
+    return _now("The address may be used again.")
+
+
 @admin.register(Suppression)
-class SuppressionAdmin(NoDeleteMixin, HistoryAdmin):
+class SuppressionAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
     list_display = ("address", "channel", "reason_badge", "created_at", "lifted_at")
     list_filter = (
         ("channel", ChoicesDropdownFilter),
@@ -43,6 +56,30 @@ class SuppressionAdmin(NoDeleteMixin, HistoryAdmin):
     )
     search_prefix = ("address",)
     ordering = ("-id",)
+    fields = (("channel", "address"), "reason", "evidence", ("created_at", "lifted_at"))
+    readonly_fields = ("created_at", "lifted_at")
+    page_actions = [
+        PageAction(
+            slug="lift",
+            label=_("Lift"),
+            icon="lock_open",
+            permission="customers.change_suppression",
+            question=_("Messages may go to this address again. Someone who asked to be left alone must have agreed."),
+            fits=lambda row: row.lifted_at is None,
+            run=_lift,
+        )
+    ]
+
+    def has_change_permission(self, request: HttpRequest, obj: Suppression | None = None) -> bool:
+        # Added and lifted by services; what was said at the time is never rewritten.
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Suppression, form: Any, change: bool) -> None:
+        """Through the service, which spells the address as the senders do and keeps one in force."""
+        row = suppression_add(
+            channel=obj.channel, address=obj.address, reason=obj.reason, evidence=obj.evidence, now=clock.now()
+        )
+        obj.pk = row.pk
 
     @display(description="reason", ordering="reason")
     def reason_badge(self, row: Suppression) -> str:

@@ -22,6 +22,7 @@ from billing.models import (
     Promise,
 )  # fmt: skip
 from campaigns.models import Case, DeliveryEvent, Message, StepRun, Task
+from customers.clock import running_on
 from customers.log import Entry, record_many
 from customers.models import Customer, Suppression
 from portal.models import PortalLink
@@ -154,3 +155,201 @@ def test_lists_and_pages_cost_the_same_with_one_row_and_with_many(
 def sections(model: Any) -> list[str]:
     page = admin.site._registry[model]
     return ["details", *(s.slug for s in getattr(page, "page_sections", []))]
+
+
+def do(row: Any, slug: str) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_do", args=[row.pk, slug])
+
+
+def test_an_action_asks_first_and_acts_on_post_only(boss: Client) -> None:
+    case = make.case(make.customer())
+    page = boss.get(do(case, "pause"))
+    assert page.status_code == 200
+    assert "csrfmiddlewaretoken" in page.content.decode()
+    case.refresh_from_db()
+    assert case.state == "open"
+    answer = boss.post(do(case, "pause"), {"until_0": "", "until_1": "", "reason": "On holiday"}, follow=True)
+    case.refresh_from_db()
+    assert (case.state, case.rest_reason) == ("paused", "On holiday")
+    assert "The case rests." in answer.content.decode()
+    assert case.customer.interactions.filter(kind="case.paused", actor__username="boss").count() == 1
+
+
+def test_an_action_without_its_token_is_refused(db: None) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(User.objects.create_superuser("boss", "boss@example.com", "boss-password"))
+    case = make.case(make.customer())
+    assert client.post(do(case, "pause"), {"reason": "x"}).status_code == 403
+    case.refresh_from_db()
+    assert case.state == "open"
+
+
+def test_what_a_service_refuses_is_shown_and_changes_nothing(boss: Client) -> None:
+    case = make.case(make.customer(), invoices=[])
+    data = {"amount": "12.50", "currency": "eur", "promised_on": "2026-03-12"}
+    answer = boss.post(do(case, "promise"), data, follow=True)
+    assert answer.status_code == 200
+    assert not Promise.objects.exists()
+    assert [str(m) for m in answer.context["messages"]] != []
+
+
+def test_a_promise_is_typed_in_major_units(boss: Client) -> None:
+    customer = make.customer()
+    case = make.case(customer, invoices=[make.invoice(customer, amount_due=500, currency="JPY")])
+    with running_on(lambda: NOW):
+        boss.post(do(case, "promise"), {"amount": "500", "currency": "JPY", "promised_on": "2026-03-12"})
+    promise = Promise.objects.get()
+    assert (promise.amount, promise.currency) == (500, "JPY")
+
+
+def test_notes_land_in_the_log(boss: Client) -> None:
+    customer = make.customer()
+    boss.post(do(customer, "note"), {"text": "Called.\nWill pay.", "direction": "in", "channel": "call"})
+    line = customer.interactions.get()
+    assert (line.kind, line.direction, line.channel, line.summary) == ("note.added", "in", "call", "Called.")
+    assert "Will pay." in boss.get(change(customer)).content.decode()
+
+
+def test_tasks_are_done_once(boss: Client) -> None:
+    customer = make.customer()
+    task = Task.objects.create(customer=customer, kind="call", title="Call", due_at=NOW, created_at=NOW)
+    boss.post(do(task, "done"), {"outcome": "Will pay on Friday"})
+    boss.post(do(task, "done"), {"outcome": "again"})
+    task.refresh_from_db()
+    assert task.status == "done"
+    assert customer.interactions.filter(kind="task.done").count() == 1
+
+
+def test_failed_events_are_put_back_and_others_left_alone(boss: Client) -> None:
+    common = {"source": "stripe", "type": "x", "occurred_at": NOW, "received_at": NOW, "payload": {}}
+    failed = InboxEvent.objects.create(event_id="a", status="failed", attempts=9, **common)
+    done = InboxEvent.objects.create(event_id="b", status="done", **common)
+    data = {"action": "try_again", "_selected_action": [failed.pk, done.pk]}
+    answer = boss.post(changelist(InboxEvent), data, follow=True)
+    failed.refresh_from_db()
+    done.refresh_from_db()
+    assert failed.retry_at is not None
+    assert done.status == "done"
+    assert "1 put back into the queue, 1 left alone" in answer.content.decode()
+
+
+def test_a_portal_link_is_shown_once_and_can_be_revoked(boss: Client) -> None:
+    customer = make.customer()
+    shown = boss.post(do(customer, "portal-link")).content.decode()
+    link = PortalLink.objects.get()
+    assert "/p/" in shown
+    assert link.token_hash not in shown
+    boss.post(do(link, "revoke"))
+    link.refresh_from_db()
+    assert link.revoked_at is not None
+    assert customer.interactions.filter(actor__username="boss").count() == 2
+
+
+def test_retries_can_be_held_and_released(boss: Client) -> None:
+    make.account()
+    customer = make.customer()
+    invoice = make.invoice(customer, retry_state="planned")
+    make.attempt(invoice, status=AttemptStatus.PLANNED, at=None, scheduled_for=NOW)
+    boss.post(do(invoice, "hold"), {"until_0": "2099-01-01", "until_1": "09:00:00", "reason": "Asked us to"})
+    invoice.refresh_from_db()
+    assert invoice.retry_not_before is not None
+    assert invoice.attempts.get().status == AttemptStatus.CANCELLED
+    boss.post(do(invoice, "release"))
+    invoice.refresh_from_db()
+    assert invoice.retry_not_before is None
+    assert list(customer.interactions.order_by("id").values_list("kind", flat=True)) == [
+        "retry.held",
+        "retry.released",
+    ]
+
+
+def test_a_message_is_shown_in_a_frame_without_scripts(boss: Client) -> None:
+    one = world(1)
+    page = boss.get(change(one.messages.get())).content.decode()
+    assert '<iframe class="sol-mail" sandbox=""' in page
+    assert "<script>alert(1)" not in page
+
+
+def test_editing_a_flag_is_logged_and_wakes_the_cases(boss: Client) -> None:
+    customer = make.customer()
+    form = {
+        f: getattr(customer, f) or "" for f in ("name", "kind", "email", "phone", "country", "language", "timezone")
+    }
+    data = form | {"brand": customer.brand_id, "do_not_contact": "on", "metadata": "{}", "tags": ""}
+    answer = boss.post(f"{change(customer)}?section=details", data)
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    customer.refresh_from_db()
+    assert customer.do_not_contact
+    assert customer.reassess_at is not None
+    assert customer.interactions.get().data == {"fields": ["do_not_contact"]}
+    assert customer.history.count() == 2
+
+
+@pytest.mark.parametrize("term", ["szczęsny", "customer-mail@", "cus_wanted"])
+def test_customers_are_found_by_part_of_name_or_mail_and_by_id(boss: Client, term: str) -> None:
+    wanted = make.customer(name="Hanna Szczęsny", email="customer-mail@example.com", external_id="cus_wanted")
+    make.customer()
+    found = boss.get(changelist(Customer), {"q": term}).context["cl"].result_list
+    assert list(found) == [wanted]
+
+
+def test_invoices_are_found_by_the_beginning_of_their_number(boss: Client) -> None:
+    wanted = make.invoice(make.customer(), number="INV-77-001")
+    make.invoice(make.customer(), number="XX-77-001")
+    found = boss.get(changelist(Invoice), {"q": "INV-77"}).context["cl"].result_list
+    assert list(found) == [wanted]
+
+
+def test_lists_count_no_further_than_their_limit(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("customers.admin.base.COUNT_LIMIT", 3)
+    for _i in range(5):
+        make.customer()
+    page = boss.get(changelist(Customer))
+    assert page.context["cl"].result_count == 3
+    assert "more than 3" in page.content.decode()
+
+
+def test_the_timeline_pages_by_key(boss: Client) -> None:
+    customer = make.customer()
+    record_many(
+        Entry(customer_id=customer.pk, at=NOW + timedelta(seconds=i // 3), kind="note.added", summary=f"line {i}!")
+        for i in range(120)
+    )
+    seen, url = [], f"{change(customer)}?section=timeline"
+    for _page in range(3):
+        context = boss.get(url).context
+        seen += [line.entry.summary for line in context["timeline"]]
+        url = change(customer) + context["timeline_more"]
+    assert context["timeline_more"] == ""
+    assert seen == [f"line {i}!" for i in reversed(range(120))]
+
+
+def test_a_template_with_an_unknown_variable_is_refused_with_its_line(boss: Client) -> None:
+    template = make.template()
+    boss.post(do(template, "draft"))
+    version = template.versions.get(status="draft")
+    text = version.texts.get()
+    body = "<mj-section><mj-column>\n<mj-text>Dear {{ custmer.name }}</mj-text>\n</mj-column></mj-section>"
+    data = {
+        "texts-TOTAL_FORMS": 1, "texts-INITIAL_FORMS": 1, "texts-0-id": text.pk, "texts-0-version": version.pk,
+        "texts-0-language": "en", "texts-0-subject": "Hello", "texts-0-body": body, "texts-0-text": "",
+    }  # fmt: skip
+    answer = boss.post(f"{change(version)}?section=details", data)
+    assert answer.status_code == 200
+    shown = answer.content.decode()
+    assert "Line 2:" in shown
+    assert "custmer" in shown
+    text.refresh_from_db()
+    assert text.body != body
+
+
+def test_a_draft_ladder_is_edited_published_and_then_closed_to_change(boss: Client) -> None:
+    live = make.ladder()
+    boss.post(do(live.ladder, "draft"))
+    draft = live.ladder.versions.get(status="draft")
+    assert draft.steps.count() == 3
+    boss.post(do(draft, "publish"))
+    draft.refresh_from_db()
+    live.refresh_from_db()
+    assert (draft.status, live.status) == ("published", "retired")
+    assert boss.post(f"{change(draft)}?section=details", {}).status_code == 403

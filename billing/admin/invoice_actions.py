@@ -1,0 +1,84 @@
+"""What a collector may do to an invoice: charge it now, hold its retries, let them go on."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
+
+from billing.charging import charge_now
+from billing.holds import retries_hold
+from billing.models import AttemptOrigin, AttemptStatus, Invoice, InvoiceStatus
+from customers.admin.page import Asked, PageAction
+
+
+class HoldForm(forms.Form):
+    """Until when, and why; the why goes into the customer's log."""
+
+    until = forms.SplitDateTimeField(label=_("No retry before"), widget=UnfoldAdminSplitDateTimeWidget)
+    reason = forms.CharField(label=_("Reason"), max_length=500, widget=UnfoldAdminTextInputWidget)
+
+
+def _is_open(invoice: Invoice) -> bool:
+    return invoice.status == InvoiceStatus.OPEN
+
+
+def _charge(asked: Asked) -> str:
+    outcome = charge_now(invoice_id=asked.obj.pk, origin=AttemptOrigin.STAFF, now=asked.now, actor_id=asked.actor_id)
+    return _now("Charged: %(status)s.") % {"status": AttemptStatus(outcome.status).label}
+
+
+def _hold(asked: Asked) -> str:
+    retries_hold(
+        invoice_id=asked.obj.pk,
+        until=asked.data["until"],
+        reason=asked.data["reason"],
+        actor_id=asked.actor_id,
+        now=asked.now,
+    )
+    return _now("Retries wait until then.")
+
+
+def _release(asked: Asked) -> str:
+    retries_hold(invoice_id=asked.obj.pk, until=None, reason="", actor_id=asked.actor_id, now=asked.now)
+    return _now("Retries go on.")
+
+
+def _week(invoice: Any, now: datetime) -> dict[str, Any]:
+    return {"until": now + timedelta(days=7)}
+
+
+INVOICE_ACTIONS = [
+    PageAction(
+        slug="charge",
+        label=_("Retry now"),
+        icon="bolt",
+        permission="billing.add_paymentattempt",
+        question=_("Charges the open balance on the customer's stored method at once, in place of what was planned."),
+        fits=_is_open,
+        run=_charge,
+        order=10,
+    ),
+    PageAction(
+        slug="hold",
+        label=_("Hold retries"),
+        icon="pause",
+        permission="billing.change_invoice",
+        form=HoldForm,
+        initial=_week,
+        fits=_is_open,
+        run=_hold,
+        order=20,
+    ),
+    PageAction(
+        slug="release",
+        label=_("Let retries go on"),
+        icon="play_arrow",
+        permission="billing.change_invoice",
+        fits=lambda invoice: _is_open(invoice) and invoice.retry_not_before is not None,
+        run=_release,
+        order=30,
+    ),
+]

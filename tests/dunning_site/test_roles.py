@@ -1,0 +1,108 @@
+"""Roles open exactly what their map says, on every list and form of the back office."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client, RequestFactory
+from django.urls import reverse
+
+from dunning_site.roles import ROLES, roles_sync
+from tests import factories as make
+from tests.dunning_site.test_admin import MODELS, change, changelist, world
+
+APPS_SEEN = {"customers", "billing", "campaigns", "portal"}
+
+
+@pytest.fixture
+def people(db: None) -> dict[str, User]:
+    roles_sync()
+    users = {}
+    for name in ROLES:
+        users[name] = User.objects.create_user(name, f"{name}@example.com", "a-long-password", is_staff=True)
+        users[name].groups.add(Group.objects.get(name=name))
+    return users
+
+
+def as_(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_every_role_sees_every_list_and_page(people: dict[str, User], role: str) -> None:
+    world(1)
+    client = as_(people[role])
+    for model in MODELS:
+        assert client.get(changelist(model)).status_code == 200, model
+        row = model._default_manager.order_by("pk").first()
+        assert client.get(f"{change(row)}?section=details").status_code == 200, model
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_adding_and_changing_is_allowed_as_the_map_says(people: dict[str, User], role: str) -> None:
+    world(1)
+    client, user = as_(people[role]), people[role]
+    request = RequestFactory().get("/")
+    request.user = user
+    opened = set()
+    for model in MODELS:
+        opts = model._meta
+        page: Any = admin.site._registry[model]
+        may_add = f"{opts.app_label}.add_{opts.model_name}" in ROLES[role] and page.has_add_permission(request)
+        url = reverse(f"admin:{opts.app_label}_{opts.model_name}_add")
+        assert client.get(url).status_code == (200 if may_add else 403), (role, model)
+        row = model._default_manager.order_by("pk").first()
+        named = f"{opts.app_label}.change_{opts.model_name}" in ROLES[role]
+        may_change = named and page.has_change_permission(request, row)
+        posted = client.post(f"{change(row)}?section=details", {})
+        assert posted.status_code == (200 if may_change else 403), (role, model)
+        if may_add or may_change:
+            opened.add(opts.model_name)
+    # What the loop compared must not be empty by a slip, and an auditor changes nothing.
+    assert opened == {
+        "auditor": set(),
+        "collector": {"customer", "contact", "suppression"},
+        "manager": {
+            "brand", "customer", "contact", "suppression", "processoraccount", "ladder", "template",
+        },
+    }[role]  # fmt: skip
+
+
+def test_an_auditor_may_do_nothing_on_any_page(people: dict[str, User]) -> None:
+    world(1)
+    client = as_(people["auditor"])
+    tried = 0
+    for model in MODELS:
+        row = model._default_manager.order_by("pk").first()
+        for action in getattr(admin.site._registry[model], "page_actions", ()):
+            url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_do", args=[row.pk, action.slug])
+            assert client.get(url).status_code == 403, url
+            assert client.post(url, {}).status_code == 403, url
+            tried += 1
+    assert tried > 15
+
+
+@pytest.mark.parametrize(("role", "status"), [("collector", 403), ("manager", 200)])
+def test_only_managers_publish(people: dict[str, User], role: str, status: int) -> None:
+    version = make.ladder()
+    url = reverse("admin:campaigns_ladderversion_do", args=[version.pk, "publish"])
+    assert as_(people[role]).get(url).status_code == status
+
+
+def test_syncing_keeps_what_operators_added(db: None) -> None:
+    roles_sync()
+    group = Group.objects.get(name="auditor")
+    before = group.permissions.count()
+    group.permissions.add(Permission.objects.get(codename="change_user"))
+    group.permissions.remove(Permission.objects.get(content_type__app_label="customers", codename="view_customer"))
+    roles_sync()
+    assert group.permissions.count() == before + 1
+
+
+def test_strangers_are_sent_to_the_log_in(db: None, client: Client) -> None:
+    response = client.get(reverse("admin:customers_customer_changelist"))
+    assert response.status_code == 302
+    assert "/admin/login/" in response["Location"]
