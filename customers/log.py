@@ -1,9 +1,13 @@
 """Writes the communication log: the only way an Interaction comes to be."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection
 
 from customers.models import ActorKind, Direction, Interaction
 
@@ -32,25 +36,49 @@ def record(entry: Entry) -> None:
     record_many([entry])
 
 
+_COLUMNS = (
+    "customer_id", "at", "kind", "direction", "channel", "actor_kind", "actor_id", "summary", "body", "outcome",
+    "subject", "data",
+)  # fmt: skip
+_COPY = f"COPY customers_interaction ({', '.join(_COLUMNS)}) FROM STDIN"
+
+
 def record_many(entries: Iterable[Entry]) -> None:
-    """Writes lines in one statement, in the caller's transaction; repeated keys are passed over."""
-    rows = [
-        Interaction(
-            customer_id=e.customer_id,
-            at=e.at,
-            kind=e.kind,
-            direction=e.direction,
-            channel=e.channel,
-            actor_kind=e.actor_kind,
-            actor_id=e.actor_id,
-            summary=e.summary[:500],
-            body=e.body,
-            outcome=e.outcome,
-            subject=e.subject,
-            data=dict(e.data),
-            key=e.key,
+    """Writes lines in the caller's transaction, two statements at most; repeated keys are passed over."""
+    plain: list[Entry] = []
+    keyed: list[Entry] = []
+    for entry in entries:
+        (keyed if entry.key else plain).append(entry)
+    if plain:
+        # The loops write thousands of lines at a time; COPY takes a third of an INSERT's time, but knows no
+        # ON CONFLICT.
+        with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            for e in plain:
+                copy.write_row(
+                    (
+                        e.customer_id, e.at, e.kind, str(e.direction), str(e.channel), str(e.actor_kind), e.actor_id,
+                        e.summary[:500], e.body, e.outcome, e.subject, json.dumps(e.data, cls=DjangoJSONEncoder),
+                    )
+                )  # fmt: skip
+    if keyed:
+        Interaction.objects.bulk_create(
+            [
+                Interaction(
+                    customer_id=e.customer_id,
+                    at=e.at,
+                    kind=e.kind,
+                    direction=e.direction,
+                    channel=e.channel,
+                    actor_kind=e.actor_kind,
+                    actor_id=e.actor_id,
+                    summary=e.summary[:500],
+                    body=e.body,
+                    outcome=e.outcome,
+                    subject=e.subject,
+                    data=dict(e.data),
+                    key=e.key,
+                )
+                for e in keyed
+            ],
+            ignore_conflicts=True,
         )
-        for e in entries
-    ]
-    if rows:
-        Interaction.objects.bulk_create(rows, ignore_conflicts=True)

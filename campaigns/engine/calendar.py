@@ -56,7 +56,15 @@ def next_open(
     """
     if not weekdays and opens is None and closes is None and not business_days:
         return moment
-    day = moment.astimezone(tz).date()
+    local = moment.astimezone(tz)
+    day, clock = local.date(), local.time()
+    if (
+        (not weekdays or day.isoweekday() in weekdays)
+        and (opens is None or clock >= opens)
+        and (closes is None or clock <= closes)
+        and (not business_days or is_business_day(day, country))
+    ):
+        return moment
     for _ in range(HORIZON_DAYS):
         if (not weekdays or day.isoweekday() in weekdays) and (not business_days or is_business_day(day, country)):
             start = at_local(day, opens or time(0), tz)
@@ -71,6 +79,5 @@ def next_open(
 
 
 def in_words(moment: datetime, tz: ZoneInfo) -> str:
-    """A moment as the customer's clock shows it, for reasons staff read: "Tue 10 Mar 09:00 (Europe/Rome)"."""
-    local = moment.astimezone(tz)
-    return f"{local:%a} {local.day} {local:%b %H:%M} ({tz.key})"
+    """A moment as the customer's clock shows it, for reasons staff read: "Tue 03 Mar 09:00 (Europe/Rome)"."""
+    return f"{moment.astimezone(tz):%a %d %b %H:%M} ({tz.key})"

@@ -98,7 +98,7 @@ def wake(case: CaseSnapshot, now: datetime) -> CaseSnapshot:
 
 def _climb(case: CaseSnapshot, now: datetime, guard: GuardCheck) -> Decision:
     tz = zone(case.zone)
-    due = [(step, at) for step, at in rungs.moments(case, tz) if at is not None and at <= now]
+    due = rungs.due(case, now, tz)
     if not due:
         return _ahead(case, now, guard)
     target: tuple[StepSpec, datetime] | None = None

@@ -38,18 +38,21 @@ def top(ladder: LadderSpec) -> int:
     return ladder.steps[-1].position if ladder.steps else 0
 
 
-def moments(case: CaseSnapshot, tz: ZoneInfo) -> list[tuple[StepSpec, datetime | None]]:
-    """When each step still to be taken is due; None while the step it counts from has not been taken."""
-    found: list[tuple[StepSpec, datetime | None]] = []
+def due(case: CaseSnapshot, now: datetime, tz: ZoneInfo) -> list[tuple[StepSpec, datetime]]:
+    """The steps still to be taken whose moment has come, in order, with that moment. One that counts from a
+    step not yet taken is not due."""
+    found: list[tuple[StepSpec, datetime]] = []
     previous: StepSpec | None = None
     for step in case.ladder.steps:
         if step.position > case.position:
-            if step.anchor != _PREVIOUS or previous is None:
-                found.append((step, after(step, case.anchor_at, tz)))
-            elif previous.position > case.position:
-                found.append((step, None))
-            else:
-                found.append((step, after(step, _taken_at(case, previous), tz)))
+            base: datetime | None = case.anchor_at
+            if step.anchor == _PREVIOUS and previous is not None:
+                base = None if previous.position > case.position else _taken_at(case, previous)
+            # Zones differ by a day and clocks change by hours: far steps need no calendar.
+            if base is not None and (step.offset_unit == _HOURS or base + timedelta(days=step.offset - 2) <= now):
+                moment = after(step, base, tz)
+                if moment <= now:
+                    found.append((step, moment))
         previous = step
     return found
 

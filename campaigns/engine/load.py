@@ -41,7 +41,7 @@ _INVOICES = """
            i.retry_state = 'needs_plan',
            EXISTS (SELECT 1 FROM billing_paymentattempt f
                     WHERE f.invoice_id = i.id AND f.status IN ('in_flight', 'unknown')),
-           i.subscription_id, s.status, COALESCE(i.first_failed_at, i.due_at)
+           i.subscription_id, s.status
       FROM campaigns_caseinvoice ci
       JOIN billing_invoice i ON i.id = ci.invoice_id
       LEFT JOIN billing_paymentattempt p ON p.invoice_id = i.id AND p.status = 'planned'
@@ -246,7 +246,6 @@ def _invoice(fact: tuple[Any, ...]) -> InvoiceFact:
         retry_in_flight=fact[10],
         subscription_id=fact[11],
         subscription_status=fact[12] or "",
-        since=fact[13],
     )
 
 

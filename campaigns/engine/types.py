@@ -63,8 +63,6 @@ class InvoiceFact:
     retry_in_flight: bool = False
     subscription_id: int | None = None
     subscription_status: str = ""
-    #: First failure or due date, aware UTC.
-    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,11 @@ class Case(models.Model):
     """One dunning process. Follows the ladder version it was opened with."""
 
     customer = models.ForeignKey(Customer, verbose_name=_("customer"), on_delete=models.CASCADE, related_name="cases")
-    brand = models.ForeignKey(Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+")
+    brand = models.ForeignKey(
+        Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     ladder_version = models.ForeignKey(
-        LadderVersion, verbose_name=_("ladder"), on_delete=models.PROTECT, related_name="cases"
+        LadderVersion, verbose_name=_("ladder"), on_delete=models.PROTECT, related_name="cases", db_index=False
     )
     trigger = models.CharField(_("trigger"), max_length=20, choices=Trigger.choices)
     state = models.CharField(_("state"), max_length=10, choices=CaseState.choices, default=CaseState.OPEN)
@@ -120,7 +122,13 @@ class Case(models.Model):
 class CaseInvoice(models.Model):
     """An invoice's stay in a case."""
 
-    case = models.ForeignKey(Case, verbose_name=_("case"), on_delete=models.CASCADE, related_name="case_invoices")
+    case = models.ForeignKey(
+        Case,
+        verbose_name=_("case"),
+        on_delete=models.CASCADE,
+        related_name="case_invoices",
+        db_index=False,  # case_invoice_once begins with it
+    )
     invoice = models.ForeignKey(
         Invoice, verbose_name=_("invoice"), on_delete=models.CASCADE, related_name="case_invoices"
     )
@@ -148,8 +156,14 @@ class StepRun(models.Model):
     """What was decided about one step in one round. A deferral is overwritten by what follows it; the log
     keeps each."""
 
-    case = models.ForeignKey(Case, verbose_name=_("case"), on_delete=models.CASCADE, related_name="step_runs")
-    step = models.ForeignKey(Step, verbose_name=_("step"), on_delete=models.PROTECT, related_name="+")
+    case = models.ForeignKey(
+        Case,
+        verbose_name=_("case"),
+        on_delete=models.CASCADE,
+        related_name="step_runs",
+        db_index=False,  # step_run_once_per_round begins with it
+    )
+    step = models.ForeignKey(Step, verbose_name=_("step"), on_delete=models.PROTECT, related_name="+", db_index=False)
     round = models.PositiveSmallIntegerField(_("round"), default=1)
     scheduled_for = models.DateTimeField(_("scheduled for"))
     decided_at = models.DateTimeField(_("decided"))

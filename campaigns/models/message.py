@@ -77,7 +77,9 @@ class Message(models.Model):
     customer = models.ForeignKey(
         Customer, verbose_name=_("customer"), on_delete=models.CASCADE, related_name="messages"
     )
-    brand = models.ForeignKey(Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+")
+    brand = models.ForeignKey(
+        Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     case = models.ForeignKey(Case, verbose_name=_("case"), on_delete=models.CASCADE, related_name="messages")
     step_run = models.ForeignKey(
         StepRun,
@@ -86,21 +88,28 @@ class Message(models.Model):
         null=True,
         blank=True,
         related_name="messages",
+        db_index=False,  # message_once_per_step_contact_channel begins with it
     )
     contact = models.ForeignKey(
-        Contact, verbose_name=_("contact"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        Contact,
+        verbose_name=_("contact"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,  # read only when a contact is deleted
     )
     purpose = models.CharField(
         _("purpose"), max_length=10, choices=MessagePurpose.choices, default=MessagePurpose.DUNNING
     )
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     template_version = models.ForeignKey(
-        TemplateVersion, verbose_name=_("template"), on_delete=models.PROTECT, related_name="+"
+        TemplateVersion, verbose_name=_("template"), on_delete=models.PROTECT, related_name="+", db_index=False
     )
     language = models.CharField(_("language"), max_length=8)
     recipient = models.CharField(_("recipient"), max_length=320)
     #: What makes this message one: the step's run, contact and channel, or the case's receipt.
-    key = models.CharField(max_length=120, unique=True, editable=False)
+    key = models.CharField(max_length=120, editable=False)
     status = models.CharField(_("status"), max_length=10, choices=MessageStatus.choices, default=MessageStatus.QUEUED)
     subject = models.CharField(_("subject"), max_length=500, blank=True)
     html = models.TextField(_("HTML part"), blank=True)
@@ -123,6 +132,8 @@ class Message(models.Model):
         verbose_name_plural = _("messages")
         ordering = ["-queued_at", "-id"]
         constraints = [
+            # Not unique=True, which would bring a second index for LIKE.
+            models.UniqueConstraint(fields=["key"], name="message_key_unique"),
             models.UniqueConstraint(
                 fields=["step_run", "contact", "channel"],
                 condition=Q(step_run__isnull=False),

@@ -32,7 +32,11 @@ class Interaction(models.Model):
     """
 
     customer = models.ForeignKey(
-        Customer, verbose_name=_("customer"), on_delete=models.CASCADE, related_name="interactions"
+        Customer,
+        verbose_name=_("customer"),
+        on_delete=models.CASCADE,
+        related_name="interactions",
+        db_index=False,  # the timeline's index begins with it
     )
     at = models.DateTimeField(_("at"))
     kind = models.CharField(_("kind"), max_length=60)
@@ -46,6 +50,7 @@ class Interaction(models.Model):
         null=True,
         blank=True,
         related_name="+",
+        db_index=False,  # no reader, and the biggest table
     )
     summary = models.CharField(_("summary"), max_length=500)
     body = models.TextField(_("text"), blank=True)

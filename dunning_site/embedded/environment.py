@@ -67,6 +67,17 @@ def database_only() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def throw_away_database() -> Iterator[None]:
+    """Points this process at a database of its own, gone afterwards: measurements touch nobody's data."""
+    os.environ["EMBEDDED"] = "1"
+    os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
+    os.environ["BROKER_URL"] = "memory://"
+    with postgres.throw_away() as cluster:
+        os.environ["DATABASE_URL"] = cluster.url()
+        yield
+
+
+@contextlib.contextmanager
 def all_services(*, throw_away: bool = False) -> Iterator[None]:
     """Starts database, broker, SMTP sink and Stripe sandbox and points this process at them.
 

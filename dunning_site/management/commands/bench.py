@@ -1,0 +1,36 @@
+"""`manage.py bench`: reproducible measurements on a database of their own; see benchmarks/."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+
+class Command(BaseCommand):
+    help = "Measures a loop on a throw-away database and prints the figures."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("what", choices=["engine"])
+        parser.add_argument(
+            "--cases", type=int, nargs="+", default=[10_000, 100_000], help="Sizes, one after the other."
+        )
+        parser.add_argument("--batch", type=int, default=1000, help="Cases per batch.")
+        parser.add_argument("--naive", type=int, default=500, help="Cases for the naive loop.")
+        parser.add_argument("--json", action="store_true", help="JSON only.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from benchmarks import engine
+
+        figures = engine.run(
+            options["cases"],
+            batch_size=options["batch"],
+            naive_sample=options["naive"],
+            progress=(lambda _text: None) if options["json"] else self._progress,
+        )
+        self.stdout.write(json.dumps(figures, indent=None if options["json"] else 2))
+
+    def _progress(self, text: str) -> None:
+        sys.stderr.write(f"… {text}\n")
