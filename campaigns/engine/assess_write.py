@@ -8,7 +8,8 @@ from typing import Any
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from billing.models import Promise
+from billing.models import Invoice, InvoiceStatus, Promise, RetryState
+from billing.retries.services import retries_resume
 from campaigns.engine.assessment import Assessment
 from campaigns.engine.attribution import attribute
 from campaigns.engine.load import addressees, load_people
@@ -121,7 +122,27 @@ def write(
         _receipts(cursor, [change.case_id for change in changes if change.receipt and change.case_id], now)
     attribute({*unattributed, *(pk for change in changes for pk, outcome in change.leaves if outcome == "paid")})
     _history(promises)
+    _resume_retries(changes, now)
     _tell(changes, now)
+
+
+def _resume_retries(changes: Sequence[Assessment], now: datetime) -> None:
+    """Has the retries of those whose rest ended planned again; they stopped for it and would never know."""
+    woken = {
+        (change.customer_id, change.brand_id)
+        for change in changes
+        if change.promise_status or any(told.kind == "case.woken" for told in change.told)
+    }
+    if not woken:
+        return
+    candidates = Invoice.objects.filter(
+        status=InvoiceStatus.OPEN,
+        retry_state__in=(RetryState.STOPPED, RetryState.NONE),
+        customer__in={customer_id for customer_id, _brand in woken},
+    ).values_list("id", "customer_id", "brand_id")
+    resting = [pk for pk, *owner in candidates if tuple(owner) in woken]
+    if resting:
+        retries_resume(invoice_ids=resting, now=now)
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

@@ -254,6 +254,9 @@ def test_a_promise_rests_the_case_and_breaks_when_its_day_passes_unpaid():
     # It goes on with the very next step (day 3), not with the last whose day has come meanwhile.
     assert case.anchor_at == expires - 3 * DAY
     assert kinds(case) == ["case.rested", "promise.broken", "case.woken"]
+    # The retries rested too and are planned again.
+    invoice = case.customer.invoices.get()
+    assert invoice.retry_state == "needs_plan"
 
 
 def test_a_promise_paid_in_full_is_kept():
