@@ -515,3 +515,18 @@ def test_a_temporary_failure_of_a_fake_channel_backs_off(channel: type[FakeChann
     assert deliver_due(now=NOW).retried == 1
     message.refresh_from_db()
     assert message.reason == "busy"
+
+
+def test_the_customers_real_link_leaves_and_only_its_hash_stays(smtp_sink: Sink, settings: Any, client: Any) -> None:
+    settings.CUSTOMER_LINKS = "portal.links.links_for_mail"
+    message = queued(email="anna@example.com")
+    assert deliver_due(now=NOW).sent == 1
+    text = parsed(smtp_sink).get_body(("plain",))
+    assert text is not None
+    link = next(word for word in text.get_content().split() if word.startswith(settings.BASE_URL))
+    token = link.rstrip("/").rpartition("/")[2]
+    assert len(token) > 30
+    message.refresh_from_db()
+    for stored in (message.text, message.html):
+        assert token not in stored
+        assert f"{settings.BASE_URL}/p/" in stored
