@@ -33,6 +33,9 @@ lint: $(STAMP) ## style, types, missing migrations, system checks
 	@$(VENV)/bin/mypy customers billing campaigns portal insights integrations dunning_site
 	@SECRET_KEY=lint DATABASE_URL=postgresql:///none $(PY) -W error::RuntimeWarning manage.py makemigrations --check --dry-run --skip-checks >/dev/null || (echo "A migration is missing: manage.py makemigrations" && false)
 
+messages: $(STAMP) ## compile the translations after editing locale/*/LC_MESSAGES/django.po
+	@$(VENV)/bin/pybabel -q compile -D django -d locale
+
 bench: $(STAMP) ## measurements of the engine, as JSON
 	@exec $(PY) manage.py bench engine --json $(ARGS)
 

@@ -82,3 +82,13 @@ def open_page(browser: Browser, live_server: Any) -> Iterator[Any]:
     for context in contexts:
         context.close()
     assert problems == []
+
+
+@pytest.fixture
+def site(settings: Any, live_server: Any, stripe_world: Any) -> Any:
+    """The site at its live address, talking to a sandbox on the wall clock; the sandbox is returned."""
+    settings.BASE_URL = live_server.url
+    settings.STRIPE_JS_URL = f"{stripe_world.server.url}/v3/"
+    settings.STRIPE_TIMEOUT = 10
+    stripe_world.server.world.virtual_now = None
+    return stripe_world

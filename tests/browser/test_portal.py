@@ -13,16 +13,6 @@ from portal import links
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture
-def site(settings: Any, live_server: Any, stripe_world: Any) -> Any:
-    """The site at its live address, talking to a sandbox on the wall clock; the sandbox is returned."""
-    settings.BASE_URL = live_server.url
-    settings.STRIPE_JS_URL = f"{stripe_world.server.url}/v3/"
-    settings.STRIPE_TIMEOUT = 10
-    stripe_world.server.world.virtual_now = None
-    return stripe_world
-
-
 def link_of(customer: Any) -> str:
     return links.link_create(customer_id=customer.pk, brand_id=customer.brand_id, now=clock.now()).url
 
