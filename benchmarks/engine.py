@@ -6,11 +6,13 @@ Rendering is measured apart (the delivering processes do it); nothing is sent.
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
@@ -39,7 +41,13 @@ class Measured:
     over_naive: float
     queries_per_batch: int
     batch_size: int
-    engine_cpu_share: float
+    #: The same by processor time, ours and the database's together: what a busy machine does not blur.
+    engine_per_cpu_s: int
+    sql_floor_per_cpu_s: int
+    naive_per_cpu_s: int
+    of_floor_cpu: float
+    #: Shares of the engine's processor time.
+    engine_python_share: float
     peak_rss_mb: int
 
 
@@ -48,42 +56,65 @@ def measure(cases: int, *, batch_size: int, naive_sample: int, progress: Progres
     progress(f"{cases:,} cases: filling")
     populate(cases, naive_sample)
     progress("naive loop")
-    naive = naive_sample / _seconds(lambda: naive_loop(naive_sample))
+    naive = _spent(lambda: naive_loop(naive_sample))
     progress("engine")
     with CaptureQueriesContext(connection) as captured:
         first = escalate_due(now=NOW, limit=batch_size)
     assert first.done == min(batch_size, cases)
-    cpu = time.process_time()
-    started = time.perf_counter()
-    done = sum(result.done for result in escalate_all(now=NOW, limit=batch_size))
-    seconds = time.perf_counter() - started
-    cpu = time.process_time() - cpu
+    counted: list[int] = []
+    engine = _spent(lambda: counted.extend(result.done for result in escalate_all(now=NOW, limit=batch_size)))
+    done = sum(counted)
     assert done == cases - first.done
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     progress("SQL floor")
     reset(cases)
-    floor = cases / _seconds(sql_floor)
+    floor = _spent(sql_floor)
     assert StepRun.objects.count() == Message.objects.count() == cases
-    engine = done / seconds
     return Measured(
         cases=cases,
-        engine_per_s=round(engine),
-        sql_floor_per_s=round(floor),
-        naive_per_s=round(naive),
+        engine_per_s=round(done / engine.wall),
+        sql_floor_per_s=round(cases / floor.wall),
+        naive_per_s=round(naive_sample / naive.wall),
         naive_sample=naive_sample,
-        of_floor=round(engine / floor, 2),
-        over_naive=round(engine / naive, 1),
+        of_floor=round(done / engine.wall / (cases / floor.wall), 2),
+        over_naive=round(done / engine.wall / (naive_sample / naive.wall), 1),
+        engine_per_cpu_s=round(done / engine.cpu),
+        sql_floor_per_cpu_s=round(cases / floor.cpu),
+        naive_per_cpu_s=round(naive_sample / naive.cpu),
+        of_floor_cpu=round(done / engine.cpu / (cases / floor.cpu), 2),
+        engine_python_share=round(engine.python / engine.cpu, 2),
         queries_per_batch=len(captured),
         batch_size=batch_size,
-        engine_cpu_share=round(cpu / seconds, 2),
         peak_rss_mb=rss,
     )
 
 
-def _seconds(act: Callable[[], object]) -> float:
-    started = time.perf_counter()
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds of wall time, and of processor time of this process and its database backend."""
+
+    wall: float
+    python: float
+    database: float
+
+    @property
+    def cpu(self) -> float:
+        return self.python + self.database
+
+
+def _spent(act: Callable[[], object]) -> Spent:
+    python, database, wall = time.process_time(), _backend_cpu(), time.perf_counter()
     act()
-    return time.perf_counter() - started
+    return Spent(time.perf_counter() - wall, time.process_time() - python, _backend_cpu() - database)
+
+
+def _backend_cpu() -> float:
+    """Processor seconds of this connection's backend so far (user and system; Linux)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def run(sizes: list[int], *, batch_size: int, naive_sample: int, progress: Progress) -> dict[str, Any]:
