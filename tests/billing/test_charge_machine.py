@@ -54,7 +54,7 @@ class Charges(RuleBasedStateMachine):
         self.now = NOW
         self.world.server.faults.clear()
         ProcessorAccount.objects.update(paused_until=None, consecutive_failures=0)
-        card = {"metadata": {"issuer_profile": "do_not_honor", "issuer_ok": "0.5", "issuer_ok_night": "0.5"}}
+        card = {"metadata": {"issuer_profile": "do_not_honor", "issuer_ok": "0.3", "issuer_ok_night": "0.3"}}
         self.invoice = self.world.owing(card)
 
     @rule(hours=st.sampled_from([0.02, 0.1, 1, 30]))
@@ -66,8 +66,10 @@ class Charges(RuleBasedStateMachine):
     def something_breaks(self, kind: str) -> None:
         self.world.fault(kind, seconds=0.2)
 
-    @rule(dies=st.booleans())
-    def a_retry_is_due(self, dies: bool) -> None:
+    @rule(dies=st.booleans(), fault=st.sampled_from([*FAULTS, *FAULTS, None]))
+    def a_retry_is_due(self, dies: bool, fault: str | None) -> None:
+        if fault is not None:
+            self.world.fault(fault, seconds=0.2)
         with transaction.atomic():
             fresh = Invoice.objects.select_for_update().get(pk=self.invoice.pk)
             active = fresh.attempts.filter(status__in=["planned", "in_flight", "unknown"])
@@ -178,6 +180,7 @@ class Charges(RuleBasedStateMachine):
             self.now += timedelta(hours=1)
             self.world.server.world.virtual_now = int(self.now.timestamp())
             resolve_unknown(now=self.now, limit=10)
+        self.each_attempt_is_one_charge()
         assert not self.invoice.attempts.filter(status__in=["in_flight", "unknown"]).exists()
         self.webhooks_come_again_and_in_disorder()
         fresh = Invoice.objects.get(pk=self.invoice.pk)
@@ -195,7 +198,7 @@ def test_whatever_breaks_money_is_taken_once_and_adds_up(stripe_world, settings_
     run_state_machine_as_test(
         Charges,
         settings=settings(
-            max_examples=12,
+            max_examples=25,
             stateful_step_count=15,
             deadline=None,
             derandomize=True,
