@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.views.csrf import csrf_failure as django_csrf_failure
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -188,6 +189,14 @@ def unsubscribe_page(request: HttpRequest, link: PortalLink, now: datetime) -> H
     if request.method == "POST":
         preferences.unsubscribe(customer=link.customer, now=now)
     return _page(request, link, "unsubscribe", {"unsubscribed": preferences.unsubscribed(link.customer)})
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form without its token (settings.CSRF_FAILURE_VIEW): help on the portal's pages, else Django's answer."""
+    if not request.path.startswith("/p/"):
+        return django_csrf_failure(request, reason=reason)
+    with translation.override(visitors_language(request)):
+        return page(request, "portal/stale.html", {}, status=403)
 
 
 @_reading

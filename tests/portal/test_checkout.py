@@ -1,9 +1,12 @@
 """Paying with the stored card: each press charges each invoice once, whatever the browser does."""
 
 from datetime import timedelta
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import Client
 
 from billing.models import AttemptStatus, Invoice, PaymentAttempt
 from customers.models import Interaction
@@ -166,3 +169,28 @@ def test_payments_are_limited_per_link(client: Any, link_of: Any) -> None:
     link = link_of(factories.customer())
     codes = [client.post(link.url + "pay/", {"key": n}).status_code for n in range(13)]
     assert codes == [302] * 12 + [429]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_at_the_same_moment_charge_once(link_of: Any, stripe_world: Any, settings: Any) -> None:
+    settings.STRIPE_TIMEOUT = 10
+    rows = stripe_world.subscribed(3)
+    stripe_world.bank_changes_its_mind(card_of(rows))
+    link, data = link_of(rows[0].customer), form(rows)
+    start = Barrier(4)
+    answers = []
+
+    def press() -> None:
+        start.wait()
+        answers.append(Client().post(link.url + "pay/", data).url)
+        connection.close()
+
+    presses = [Thread(target=press) for _ in range(4)]
+    for thread in presses:
+        thread.start()
+    for thread in presses:
+        thread.join()
+    assert len(answers) == 4
+    assert len(set(answers)) == 1
+    assert [stripe_world.charged(row) for row in rows] == [[4900]] * 3
+    assert PaymentAttempt.objects.filter(status=AttemptStatus.SUCCEEDED).count() == 3

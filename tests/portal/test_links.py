@@ -138,3 +138,15 @@ def test_too_many_requests_are_asked_to_wait(client: Any) -> None:
     response = client.get(link.url)
     assert response["Retry-After"] == "60"
     assert "SECRET-0001" not in response.content.decode()
+
+
+def test_a_fault_of_ours_shows_a_calm_page_that_tells_nothing(client: Any, monkeypatch: Any) -> None:
+    def fail(**_kwargs: Any) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("portal.views.read_account", fail)
+    client.raise_request_exception = False
+    response = client.get(issued().url)
+    assert response.status_code == 500
+    assert "Something went wrong" in response.content.decode()
+    assert "secret detail" not in response.content.decode()

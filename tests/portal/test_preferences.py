@@ -48,4 +48,7 @@ def test_other_forms_need_the_csrf_token(link_of: Any) -> None:
     url = link_of(factories.customer()).url
     client = Client(enforce_csrf_checks=True)
     for path in ("pay/", "card/intent/", "card/done/", "preferences/"):
-        assert client.post(url + path).status_code == 403
+        response = client.post(url + path)
+        assert response.status_code == 403
+        assert "Please open the page again" in response.content.decode()
+    assert "CSRF verification failed" in client.post("/admin/login/").content.decode()
