@@ -14,6 +14,7 @@ from billing.models import Invoice, InvoiceStatus
 from dunning_site.demo.world import Account, card_number
 from dunning_site.embedded.sandbox_control import SandboxControl
 
+_CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 _PORTAL_LINK = re.compile(r"https?://[^\s\"'<>]+/p/[A-Za-z0-9_-]+/")
 
 
@@ -84,13 +85,12 @@ class Town:
 
     def _use_portal(self, intent: _Intent) -> None:
         browser = _Browser()
-        page = browser.get(intent.link)
-        if page.status_code == 200:
-            browser.new_card(page, card_number(900_000 + intent.account.person.index))
+        if browser.get(intent.link).status_code == 200:
+            browser.new_card(intent.link, card_number(900_000 + intent.account.person.index))
 
 
 class _Browser:
-    """A browser without scripts, with the processor's script played by hand as it would post."""
+    """A browser; what the page's and the processor's scripts would post is posted by hand."""
 
     def __init__(self) -> None:
         self._session = requests.Session()
@@ -99,9 +99,21 @@ class _Browser:
     def get(self, url: str) -> requests.Response:
         return self._session.get(url, timeout=60)
 
-    def new_card(self, page: requests.Response, number: str) -> requests.Response | None:
-        """Walks the card form: asks for it, confirms the card at the processor, returns with the answer."""
-        raise NotImplementedError
+    def new_card(self, portal: str, number: str) -> bool:
+        """Walks the card form as the page's script does; True when the portal took the card over."""
+        page = self.get(f"{portal}card/")
+        token = _CSRF.search(page.text)
+        if page.status_code != 200 or token is None:
+            return False
+        form = {"csrfmiddlewaretoken": token.group(1)}
+        intent = self._session.post(f"{portal}card/intent/", data=form, timeout=60)
+        if intent.status_code != 200:
+            return False
+        confirmed = self._confirm(intent.json()["client_secret"], number)
+        if confirmed.get("status") != "succeeded":
+            return False
+        done = self._session.post(f"{portal}card/done/", data=form | {"setup_intent": confirmed["id"]}, timeout=60)
+        return done.status_code == 200
 
     def _confirm(self, client_secret: str, number: str) -> dict[str, Any]:
         setup_intent = client_secret.split("_secret_")[0]

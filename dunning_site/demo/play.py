@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from django.conf import settings
-from django.core.management import call_command
 
 from customers import clock
+from dunning_site.celery import app
 from dunning_site.demo import loops, people, web, world
 from dunning_site.demo.inhabitant import Town
 from dunning_site.demo.mailbox import Mailbox
@@ -45,22 +45,25 @@ def play(
         sandbox.settings(delivery="hold", record=True, events_kept=200_000)
         sandbox.set_clock(start)
         accounts = world.build(sandbox, people.draw(rng, customers), start, rng)
-        call_command("stripe_backfill", verbosity=0)
+        settle(sandbox)
         town = Town(accounts, sandbox, seed)
         mailbox = Mailbox()
         while at < until:
             at += _HOUR
             sandbox.set_clock(at)
-            settle(sandbox, at)
+            settle(sandbox)
             town.read(mailbox.fetch(), at)
             if town.act(at):
-                settle(sandbox, at)
+                settle(sandbox)
             progress(at)
         sandbox.settings(delivery="auto", record=False)
         sandbox.wall_clock()
+    # Wake-ups of the sixty days; what they point at is done or found in the database.
+    app.control.purge()
 
 
-def settle(sandbox: SandboxControl, now: datetime) -> None:
-    """Delivers webhooks and runs the loops until neither has anything left."""
-    while sandbox.deliver() or loops.turn(now):
-        continue
+def settle(sandbox: SandboxControl) -> None:
+    """Delivers webhooks and runs the loops until the sandbox has nothing left to tell."""
+    loops.turn()
+    while sandbox.deliver():
+        loops.turn()

@@ -9,8 +9,13 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
+from billing.ingest.facts import SUBSCRIBE
 from billing.models import ProcessorAccount
+from campaigns.models import Case, CaseState
+from customers import clock
 from customers.models import Brand
+from dunning_site.embedded.sandbox_control import SandboxControl
+from portal.links import link_create
 
 #: The demo's log-ins, one per role. They work on loopback with embedded services only.
 DEMO_PASSWORD = "sollecito-demo"  # noqa: S105
@@ -38,6 +43,9 @@ def prepare() -> None:
     )
     ProcessorAccount.objects.get_or_create(code="stripe", defaults={"name": "Stripe", "brand": brand})
     call_command("load_shipped", verbosity=0)
+    SandboxControl(settings.STRIPE_API_BASE).subscribe(
+        f"{settings.BASE_URL}/webhooks/stripe/", SUBSCRIBE, settings.STRIPE_SECRET_KEY
+    )
 
 
 def demo_users() -> None:
@@ -73,3 +81,22 @@ def welcome(*, password: str | None = None) -> str:
         lines.append(_("Log in as admin with the password %(password)s") % {"password": password})
     lines += [_("Ctrl-C stops everything; the data stays in var/ (make clean removes it)."), ""]
     return "\n".join(lines)
+
+
+def demo_welcome() -> str:
+    """The log-ins of each role, and the portal as a customer who owes sees it."""
+    roles = ", ".join(DEMO_USERS)
+    lines = [
+        welcome(),
+        _("Log in as %(roles)s; the password is %(password)s") % {"roles": roles, "password": DEMO_PASSWORD},
+    ]
+    if link := _a_portal_link():
+        lines.append(_("A customer's portal: %(url)s") % {"url": link})
+    return "\n".join([*lines, ""])
+
+
+def _a_portal_link() -> str | None:
+    case = Case.objects.filter(state=CaseState.OPEN).order_by("-opened_at").first()
+    if case is None:
+        return None
+    return link_create(customer_id=case.customer_id, brand_id=case.brand_id, now=clock.now()).url

@@ -1,5 +1,6 @@
 """Speaks to the Stripe sandbox's own control calls: its clock, its deliveries, its ledger."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +55,18 @@ class SandboxControl:
     def change_card(self, payment_method: str, **changes: Any) -> None:
         """The network or bank changes a stored card (new expiry, another behaviour)."""
         self._call("POST", f"payment_methods/{payment_method}", changes)
+
+    def subscribe(self, url: str, events: Iterable[str], secret_key: str) -> None:
+        """Has the webhook endpoint at `url` told of `events` only, through the API as a person would."""
+        path = f"{self.url}/v1/webhook_endpoints"
+        auth = {"Authorization": f"Bearer {secret_key}"}
+        listed = self._session.get(path, headers=auth, params={"limit": 100}, timeout=_TIMEOUT)
+        listed.raise_for_status()
+        for endpoint in listed.json()["data"]:
+            if endpoint["url"] == url:
+                fields = {f"enabled_events[{n}]": event for n, event in enumerate(events)}
+                changed = self._session.post(f"{path}/{endpoint['id']}", headers=auth, data=fields, timeout=_TIMEOUT)
+                changed.raise_for_status()
 
     def ledger(self) -> dict[str, Any]:
         """Money really moved: totals and double charges, as the sandbox counts them."""

@@ -18,7 +18,18 @@ from billing.ingest.facts.unit import Fetched, NeedsRead, Unit, moment, ref
 from billing.signals import announce_facts_changed
 from customers.log import record_many
 
-__all__ = ["REREAD", "Fetched", "NeedsRead", "Unit", "apply_event", "apply_object", "customer_of", "finish", "handles"]
+__all__ = [
+    "REREAD",
+    "SUBSCRIBE",
+    "Fetched",
+    "NeedsRead",
+    "Unit",
+    "apply_event",
+    "apply_object",
+    "customer_of",
+    "finish",
+    "handles",
+]
 
 #: Type of the events we put into the inbox ourselves, to look again at an invoice the processor could not tell of.
 REREAD = "sollecito.reread"
@@ -82,6 +93,37 @@ _WRITERS: dict[str, Callable[[Unit, JSON], object]] = {
     "payment_intent.payment_failed": _of_object(write_intent_failure),
     REREAD: _reread,
 }
+#: What a webhook endpoint should be subscribed to: everything we keep, told once. Other types we handle say the
+#: same again (invoice.payment_succeeded and invoice.paid) and cost a request each.
+SUBSCRIBE = (
+    "customer.created",
+    "customer.updated",
+    "customer.deleted",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "payment_method.attached",
+    "payment_method.updated",
+    "payment_method.automatically_updated",
+    "payment_method.detached",
+    "setup_intent.succeeded",
+    "invoice.finalized",
+    "invoice.updated",
+    "invoice.overdue",
+    "invoice.paid",
+    "invoice.payment_failed",
+    "invoice.payment_action_required",
+    "invoice.voided",
+    "invoice.marked_uncollectible",
+    "invoice_payment.paid",
+    "charge.succeeded",
+    "charge.failed",
+    "charge.refunded",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "payment_intent.payment_failed",
+)
 _PREFIXES = tuple(name for name in _WRITERS if name.endswith("."))
 
 
