@@ -162,7 +162,14 @@ DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 # --- Celery: messages are wake-ups only; the database is the queue of record.
 BROKER_URL = env.text("BROKER_URL", "")
 CELERY_BROKER_URL = BROKER_URL
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 300,
+    # Of whoever wakes a loop (a web request, a batch): a broker that is away may cost a moment, not seconds.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True

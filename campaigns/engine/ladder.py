@@ -1,5 +1,6 @@
 """Moments of the rungs: when each step of a ladder falls due for a case, and where a case stands on it."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,6 +9,7 @@ from django.utils.translation import gettext as _
 from campaigns.engine.calendar import add_days, in_words, next_open
 from campaigns.engine.types import CaseSnapshot, LadderSpec, StepSpec
 from campaigns.models.ladder import OffsetUnit, StepAnchor
+from customers.errors import SollecitoError
 
 _HOURS = OffsetUnit.HOURS.value
 _PREVIOUS = StepAnchor.PREVIOUS.value
@@ -31,6 +33,32 @@ def opening(step: StepSpec, moment: datetime, tz: ZoneInfo, country: str) -> dat
         tz=tz,
         country=country,
     )
+
+
+def check_steps(steps: Sequence[StepSpec]) -> None:
+    """Refuses rungs that could not be climbed: out of order, or with a window that never opens.
+
+    Raises SollecitoError naming the step. Days count as 24 hours here: clock changes reorder nothing a person
+    would write.
+    """
+    latest = 0
+    for step in steps:
+        if any(not 1 <= day <= 7 for day in step.window_days):
+            raise SollecitoError(
+                _("Step “%(step)s”: weekdays are numbers from 1 to 7.") % {"step": step.name}, code="step_window"
+            )
+        if step.window_from is not None and step.window_to is not None and step.window_from >= step.window_to:
+            raise SollecitoError(
+                _("Step “%(step)s”: its window ends before it opens.") % {"step": step.name}, code="step_window"
+            )
+        if step.anchor != _PREVIOUS:
+            hours = step.offset if step.offset_unit == _HOURS else step.offset * 24
+            if hours < latest:
+                raise SollecitoError(
+                    _("Step “%(step)s” falls due before the one above it.") % {"step": step.name},
+                    code="step_order",
+                )
+            latest = hours
 
 
 def top(ladder: LadderSpec) -> int:

@@ -7,6 +7,8 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from campaigns.engine.conditions import check_condition
+from campaigns.engine.ladder import check_steps
+from campaigns.engine.specs import step_spec
 from campaigns.models import (
     Action,
     LadderVersion,
@@ -57,8 +59,9 @@ def ladder_draft(*, ladder_id: int) -> LadderVersion:
 def ladder_publish(*, version_id: int, actor_id: int | None, now: datetime) -> None:
     """Publishes a draft at `now` (aware UTC) and retires the version before it; cases keep the one they have.
 
-    Raises SollecitoError for a ladder without steps, a condition the engine does not know, or a message whose
-    template is not published: found here, not on the night it would be sent.
+    Raises SollecitoError for a ladder without steps, steps out of order or with a window that never opens, a
+    condition the engine does not know, or a message whose template is not published: found here, not on the night
+    it would be sent.
     """
     version = LadderVersion.objects.select_for_update().filter(pk=version_id).first()
     if version is None:
@@ -69,6 +72,7 @@ def ladder_publish(*, version_id: int, actor_id: int | None, now: datetime) -> N
     steps = list(version.steps.select_related("template").order_by("position"))
     if not steps:
         raise SollecitoError(_("A ladder needs at least one step."), code="ladder_empty")
+    check_steps([step_spec(step) for step in steps])
     spoken = set(
         TemplateVersion.objects.filter(status=TemplateVersion.Status.PUBLISHED).values_list("template_id", flat=True)
     )

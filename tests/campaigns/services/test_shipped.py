@@ -27,13 +27,13 @@ def test_it_loads_once():
 
 def test_a_changed_file_is_a_new_version_and_staff_s_own_is_kept(django_user_model):
     shipped_load(now=NOW)
-    Step.objects.filter(version__ladder__code="card_failed", position=1).update(offset=99)
+    Step.objects.filter(version__ladder__code="card_failed", position=1).update(offset=5)
     assert shipped_load(now=NOW).ladders == ("card_failed",)
     versions = LadderVersion.objects.filter(ladder__code="card_failed").order_by("number")
     assert [version.status for version in versions] == ["retired", "published"]
     draft = ladder_draft(ladder_id=versions[0].ladder_id)
     assert shipped_load(now=NOW).ladders == ()
-    draft.steps.filter(position=1).update(offset=77)
+    draft.steps.filter(position=1).update(offset=6)
     ladder_publish(version_id=draft.pk, actor_id=django_user_model.objects.create_user("mia").pk, now=NOW)
     assert shipped_load(now=NOW).kept == ("card_failed",)
     assert LadderVersion.objects.get(ladder__code="card_failed", status="published") == draft
