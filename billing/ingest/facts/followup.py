@@ -121,23 +121,24 @@ def _retries(unit: Unit, invoice: Invoice, attempts: list[PaymentAttempt], crede
     if unit.account.retry_mode == RetryMode.OWN and conflict:
         _schedule_conflict(unit, invoice)
         return
-    if not declined or not _ours_to_retry(unit.account, invoice):
+    if not declined:
+        return
+    if not _ours_to_retry(unit.account, invoice):
+        # Not ours yet (take over after N) or not any more: whoever recorded the charge could not tell.
+        if invoice.retry_state == RetryState.NEEDS_PLAN:
+            write(invoice, {"retry_state": RetryState.NONE, "retry_reason": ""})
         return
     last_at = declined[-1].at
     wanted = REASON_NEW_METHOD if credential_at and last_at and credential_at > last_at else REASON_DECLINED
     if active - {AttemptStatus.PLANNED}:
         return
+    try_now = wanted == REASON_NEW_METHOD and invoice.customer_id in unit.new_credentials
     if AttemptStatus.PLANNED in active:
-        planned = next(a for a in attempts if a.status == AttemptStatus.PLANNED)
-        if wanted != REASON_NEW_METHOD or (credential_at and planned.created_at > credential_at):
+        if not try_now:
             return
         reason = _("A new payment method came; it is tried at once.")
         planned_cancel(invoice_id=invoice.pk, reason=reason, now=unit.now)
-    elif (
-        invoice.retry_state == RetryState.STOPPED
-        and invoice.pk not in unit.news
-        and (wanted != REASON_NEW_METHOD or invoice.retry_reason == REASON_NEW_METHOD)
-    ):
+    elif invoice.retry_state == RetryState.STOPPED and invoice.pk not in unit.news and not try_now:
         # Stopped for a reason the planner knows; only a new decline or a new card opens the question again.
         return
     if write(invoice, {"retry_state": RetryState.NEEDS_PLAN, "retry_reason": wanted}):

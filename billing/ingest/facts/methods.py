@@ -41,10 +41,9 @@ def write_method(unit: Unit, obj: JSON, *, kind: str = "", previous: JSON | None
             _log(unit, customer, row, "payment_method.detached", _("Payment method removed."), at)
         return
     if kind == "attached":
-        if row.attached_at is None or row.attached_at != at:
-            write(row, {"attached_at": at})
+        if write(row, {"attached_at": at}):
+            _after_new_credential(unit, customer)
         _log(unit, customer, row, "payment_method.attached", _("New payment method: {method}."), at)
-        _after_new_credential(unit, customer)
     elif row.attached_at is None and holder:
         write(row, {"attached_at": moment(obj.get("created"))})
         _after_new_credential(unit, customer)
@@ -52,8 +51,8 @@ def write_method(unit: Unit, obj: JSON, *, kind: str = "", previous: JSON | None
     if kind in {"updated", "automatically_updated"} and _credential_changed(obj, previous):
         if row.renewed_at is None or at > row.renewed_at:
             write(row, {"renewed_at": at})
+            _after_new_credential(unit, customer)
         _log(unit, customer, row, "payment_method.updated", _("New details for {method}."), at)
-        _after_new_credential(unit, customer)
 
 
 def setup_succeeded(unit: Unit, obj: JSON) -> None:
@@ -112,6 +111,7 @@ def _credential_changed(obj: JSON, previous: JSON) -> bool:
 def _after_new_credential(unit: Unit, customer: Customer | None) -> None:
     """Whatever this customer owes may be tried at once: see followup."""
     if customer is not None:
+        unit.new_credentials.add(customer.pk)
         failed = Invoice.objects.filter(customer=customer, status="open", first_failed_at__isnull=False)
         unit.touched.update(failed.values_list("pk", flat=True))
 

@@ -54,6 +54,8 @@ class Unit:
     #: Invoices whose follow-up must be computed at the end, and those of them on which a charge was news.
     touched: set[int] = field(default_factory=set)
     news: set[int] = field(default_factory=set)
+    #: Customers of whom this unit heard of a new card, or new details of one, for the first time.
+    new_credentials: set[int] = field(default_factory=set)
     reassess: set[int] = field(default_factory=set)
     customers: dict[str, Customer] = field(default_factory=dict)
     methods: dict[str, PaymentMethod] = field(default_factory=dict)
