@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Value
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import F
 from django.utils.translation import gettext as _
 
-from billing.models import InvoiceStatus, Promise
 from campaigns.engine.decide import task_key
-from campaigns.models import Case, CaseInvoice, CaseState, Message, MessagePurpose, MessageStatus, Task
-from campaigns.models.message import stronger
+from campaigns.models import Message, MessageStatus, Task
+from campaigns.models.message import TRANSITIONS
 from customers.log import Entry, record, record_many
 from customers.models import Direction
 from customers.services import customers_reassess
@@ -64,58 +62,61 @@ def claim(now: datetime, limit: int) -> list[int]:
     return ids
 
 
+# Plain SQL, because it runs once a message: composing the same by the ORM costs more than the statement itself.
+_HAND_OVER = """
+    UPDATE campaigns_message m
+       SET subject = %s, html = %s, text = %s, language = %s
+     WHERE m.id = %s AND m.status = 'sending' AND m.claimed_at = %s
+       AND EXISTS (
+           SELECT 1
+             FROM customers_customer c
+             JOIN campaigns_case k ON k.id = m.case_id
+            WHERE c.id = m.customer_id AND NOT c.do_not_contact
+              AND (m.purpose = 'receipt' OR (
+                  k.state = 'open'
+                  AND NOT (c.no_dunning OR c.legal_hold OR c.bankrupt OR c.vulnerable)
+                  AND EXISTS (
+                      SELECT 1
+                        FROM campaigns_caseinvoice ci
+                        JOIN billing_invoice i ON i.id = ci.invoice_id
+                       WHERE ci.case_id = m.case_id AND ci.left_at IS NULL AND i.status = 'open'
+                         AND i.balance > 0 AND i.disputed_at IS NULL AND NOT i.in_plan)
+                  AND NOT EXISTS (
+                      SELECT 1
+                        FROM billing_promise p
+                       WHERE p.customer_id = m.customer_id AND p.brand_id = m.brand_id
+                         AND p.status = 'open' AND p.expires_at > m.claimed_at))))
+"""
+
+
 def hand_over(message: Message, *, subject: str, html: str, text: str, language: str) -> bool:
     """Stores the text as it is about to leave, if nothing has come between since the batch was loaded.
 
     False: the claim was swept, or a payment, promise, pause or exclusion arrived in these seconds. One statement,
     so that what it checks holds at the very moment of sending.
     """
-    wanted = Message.objects.filter(
-        pk=message.pk,
-        status=MessageStatus.SENDING,
-        claimed_at=message.claimed_at,
-        customer__do_not_contact=False,
-    )
-    if message.purpose != MessagePurpose.RECEIPT:
-        owed = CaseInvoice.objects.filter(
-            case_id=OuterRef("case_id"),
-            left_at__isnull=True,
-            invoice__status=InvoiceStatus.OPEN,
-            invoice__balance__gt=0,
-        )
-        promise = Promise.objects.filter(
-            customer_id=OuterRef("customer_id"),
-            brand_id=OuterRef("brand_id"),
-            status=Promise.Status.OPEN,
-            expires_at__gt=message.claimed_at,
-        )
-        wanted = wanted.filter(
-            Exists(owed),
-            ~Exists(promise),
-            case__state=CaseState.OPEN,
-            customer__no_dunning=False,
-            customer__legal_hold=False,
-            customer__bankrupt=False,
-            customer__vulnerable=False,
-        )
-    return wanted.update(subject=subject[:500], html=html, text=text, language=language) == 1
+    with connection.cursor() as cursor:
+        cursor.execute(_HAND_OVER, [subject[:500], html, text, language, message.pk, message.claimed_at])
+        return bool(cursor.rowcount == 1)
+
+
+_TOUCH_CASE = "UPDATE campaigns_case SET last_contact_at = GREATEST(last_contact_at, %s) WHERE id = %s"
+_SENT = """
+    UPDATE campaigns_message
+       SET status = CASE WHEN status = ANY(%s) THEN 'sent' ELSE status END,
+           sent_at = %s, provider_id = %s, send_at = NULL, reason = '', rule = ''
+     WHERE id = %s
+"""
+#: A callback may have been quicker than our own note of it: its word is the stronger one and stays.
+_BECOMES_SENT = [str(status) for status, targets in TRANSITIONS.items() if MessageStatus.SENT in targets]
 
 
 def record_sent(message: Message, *, subject: str, provider_id: str, now: datetime) -> None:
-    """The channel took it. A callback may have been quicker: a stronger status stays."""
+    """The channel took it."""
     with transaction.atomic():
-        Case.objects.filter(pk=message.case_id).update(
-            last_contact_at=Greatest(Coalesce("last_contact_at", Value(now)), Value(now))
-        )
-        current = Message.objects.select_for_update().values_list("status", flat=True).get(pk=message.pk)
-        Message.objects.filter(pk=message.pk).update(
-            status=stronger(current, MessageStatus.SENT),
-            sent_at=now,
-            provider_id=provider_id[:255],
-            send_at=None,
-            reason="",
-            rule="",
-        )
+        with connection.cursor() as cursor:
+            cursor.execute(_TOUCH_CASE, [now, message.case_id])
+            cursor.execute(_SENT, [_BECOMES_SENT, now, provider_id[:255], message.pk])
         record(
             _entry(
                 message,

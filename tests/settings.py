@@ -14,6 +14,7 @@ CLUSTER_DATA = Path(tempfile.gettempdir()) / f"sollecito-test-{os.getpid()}" / "
 os.environ["DATABASE_URL"] = Cluster(CLUSTER_DATA).url()
 os.environ["SECRET_KEY"] = "only-for-tests-0123456789"
 os.environ["EMBEDDED"] = "1"
+os.environ["ANYMAIL_WEBHOOK_SECRET"] = "name:secret"
 os.environ["BROKER_URL"] = "memory://"
 os.environ["STRIPE_SECRET_KEY"] = "sk_test_" + "a" * 24
 os.environ["STRIPE_PUBLISHABLE_KEY"] = "pk_test_" + "a" * 24

@@ -264,6 +264,23 @@ def _signed_by(payload: bytes, header: str, secret: str) -> bool:
     return True
 
 
+def library_object(obj: JSON) -> Any:
+    """The library's own object from plain values: only dj-stripe, which is built on them, needs it."""
+    return stripe.StripeObject.construct_from(_typed(obj), settings.STRIPE_SECRET_KEY)
+
+
+def _typed(value: Any) -> Any:
+    """Lists of Stripe's are classes of their own, with paging; nested ones are made so that they have it."""
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    if isinstance(value, dict):
+        inner = {name: _typed(item) for name, item in value.items()}
+        if value.get("object") == "list":
+            return stripe.ListObject.construct_from(inner, settings.STRIPE_SECRET_KEY)
+        return inner
+    return value
+
+
 def stripe_gateway() -> StripeGateway:
     """This process's gateway for the settings in force. Raises GatewayError (AUTH) where no key is set."""
     return _gateway(

@@ -245,7 +245,7 @@ class _Writer:
                     invoice=row,
                     amount=row.amount_due,
                     currency=row.currency,
-                    opened_at=row.disputed_at,
+                    opened_at=row.disputed_at or self.now,
                 )
                 for row in open_ones
             ),

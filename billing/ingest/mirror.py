@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from billing.gateways import JSON, GatewayError, gateway_for
+from billing.gateways.stripe import library_object
 from billing.models import InboxEvent
 
 logger = logging.getLogger(__name__)
@@ -120,4 +122,4 @@ def mirror_object(obj: JSON) -> None:
     if obj.get("deleted"):
         model.objects.filter(id=obj["id"]).delete()
     else:
-        model.sync_from_stripe_data(obj)
+        model.sync_from_stripe_data(library_object(obj), api_key=settings.STRIPE_SECRET_KEY)

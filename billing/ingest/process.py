@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from billing.gateways import GatewayError
+from billing.ingest.coalesce import links_told, worth_telling
 from billing.ingest.facts import REREAD, Unit, apply_event, customer_of
 from billing.ingest.inbox import store
-from billing.ingest.reread import run_unit
+from billing.ingest.reread import prefetch, run_unit
 from billing.models import InboxEvent, ProcessorAccount
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def process_inbox(*, now: datetime, limit: int = 100) -> ProcessResult:
     groups: dict[tuple[str, str], list[InboxEvent]] = defaultdict(list)
     for event in events:
         groups[event.source, customer_of(event.payload) or event.event_id].append(event)
+    links = {code: links_told(e.payload for e in events if e.source == code) for code in accounts}
     failed = 0
     for (source, _customer), group in groups.items():
         group.sort(key=lambda e: (e.occurred_at, e.pk))
@@ -57,7 +59,7 @@ def process_inbox(*, now: datetime, limit: int = 100) -> ProcessResult:
             for event in group:
                 _keep(event, now, f"There is no processor account {source!r}.", counts=True)
         else:
-            failed += _work(account, group, now)
+            failed += _work(account, group, links[source], now)
     return ProcessResult(claimed=len(events), done=len(events) - failed, failed=failed)
 
 
@@ -78,21 +80,24 @@ def _claim(now: datetime, limit: int) -> list[InboxEvent]:
     return list(InboxEvent.objects.filter(pk__in=ids).order_by("pk"))
 
 
-def _work(account: ProcessorAccount, group: list[InboxEvent], now: datetime) -> int:
+def _work(account: ProcessorAccount, group: list[InboxEvent], links: dict[str, str], now: datetime) -> int:
     """Writes the facts of a group; returns how many of its events failed."""
 
+    telling = worth_telling(account.code, [event.payload for event in group], links)
+
     def work(unit: Unit) -> None:
-        for event in group:
-            apply_event(unit, event.payload)
+        unit.links.update(telling.links)
+        for payload in telling.events:
+            apply_event(unit, payload)
         InboxEvent.objects.filter(pk__in=[event.pk for event in group]).update(
             status=InboxEvent.Status.DONE, processed_at=now, error=""
         )
 
     try:
-        _unit, put_off = run_unit(account, now, work)
+        _unit, put_off = run_unit(account, now, work, fetched=prefetch(account.code, telling.needs))
     except Exception as error:
         if len(group) > 1:
-            return sum(_work(account, [event], now) for event in group)
+            return sum(_work(account, [event], links, now) for event in group)
         waits = isinstance(error, GatewayError) and not error.permanent
         log = logger.warning if waits else logger.exception
         log("event %s (%s) failed: %s", group[0].event_id, group[0].type, error)

@@ -1,7 +1,7 @@
 """Owns asking the processor for what a unit of facts needs, outside any transaction, and trying again with it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import transaction
@@ -48,6 +48,21 @@ def run_unit(
                 known[need.key] = None
                 put_off.append(need.key)
     raise GatewayError("Facts kept asking for more objects.", kind=ErrorKind.INVALID)
+
+
+def prefetch(source: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+    """What facts are known to ask for, read beforehand so that their transaction need not start over.
+
+    What cannot be read is left out: facts will ask for it themselves, and know whether they can do without.
+    """
+    known: dict[tuple[str, str], Any] = {}
+    for key in keys:
+        try:
+            known[key] = fetch(gateway_for(source), *key)
+        except GatewayError as error:
+            logger.info("could not read %s %s beforehand: %s", *key, error)
+            break
+    return known
 
 
 def fetch(gateway: Gateway, kind: str, external_id: str) -> Any:

@@ -75,7 +75,11 @@ class Message(models.Model):
     sending and stores the final text in the same step that marks it `sending`. Never edited after that."""
 
     customer = models.ForeignKey(
-        Customer, verbose_name=_("customer"), on_delete=models.CASCADE, related_name="messages"
+        Customer,
+        verbose_name=_("customer"),
+        on_delete=models.CASCADE,
+        related_name="messages",
+        db_index=False,  # message_by_customer begins with it
     )
     brand = models.ForeignKey(
         Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+", db_index=False
@@ -145,6 +149,8 @@ class Message(models.Model):
             models.Index(fields=["send_at", "id"], name="message_due", condition=Q(status="queued")),
             # Reader: campaigns.delivery sweeps claims of dead workers.
             models.Index(fields=["claimed_at"], name="message_stuck", condition=Q(status="sending")),
+            # Reader: campaigns.engine.load counts the latest contacts; a customer's messages, newest first.
+            models.Index(fields=["customer", "-queued_at"], name="message_by_customer"),
             # Reader: tracking callbacks find their message.
             models.Index(fields=["provider_id"], name="message_provider", condition=~Q(provider_id="")),
         ]

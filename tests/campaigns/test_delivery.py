@@ -192,7 +192,7 @@ def test_what_happens_between_queue_and_sending_cancels(
     assert channel.sent == []
 
 
-@pytest.mark.parametrize(("change", "rule"), [pair for pair in CHANGES if pair[0] is not dispute])
+@pytest.mark.parametrize(("change", "rule"), CHANGES)
 def test_what_happens_after_the_batch_was_read_stops_it_too(
     channel: type[FakeChannel],
     monkeypatch: pytest.MonkeyPatch,

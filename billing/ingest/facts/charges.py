@@ -28,6 +28,8 @@ def write_charge(unit: Unit, obj: JSON) -> None:
     if invoice is not None:
         invoice = _settled_document(unit, invoice)
         recorded = charge_record(invoice_id=invoice.pk, fact=fact, now=unit.now)
+        # charge_record works on rows of its own.
+        unit.invoices.pop(external_id, None)
         unit.touched.add(invoice.pk)
         if recorded.changed:
             unit.news.add(invoice.pk)

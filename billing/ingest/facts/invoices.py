@@ -40,7 +40,13 @@ def invoice_row(unit: Unit, external_id: str) -> Invoice | None:
 
 
 def _find(unit: Unit, external_id: str) -> Invoice | None:
-    return Invoice.objects.select_related("customer").filter(source=unit.source, external_id=external_id).first()
+    row = unit.invoices.get(external_id)
+    if row is None:
+        rows = Invoice.objects.select_related("customer").filter(source=unit.source, external_id=external_id)
+        row = rows.first()
+        if row is not None:
+            unit.invoices[external_id] = row
+    return row
 
 
 def write_invoice(unit: Unit, obj: JSON, *, failed_at: datetime | None = None) -> Invoice | None:
@@ -56,6 +62,7 @@ def write_invoice(unit: Unit, obj: JSON, *, failed_at: datetime | None = None) -
             source=unit.source, external_id=obj["id"], customer=customer, brand_id=customer.brand_id, **values
         )
         row.save(force_insert=True)
+        unit.invoices[obj["id"]] = row
     elif _is_later(unit, row, obj, values):
         if obj is not unit.fetched.get(("invoice", obj["id"])) and _key(row) == _key_of(values):
             fresh = unit.read("invoice", obj["id"])
@@ -157,19 +164,26 @@ def _log(unit: Unit, row: Invoice, obj: JSON) -> None:
 
 def payment_link(unit: Unit, payment_id: str) -> str:
     """External id of the invoice a payment intent pays, "" for none; asked of the processor once, then remembered."""
-    link = InvoicePaymentLink.objects.filter(source=unit.source, payment_id=payment_id).first()
-    if link is None:
-        paid = unit.read("payments_of_intent", payment_id)
-        link = remember_link(unit, payment_id, ref(paid[0]["invoice"]) if paid else "")
-    return link.invoice_id
+    if payment_id not in unit.links:
+        link = InvoicePaymentLink.objects.filter(source=unit.source, payment_id=payment_id).first()
+        if link is None:
+            paid = unit.read("payments_of_intent", payment_id)
+            remember_link(unit, payment_id, ref(paid[0]["invoice"]) if paid else "")
+        else:
+            unit.links[payment_id] = link.invoice_id
+    return unit.links[payment_id]
 
 
-def remember_link(unit: Unit, payment_id: str, invoice_id: str | None) -> InvoicePaymentLink:
-    """Notes which invoice a payment intent pays."""
-    row, _made = InvoicePaymentLink.objects.update_or_create(
-        source=unit.source, payment_id=payment_id, defaults={"invoice_id": invoice_id or ""}
-    )
-    return row
+def remember_link(unit: Unit, payment_id: str, invoice_id: str | None) -> None:
+    """Notes which invoice a payment intent pays; it never pays another."""
+    if unit.links.get(payment_id) != (invoice_id or ""):
+        InvoicePaymentLink.objects.bulk_create(
+            [InvoicePaymentLink(source=unit.source, payment_id=payment_id, invoice_id=invoice_id or "")],
+            update_conflicts=True,
+            unique_fields=["source", "payment_id"],
+            update_fields=["invoice_id"],
+        )
+        unit.links[payment_id] = invoice_id or ""
 
 
 def write_invoice_payment(unit: Unit, obj: JSON) -> None:

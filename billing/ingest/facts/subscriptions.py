@@ -18,10 +18,9 @@ ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EX
 
 def subscription_id(unit: Unit, external_id: str, customer: Customer) -> int | None:
     """Primary key of a subscription somebody mentions; one not heard of is read. None: the processor has none."""
-    where = {"source": unit.source, "external_id": external_id}
-    pk = Subscription.objects.filter(**where).values_list("pk", flat=True).first()
-    if pk is not None:
-        return pk
+    row = _find(unit, external_id)
+    if row is not None:
+        return row.pk
     obj = unit.read("subscription", external_id, optional=True)
     return write_subscription(unit, obj).pk if obj is not None else None
 
@@ -29,12 +28,13 @@ def subscription_id(unit: Unit, external_id: str, customer: Customer) -> int | N
 def write_subscription(unit: Unit, obj: JSON, *, previous: JSON | None = None) -> Subscription:
     """Applies a subscription: an ended one stays ended, else the newest wins."""
     customer = lock_customer(unit, ref(obj["customer"]) or "")
-    row = Subscription.objects.filter(source=unit.source, external_id=obj["id"]).first()
+    row = _find(unit, obj["id"])
     if row is None:
         row = Subscription(source=unit.source, external_id=obj["id"], customer=customer)
         for name, value in (_values(unit, customer, obj) | {"facts_as_of": unit.stamp}).items():
             setattr(row, name, value)
         row.save(force_insert=True)
+        unit.subscriptions[obj["id"]] = row
         _log(unit, row, obj, previous)
         return row
     _log(unit, row, obj, previous)
@@ -46,6 +46,15 @@ def write_subscription(unit: Unit, obj: JSON, *, previous: JSON | None = None) -
     values = newest(unit, "subscription", row, obj, lambda seen: _values(unit, customer, seen))
     if values is not None and "status" in write(row, values):
         unit.reassess.add(customer.pk)
+    return row
+
+
+def _find(unit: Unit, external_id: str) -> Subscription | None:
+    row = unit.subscriptions.get(external_id)
+    if row is None:
+        row = Subscription.objects.filter(source=unit.source, external_id=external_id).first()
+        if row is not None:
+            unit.subscriptions[external_id] = row
     return row
 
 

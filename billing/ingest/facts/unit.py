@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Model
 
 from billing.gateways import JSON
-from billing.models import PaymentMethod, ProcessorAccount
+from billing.models import Invoice, PaymentMethod, ProcessorAccount, Subscription
 from customers.log import Entry
 from customers.models import ActorKind, Customer
 
@@ -59,6 +59,9 @@ class Unit:
     reassess: set[int] = field(default_factory=set)
     customers: dict[str, Customer] = field(default_factory=dict)
     methods: dict[str, PaymentMethod] = field(default_factory=dict)
+    invoices: dict[str, Invoice] = field(default_factory=dict)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.stamp = self.now
