@@ -98,6 +98,7 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.text("TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = ["dunning_site.formats"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -188,6 +189,11 @@ CUSTOMER_LINKS = "portal.links.links_for_mail"
 PORTAL_LINK_DAYS = env.number("PORTAL_LINK_DAYS", 30)
 #: Channel name → class, see campaigns.channels.
 CHANNELS = {"email": "campaigns.channels.email.EmailChannel"}
+
+# --- Files in and out. A cell that begins with = + - @ is no formula in what we hand out.
+IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
+IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "add"
+IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 
 # --- Sizes of batches; the defaults suit a small database server.
 BATCH_SIZE_ESCALATE = env.number("BATCH_SIZE_ESCALATE", 1000)

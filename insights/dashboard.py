@@ -218,12 +218,12 @@ def _chart(now: datetime, zone: zoneinfo.ZoneInfo) -> str:
                 {
                     "label": _("Failed for the first time"),
                     "data": [d.failed for d in days],
-                    "backgroundColor": "var(--color-base-400)",
+                    "borderColor": "var(--color-base-400)",
                 },
                 {
                     "label": _("Recovered"),
                     "data": [d.recovered for d in days],
-                    "backgroundColor": "var(--color-primary-600)",
+                    "borderColor": "var(--color-primary-600)",
                 },
             ],
         }

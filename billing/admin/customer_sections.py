@@ -86,5 +86,5 @@ def _section(slug: str, title: Any, load: Any, permission: str, order: int) -> N
 CustomerAdmin.add_fact(_balances)
 _section("invoices", _("Invoices"), _invoices, "view_invoice", 20)
 _section("subscriptions", _("Subscriptions"), _subscriptions, "view_subscription", 40)
-_section("methods", _("Payment methods and attempts"), _methods, "view_paymentmethod", 50)
-_section("promises", _("Promises and plans"), _promises, "view_promise", 65)
+_section("methods", _("Cards and attempts"), _methods, "view_paymentmethod", 50)
+_section("promises", _("Promises"), _promises, "view_promise", 65)

@@ -107,7 +107,7 @@ def _log(request: HttpRequest, case: Case, now: datetime) -> dict[str, Any]:
 
 @admin.register(Case)
 class CaseAdmin(PageAdmin, ReadOnlyAdmin):
-    list_display = ("__str__", "who", "owed", "shown_state", "ladder", "rung", "next_action", "owner", "opened_at")
+    list_display = ("__str__", "who", "owed", "shown_state", "rung", "next_action", "owner", "opened_at")
     list_display_links = ("__str__", "who")
     list_select_related = ("customer", "ladder_version__ladder", "owner")
     list_filter = (
@@ -167,15 +167,14 @@ class CaseAdmin(PageAdmin, ReadOnlyAdmin):
     def shown_state(self, row: Case) -> str:
         return choice_badge(row, "state", CASE)
 
-    @display(description=_("ladder"))
-    def ladder(self, row: Case) -> str:
-        return str(row.ladder_version)
-
     @display(description=_("rung"), ordering="position")
     def rung(self, row: Case) -> str:
-        return str(row.position)
+        ladder = row.ladder_version
+        return format_html("{}<span class='sol-sub sol-nowrap'>{}</span>", row.position, ladder)
 
     @display(description=_("next action"), ordering="next_action_at")
     def next_action(self, row: Case) -> str:
         why = row.next_action_reason or row.rest_reason
-        return format_html("{}<span class='sol-sub sol-cut' title='{}'>{}</span>", when(row.next_action_at), why, why)
+        return format_html(
+            "{}<span class='sol-sub sol-cut sol-short' title='{}'>{}</span>", when(row.next_action_at), why, why
+        )

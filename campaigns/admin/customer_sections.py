@@ -72,7 +72,7 @@ def _messages(request: HttpRequest, customer: Customer, now: datetime) -> dict[s
 
 CustomerAdmin.add_fact(_live_case)
 CustomerAdmin.add_section(
-    Section("cases", _("Cases and tasks"), "admin/campaigns/customer/cases.html", _cases, "campaigns.view_case", 30)
+    Section("cases", _("Cases"), "admin/campaigns/customer/cases.html", _cases, "campaigns.view_case", 30)
 )
 CustomerAdmin.add_section(
     Section(

@@ -7,6 +7,9 @@ from django.utils.translation import gettext as _
 
 from campaigns.admin.columns import DECISION
 from campaigns.admin.sentences import sentence
+from campaigns.engine.forecast import forecast
+from campaigns.engine.load import load_cases
+from campaigns.engine.types import ForecastStep
 from campaigns.models import Case, Decision, Step, StepRun
 from campaigns.models.case import LIVE_STATES
 from customers.display import badge, choice_badge
@@ -26,21 +29,33 @@ class Rung:
 
 
 def rungs(case: Case, now: datetime) -> list[Rung]:
-    """Every step of the case's ladder version, in order, as it stands at `now` (aware UTC)."""
+    """Every step of the case's ladder version, in order, as it stands at `now` (aware UTC).
+
+    What is ahead is what the engine's own `decide` would do if nothing else happened, with its reasons.
+    """
     steps = Step.objects.filter(version_id=case.ladder_version_id).select_related("template").order_by("position")
     runs = {run.step_id: run for run in case.step_runs.filter(round=case.round)}
-    to_come = case.state in LIVE_STATES
+    ahead = _ahead(case, now)
+    is_next = True
     shown: list[Rung] = []
     for step in steps:
         run = runs.get(step.pk)
         if run is not None and run.decision != Decision.DEFERRED:
             shown.append(_decided(step, run))
-        elif to_come and step.position > case.position:
-            to_come = False
-            shown.append(_next(case, step, run))
+        elif step.position > case.position and case.state in LIVE_STATES:
+            shown.append(_coming(case, step, run, ahead.get(step.key), is_next=is_next))
+            is_next = False
         else:
             shown.append(Rung(step, sentence(step)))
     return shown
+
+
+def _ahead(case: Case, now: datetime) -> dict[str, ForecastStep]:
+    """The forecast by step key; the last word on a step is the one that counts."""
+    if case.state not in LIVE_STATES:
+        return {}
+    loaded = load_cases([case.pk], now).cases
+    return {entry.step_key: entry for entry in forecast(loaded[0].snapshot, now)} if loaded else {}
 
 
 def _decided(step: Step, run: StepRun) -> Rung:
@@ -49,7 +64,16 @@ def _decided(step: Step, run: StepRun) -> Rung:
     return Rung(step, sentence(step), style, mark, run.decided_at, run.reason, run.rule)
 
 
-def _next(case: Case, step: Step, run: StepRun | None) -> Rung:
-    mark = choice_badge(run, "decision", DECISION) if run is not None else badge(_("next"), "primary")
-    reason = case.next_action_reason or case.rest_reason or (run.reason if run else "")
-    return Rung(step, sentence(step), "sol-rung-next", mark, case.next_action_at, reason, run.rule if run else "")
+def _coming(case: Case, step: Step, run: StepRun | None, entry: ForecastStep | None, *, is_next: bool) -> Rung:
+    mark = ""
+    if run is not None:
+        mark = choice_badge(run, "decision", DECISION)
+    elif is_next:
+        mark = badge(_("next"), "primary")
+    elif entry is not None:
+        mark = badge(_("forecast"))
+    at = entry.at if entry is not None else (case.next_action_at if is_next else None)
+    reason = entry.reason if entry is not None else ""
+    if not reason and is_next:
+        reason = case.rest_reason or (run.reason if run else "") or case.next_action_reason
+    return Rung(step, sentence(step), "sol-rung-next" if is_next else "", mark, at, reason, run.rule if run else "")

@@ -1,5 +1,7 @@
 """A ladder step as one sentence people can check: when, under which condition, what."""
 
+from collections.abc import Sequence
+
 from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -12,7 +14,7 @@ def sentence(step: Step) -> str:
     """For example: "3 days after the previous step, between 09:00 and 17:00: send “Reminder” by e-mail."."""
     parts = [_when(step)]
     if step.window_days:
-        parts.append(_("on %(days)s") % {"days": ", ".join(str(WEEKDAYS_ABBR[day - 1]) for day in step.window_days)})
+        parts.append(_("on %(days)s") % {"days": days(step.window_days)})
     if step.business_days:
         parts.append(_("on a business day"))
     if step.window_from and step.window_to:
@@ -27,6 +29,18 @@ def sentence(step: Step) -> str:
         facts = ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in step.condition.items())
         parts.append(_("only if %(facts)s") % {"facts": facts})
     return f"{', '.join(parts)}: {_what(step)}."
+
+
+def days(isodays: Sequence[int]) -> str:
+    """ISO weekdays as people write them: [1, 2, 3, 4, 5, 7] → "Mon–Fri, Sun"."""
+    runs: list[list[int]] = []
+    for day in sorted(set(isodays)):
+        if runs and day == runs[-1][-1] + 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    names = [[str(WEEKDAYS_ABBR[day - 1]) for day in run] for run in runs]
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(run) for run in names)
 
 
 def _shown(value: object) -> str:

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
 
 from customers.display import badge, choice_badge
 
@@ -52,6 +53,14 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return self.counted > COUNT_LIMIT
 
 
+class BoundedChangeList(ChangeList):  # type: ignore[misc]
+    """Knows one count only, so that no page says "show all" of a list it already shows."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+
 class BaseAdmin(ModelAdmin):  # type: ignore[misc]
     """List defaults. `search_exact` names indexed columns compared as they are; `search_prefix` ones compared
     by their beginning; `search_trigram` ones with a trigram index, searched anywhere in the text.
@@ -75,6 +84,9 @@ class BaseAdmin(ModelAdmin):  # type: ignore[misc]
         # Django looks here to know whether there is a search at all (lists, autocomplete).
         if searched := (*cls.search_exact, *cls.search_prefix, *cls.search_trigram):
             cls.search_fields = searched
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
+        return BoundedChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -110,11 +110,11 @@ class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActio
     ordering = ("-id",)
     readonly_fields = ("source", "external_id", "metadata", "deleted_at", "created_at")
     fieldsets = (
-        (None, {"fields": (("name", "kind"), ("email", "phone"), ("country", "language", "timezone"), "brand")}),
+        (None, {"fields": (("name", "kind"), ("email", "phone"), ("country", "language"), ("timezone", "brand"))}),
         (
             _("Exclusions"),
             {
-                "fields": (FLAGS, "exclusion_reason"),
+                "fields": (FLAGS[:2], FLAGS[2:4], (FLAGS[4], "exclusion_reason")),
                 "description": _("No dunning wins over every ladder; do not contact silences every channel."),
             },
         ),

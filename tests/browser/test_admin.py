@@ -1,0 +1,56 @@
+"""A collector's first minutes: log in, find a customer, read the timeline, write a note, act on the case."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+
+from customers.clock import wall_clock
+from customers.log import Entry, record_many
+from dunning_site.roles import roles_sync
+from tests import factories as make
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def test_a_collector_reads_the_timeline_and_writes_a_note(open_page: Any, live_server: Any) -> None:
+    roles_sync()
+    anna = User.objects.create_user("anna", "anna@example.com", "a-long-password", is_staff=True)
+    anna.groups.add(Group.objects.get(name="collector"))
+    customer = make.customer(name="Hanna Brzęczyszczykiewicz i Wspólnicy Sp. z o.o.")
+    case = make.case(customer)
+    now = wall_clock()
+    record_many(
+        Entry(
+            customer_id=customer.pk, at=now - timedelta(minutes=i), kind="attempt.declined", summary=f"Declined {i}."
+        )
+        for i in range(60)
+    )
+    page = open_page(width=1280, height=900)
+    page.goto(f"{live_server.url}/admin/")
+    page.fill("#id_username", "anna")
+    page.fill("#id_password", "a-long-password")
+    page.click("button[type=submit]")
+    page.wait_for_selector("text=At risk")
+
+    page.goto(f"{live_server.url}/admin/customers/customer/?q=brzęczyszcz")
+    page.click("#result_list th a, #result_list td a")
+    page.wait_for_selector("#timeline >> text=Declined 0.")
+    assert page.locator("#timeline > li").count() == 50
+    page.click("#timeline-more")
+    page.wait_for_selector("#timeline >> text=Declined 59.")
+    assert page.locator("#timeline > li").count() == 60
+
+    page.click("text=Add note")
+    page.fill("textarea[name=text]", "Pays on Fridays.")
+    page.click("form.sol-form button[type=submit]")
+    page.wait_for_selector("#timeline >> text=Pays on Fridays.")
+
+    page.goto(f"{live_server.url}/admin/campaigns/case/{case.pk}/change/")
+    page.click("text=Pause")
+    page.fill("input[name=reason]", "On holiday")
+    page.click("form.sol-form button[type=submit]")
+    page.wait_for_selector("text=The case rests.")
+    case.refresh_from_db()
+    assert case.state == "paused"
