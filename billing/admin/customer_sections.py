@@ -7,6 +7,7 @@ from django.db.models import Count, Sum
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, PROMISE, RETRY, SUBSCRIPTION
@@ -30,8 +31,11 @@ def _balances(request: HttpRequest, customer: Customer, now: datetime) -> list[F
         .order_by("currency")
     )
     language = getattr(request, "LANGUAGE_CODE", "en")
-    lines = [(money.display(r["owed"], r["currency"], language), r["n"], _("invoices")) for r in rows]
-    text = format_html_join("", "<div>{} <span class='sol-muted'>· {} {}</span></div>", lines)
+    lines = [
+        (money.display(r["owed"], r["currency"], language), ngettext("%(n)d invoice", "%(n)d invoices", r["n"]) % r)
+        for r in rows
+    ]
+    text = format_html_join("", "<div>{} <span class='sol-muted'>· {}</span></div>", lines)
     return [Fact(_("Owes"), text or _("Nothing"), order=15)]
 
 

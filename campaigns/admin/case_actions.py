@@ -100,11 +100,12 @@ def _assign(asked: Asked) -> str:
     return _now("The owner is set.")
 
 
-def _promise(asked: Asked) -> str:
+def take_promise(customer_id: int, brand_id: int, asked: Asked) -> str:
+    """Carries out a PromiseForm for a customer; returns the sentence to show."""
     currency = asked.data["currency"].upper()
     promise_record(
-        customer_id=asked.obj.customer_id,
-        brand_id=asked.obj.brand_id,
+        customer_id=customer_id,
+        brand_id=brand_id,
         amount=money.to_minor(asked.data["amount"], currency),
         currency=currency,
         promised_on=asked.data["promised_on"],
@@ -154,7 +155,7 @@ CASE_ACTIONS = [
         form=PromiseForm,
         initial=_whole_balance,
         fits=_is_live,
-        run=_promise,
+        run=lambda asked: take_promise(asked.obj.customer_id, asked.obj.brand_id, asked),
         order=20,
     ),
     PageAction(

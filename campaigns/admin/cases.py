@@ -25,7 +25,7 @@ from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.admin.customer_sections import contact_fact
 from campaigns.admin.rungs import rungs
 from campaigns.guard.zones import zone_name
-from campaigns.models import Case, CaseInvoice
+from campaigns.models import Case, CaseInvoice, EndAction
 from campaigns.models.case import LIVE_STATES
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.page import Fact, PageAdmin, Section
@@ -87,8 +87,11 @@ def _progress(request: HttpRequest, case: Case, now: datetime) -> dict[str, Any]
     planned = {row.invoice_id: row for row in attempts}
     sent = case.messages.select_related("template_version__template").defer("html", "text").order_by("-id")[:50]
     tasks = case.tasks.select_related("assignee").order_by("-id")[:50]
+    steps, end = rungs(case, now)
     return {
-        "rungs": rungs(case, now),
+        "rungs": steps,
+        "ladder_end": end,
+        "end_actions": [EndAction(code).label for code in case.ladder_version.end_actions],
         "zone": _zone(case),
         "case_invoices": [
             (row, choice_badge(row.invoice, "status", INVOICE), planned.get(row.invoice_id)) for row in joined

@@ -1,19 +1,23 @@
 """What campaigns add to the customer page: cases, tasks, messages, and whether one may write now."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from billing import money
+from billing.models import InvoiceStatus
+from campaigns.admin.case_actions import PromiseForm, take_promise
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.engine.load import load_cases
 from campaigns.guard.check import explain
 from campaigns.models import Case, Task
 from campaigns.models.case import LIVE_STATES
 from customers.admin.customer import CustomerAdmin
-from customers.admin.page import Fact, Section
+from customers.admin.page import Fact, PageAction, Section
 from customers.display import badge, choice_badge, when
 from customers.models import Channel, Customer
 
@@ -70,7 +74,34 @@ def _messages(request: HttpRequest, customer: Customer, now: datetime) -> dict[s
     return {"sent": [(row, choice_badge(row, "status", MESSAGE)) for row in rows]}
 
 
+def _largest_balance(customer: Customer, now: datetime) -> dict[str, Any]:
+    """What a promise starts from: the largest open balance in one currency, and a week from now."""
+    sums = (
+        customer.invoices.filter(status=InvoiceStatus.OPEN)
+        .values("currency")
+        .annotate(owed=Sum("balance"))
+        .order_by("-owed")
+    )
+    initial: dict[str, Any] = {"promised_on": (now + timedelta(days=7)).date()}
+    if found := sums.first():
+        initial |= {"amount": money.to_major(found["owed"], found["currency"]), "currency": found["currency"]}
+    return initial
+
+
 CustomerAdmin.add_fact(_live_case)
+CustomerAdmin.add_action(
+    PageAction(
+        slug="promise",
+        label=_("Record promise"),
+        icon="handshake",
+        permission="billing.add_promise",
+        question=_("Until the promised day and two days of grace nobody writes and nothing is charged."),
+        form=PromiseForm,
+        initial=_largest_balance,
+        run=lambda asked: take_promise(asked.obj.pk, asked.obj.brand_id, asked),
+        order=20,
+    )
+)
 CustomerAdmin.add_section(
     Section("cases", _("Cases"), "admin/campaigns/customer/cases.html", _cases, "campaigns.view_case", 30)
 )

@@ -28,8 +28,8 @@ class Rung:
     rule: str = ""
 
 
-def rungs(case: Case, now: datetime) -> list[Rung]:
-    """Every step of the case's ladder version, in order, as it stands at `now` (aware UTC).
+def rungs(case: Case, now: datetime) -> tuple[list[Rung], ForecastStep | None]:
+    """Every step of the case's ladder version, in order, as it stands at `now` (aware UTC), and its end if foreseen.
 
     What is ahead is what the engine's own `decide` would do if nothing else happened, with its reasons.
     """
@@ -43,11 +43,13 @@ def rungs(case: Case, now: datetime) -> list[Rung]:
         if run is not None and run.decision != Decision.DEFERRED:
             shown.append(_decided(step, run))
         elif step.position > case.position and case.state in LIVE_STATES:
-            shown.append(_coming(case, step, run, ahead.get(step.key), is_next=is_next))
-            is_next = False
+            entry = ahead.get(step.key)
+            passed_over = entry is not None and entry.kind in ("superseded", "skipped")
+            shown.append(_coming(case, step, run, entry, is_next=is_next and not passed_over))
+            is_next = is_next and passed_over
         else:
             shown.append(Rung(step, sentence(step)))
-    return shown
+    return shown, ahead.get("")
 
 
 def _ahead(case: Case, now: datetime) -> dict[str, ForecastStep]:
@@ -71,7 +73,7 @@ def _coming(case: Case, step: Step, run: StepRun | None, entry: ForecastStep | N
     elif is_next:
         mark = badge(_("next"), "primary")
     elif entry is not None:
-        mark = badge(_("forecast"))
+        mark = badge(_("will be passed over") if entry.kind in ("superseded", "skipped") else _("forecast"))
     at = entry.at if entry is not None else (case.next_action_at if is_next else None)
     reason = entry.reason if entry is not None else ""
     if not reason and is_next:

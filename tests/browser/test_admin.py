@@ -35,7 +35,7 @@ def test_a_collector_reads_the_timeline_and_writes_a_note(open_page: Any, live_s
     page.wait_for_selector("text=At risk")
 
     page.goto(f"{live_server.url}/admin/customers/customer/?q=brzęczyszcz")
-    page.click("#result_list th a, #result_list td a")
+    page.click("#result_list tbody a[href*=change]")
     page.wait_for_selector("#timeline >> text=Declined 0.")
     assert page.locator("#timeline > li").count() == 50
     page.click("#timeline-more")
