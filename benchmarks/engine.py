@@ -19,12 +19,27 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from campaigns.engine.run import escalate_all, escalate_due
-from campaigns.models import Action, Case, Ladder, LadderVersion, Message, Step, StepRun, Template, TemplateVersion
+from campaigns.models import (
+    Action,
+    Case,
+    Ladder,
+    LadderVersion,
+    Message,
+    Step,
+    StepRun,
+    Template,
+    TemplateText,
+    TemplateVersion,
+)
+from campaigns.rendering.examples import example_context
+from campaigns.rendering.render import CompiledTemplate, render
 from campaigns.services.shipped import shipped_load
 from customers.log import Entry, record
 from customers.models import Brand, Contact
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+#: Mails rendered for the text's rate; enough for a steady figure.
+TEXTS = 1000
 Progress = Callable[[str], None]
 
 
@@ -48,6 +63,9 @@ class Measured:
     of_floor_cpu: float
     #: Shares of the engine's processor time.
     engine_python_share: float
+    #: Finished mails a second (subject, HTML, plain text), by the delivering process; and both parts in a row.
+    text_per_s: int
+    sum_per_s: int
     peak_rss_mb: int
 
 
@@ -66,6 +84,8 @@ def measure(cases: int, *, batch_size: int, naive_sample: int, progress: Progres
     done = sum(counted)
     assert done == cases - first.done
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    progress("text")
+    text = TEXTS / _spent(render_texts).wall
     progress("SQL floor")
     reset(cases)
     floor = _spent(sql_floor)
@@ -85,6 +105,8 @@ def measure(cases: int, *, batch_size: int, naive_sample: int, progress: Progres
         engine_python_share=round(engine.python / engine.cpu, 2),
         queries_per_batch=len(captured),
         batch_size=batch_size,
+        text_per_s=round(text),
+        sum_per_s=round(1 / (engine.wall / done + 1 / text)),
         peak_rss_mb=rss,
     )
 
@@ -232,6 +254,18 @@ def _ladder() -> LadderVersion:
             window_to="22:00",
         )
     return version
+
+
+def render_texts() -> None:
+    """Renders the step's mail TEXTS times, as the delivering processes do, from a context that is ready."""
+    text = TemplateText.objects.get(
+        version__template__code="card_failed_1", version__status="published", language="en"
+    )
+    source = CompiledTemplate(text.subject, text.compiled_html, text.compiled_text)
+    context = example_context("en")
+    for number in range(TEXTS):
+        context["invoices"][0]["balance"] = context["balances"][0]["amount"] = 10_000 + 37 * number
+        render(source, context)
 
 
 def reset(cases: int) -> None:
