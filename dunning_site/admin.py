@@ -39,15 +39,15 @@ class UserAdmin(DjangoUserAdmin, BaseAdmin):  # type: ignore[misc, type-arg]
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, BaseAdmin):  # type: ignore[misc, type-arg]
+class GroupAdmin(DjangoGroupAdmin, BaseAdmin):  # type: ignore[misc]
     pass
 
 
-class _TaskWidget(UnfoldAdminSelectWidget, TaskSelectWidget):  # type: ignore[misc]
+class _TaskWidget(UnfoldAdminSelectWidget, TaskSelectWidget):
     pass
 
 
-class PeriodicTaskForm(BeatPeriodicTaskForm):  # type: ignore[misc]
+class PeriodicTaskForm(BeatPeriodicTaskForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "task" in self.fields:
@@ -57,7 +57,7 @@ class PeriodicTaskForm(BeatPeriodicTaskForm):  # type: ignore[misc]
 
 
 @admin.register(PeriodicTask)
-class PeriodicTaskAdmin(BeatPeriodicTaskAdmin, BaseAdmin):  # type: ignore[misc]
+class PeriodicTaskAdmin(BeatPeriodicTaskAdmin, BaseAdmin):
     form = PeriodicTaskForm
     list_select_related = ("interval", "crontab", "solar", "clocked")
 
@@ -68,7 +68,7 @@ class IntervalScheduleAdmin(BaseAdmin):
 
 
 @admin.register(CrontabSchedule)
-class CrontabScheduleAdmin(BeatCrontabScheduleAdmin, BaseAdmin):  # type: ignore[misc]
+class CrontabScheduleAdmin(BeatCrontabScheduleAdmin, BaseAdmin):
     pass
 
 
@@ -78,7 +78,7 @@ class SolarScheduleAdmin(BaseAdmin):
 
 
 @admin.register(ClockedSchedule)
-class ClockedScheduleAdmin(BeatClockedScheduleAdmin, BaseAdmin):  # type: ignore[misc]
+class ClockedScheduleAdmin(BeatClockedScheduleAdmin, BaseAdmin):
     pass
 
 

@@ -83,7 +83,7 @@ class Day:
 def _rows(sql: str, *params: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def at_risk() -> list[Sum]:
@@ -121,7 +121,7 @@ def cohorts(now: datetime, zone: str) -> list[Cohort]:
 
     A recovery counts if it was paid before the cohort closed, so that a closed cohort stays as it is.
     """
-    params = {"now": now, "zone": zone, "months": COHORT_MONTHS - 1, "live": LIVE}
+    params: dict[str, Any] = {"now": now, "zone": zone, "months": COHORT_MONTHS - 1, "live": LIVE}
     with connection.cursor() as cursor:
         cursor.execute(_COHORTS, params)
         rows = cursor.fetchall()
@@ -223,7 +223,7 @@ def ageing(now: datetime) -> list[Sum]:
 def per_day(first: date, last: date, zone: str) -> list[Day]:
     """Failed and recovered invoices of each day from `first` to `last`, days without either included.
     Reads invoice_failed and invoice_recovered."""
-    params = {"first": first, "last": last, "zone": zone}
+    params: dict[str, Any] = {"first": first, "last": last, "zone": zone}
     with connection.cursor() as cursor:
         cursor.execute(_PER_DAY, params)
         return [Day(*row) for row in cursor.fetchall()]

@@ -31,7 +31,7 @@ class PromiseAdmin(ReadOnlyAdmin):
         return choice_badge(row, "status", PROMISE)
 
 
-class InstalmentInline(TabularInline):  # type: ignore[misc]
+class InstalmentInline(TabularInline):
     model = PlanInstalment
     extra = 0
     can_delete = False

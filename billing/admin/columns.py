@@ -41,7 +41,7 @@ def amount(value: int | None, currency: str) -> SafeString:
 def money_column(field: str, title: Any) -> Callable[[Any, Any], SafeString]:
     """A list column of the amount in `field`, with the row's `currency`."""
 
-    @display(description=title, ordering=field)  # type: ignore[untyped-decorator]
+    @display(description=title, ordering=field)
     def column(self: Any, row: Any) -> SafeString:
         return amount(getattr(row, field), row.currency)
 

@@ -58,7 +58,7 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
         return row.decline_code.replace("_", " ") or "–"
 
 
-class AllocationInline(TabularInline):  # type: ignore[misc]
+class AllocationInline(TabularInline):
     model = Allocation
     extra = 0
     can_delete = False

@@ -20,7 +20,7 @@ def _presets() -> list[tuple[str, str]]:
     return [(key, key.replace("_", " ")) for key in PRESETS]
 
 
-class InvoiceImportForm(ImportForm):  # type: ignore[misc]
+class InvoiceImportForm(ImportForm):
     """A file and how to read it."""
 
     preset = forms.ChoiceField(label=_("Kind of file"), choices=_presets, widget=UnfoldAdminSelectWidget)
@@ -41,7 +41,7 @@ class InvoiceImportForm(ImportForm):  # type: ignore[misc]
     )
 
 
-class InvoiceConfirmForm(ConfirmImportForm):  # type: ignore[misc]
+class InvoiceConfirmForm(ConfirmImportForm):
     """Carries what was asked to the second request."""
 
     preset = forms.ChoiceField(choices=_presets, widget=forms.HiddenInput)

@@ -82,7 +82,7 @@ def _log(request: HttpRequest, invoice: Invoice, now: datetime) -> dict[str, Any
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(PageAdmin, ReadOnlyAdmin, ImportExportModelAdmin, ExportActionModelAdmin):  # type: ignore[misc]
+class InvoiceAdmin(PageAdmin, ReadOnlyAdmin, ImportExportModelAdmin, ExportActionModelAdmin):
     resource_classes = (InvoiceResource,)
     import_form_class = InvoiceImportForm
     confirm_form_class = InvoiceConfirmForm

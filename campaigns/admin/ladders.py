@@ -113,7 +113,7 @@ class StepForm(ModelForm):  # type: ignore[type-arg]
         return condition
 
 
-class StepInline(StackedInline):  # type: ignore[misc]
+class StepInline(StackedInline):
     model = Step
     form = StepForm
     extra = 0

@@ -19,7 +19,7 @@ from campaigns.models import Task
 from campaigns.services.tasks import task_cancel, task_complete
 from customers import clock
 from customers.admin.base import ReadOnlyAdmin
-from customers.admin.page import Asked, Fact, PageAction, PageAdmin
+from customers.admin.page import Asked, Fact, PageAction, PageAdmin, staff_id
 from customers.display import badge, choice_badge, when
 from customers.errors import SollecitoError
 
@@ -115,7 +115,7 @@ class TaskAdmin(PageAdmin, ReadOnlyAdmin):
         now, done, skipped = clock.now(), 0, 0
         for pk in queryset.values_list("pk", flat=True)[: self.list_per_page]:
             try:
-                task_complete(task_id=pk, outcome="", actor_id=request.user.pk, now=now)
+                task_complete(task_id=pk, outcome="", actor_id=staff_id(request), now=now)
                 done += 1
             except SollecitoError:
                 skipped += 1

@@ -20,7 +20,7 @@ from campaigns.models import Template, TemplateText, TemplateVersion
 from campaigns.rendering.examples import example_context
 from campaigns.rendering.lint import check_template
 from campaigns.rendering.problems import Problem, TemplateRefused
-from campaigns.rendering.render import compile_template, render
+from campaigns.rendering.render import Rendered, compile_template, render
 from campaigns.rendering.variables import declared_variables
 from campaigns.services.versions import template_draft, template_publish
 from customers.admin.base import BaseAdmin, HistoryAdmin, NoDeleteMixin
@@ -62,7 +62,7 @@ class TextForm(forms.ModelForm):  # type: ignore[type-arg]
         return data
 
 
-class TextInline(StackedInline):  # type: ignore[misc]
+class TextInline(StackedInline):
     model = TemplateText
     form = TextForm
     extra = 0
@@ -82,7 +82,7 @@ def _publish(asked: Asked) -> str:
 
 def _preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> dict[str, Any]:
     """Each language rendered with example data, or what is wrong with it."""
-    previews = []
+    previews: list[tuple[TemplateText, Rendered | None, tuple[Problem, ...]]] = []
     for text in version.texts.order_by("language"):
         try:
             compiled = compile_template(

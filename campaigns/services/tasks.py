@@ -10,6 +10,8 @@ from customers.errors import SollecitoError, check_transition
 from customers.log import Entry, record
 from customers.models import ActorKind, Channel
 
+_TRANSITIONS = {source.value: frozenset(map(str, targets)) for source, targets in Task.TRANSITIONS.items()}
+
 
 def task_complete(*, task_id: int, outcome: str, actor_id: int, now: datetime) -> None:
     """Marks an open task done at `now` (aware UTC), with what came of it.
@@ -32,7 +34,7 @@ def _close(task_id: int, status: str, words: str, actor_id: int, now: datetime) 
             raise SollecitoError(_("There is no such task."), code="task_missing")
         if task.status == status:
             raise SollecitoError(_("The task was closed already."), code="task_closed")
-        check_transition(Task.TRANSITIONS, what="Task", source=task.status, target=status)
+        check_transition(_TRANSITIONS, what="Task", source=task.status, target=status)
         Task.objects.filter(pk=task.pk).update(status=status, closed_at=now)
         done = status == Task.Status.DONE
         record(

@@ -53,7 +53,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return self.counted > COUNT_LIMIT
 
 
-class BoundedChangeList(ChangeList):  # type: ignore[misc]
+class BoundedChangeList(ChangeList):
     """Knows one count only, so that no page says "show all" of a list it already shows."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -61,7 +61,7 @@ class BoundedChangeList(ChangeList):  # type: ignore[misc]
         self.full_result_count = self.result_count
 
 
-class BaseAdmin(ModelAdmin):  # type: ignore[misc]
+class BaseAdmin(ModelAdmin):
     """List defaults. `search_exact` names indexed columns compared as they are; `search_prefix` ones compared
     by their beginning; `search_trigram` ones with a trigram index, searched anywhere in the text.
     """
@@ -116,7 +116,7 @@ class BaseAdmin(ModelAdmin):  # type: ignore[misc]
         return super().media  # type: ignore[no-any-return]
 
 
-class HistoryAdmin(SimpleHistoryAdmin, BaseAdmin):  # type: ignore[misc]
+class HistoryAdmin(SimpleHistoryAdmin, BaseAdmin):
     """For what people edit: every version kept, with its author."""
 
     history_list_per_page = 50

@@ -23,7 +23,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from customers import clock
 from customers.admin.base import HistoryAdmin, badge
-from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
+from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section, staff_id
 from customers.admin.resources import CustomerResource
 from customers.admin.timeline import load_timeline
 from customers.display import customer_zone, words, zone
@@ -85,7 +85,7 @@ def contacts(request: HttpRequest, customer: Customer, now: datetime) -> dict[st
 
 
 @admin.register(Customer)
-class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActionModelAdmin):  # type: ignore[misc]
+class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActionModelAdmin):
     resource_classes = (CustomerResource,)
     import_form_class = ImportForm
     export_form_class = SelectableFieldsExportForm
@@ -153,7 +153,7 @@ class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActio
     def save_model(self, request: HttpRequest, obj: Customer, form: forms.ModelForm, change: bool) -> None:  # type: ignore[type-arg]
         super().save_model(request, obj, form, change)
         if change and form.changed_data:
-            customer_edited(customer_id=obj.pk, fields=form.changed_data, actor_id=request.user.pk, now=clock.now())
+            customer_edited(customer_id=obj.pk, fields=form.changed_data, actor_id=staff_id(request), now=clock.now())
 
     @display(description=_("customer"), ordering="name")
     def who(self, row: Customer) -> str:
