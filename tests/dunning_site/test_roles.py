@@ -12,8 +12,6 @@ from dunning_site.roles import ROLES, roles_sync
 from tests import factories as make
 from tests.dunning_site.test_admin import MODELS, change, changelist, world
 
-APPS_SEEN = {"customers", "billing", "campaigns", "portal"}
-
 
 @pytest.fixture
 def people(db: None) -> dict[str, User]:
