@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from random import Random
 
 from django.conf import settings
+from django.core.management import call_command
 
 from customers import clock
 from dunning_site.celery import app
@@ -45,7 +47,7 @@ def play(
         sandbox.settings(delivery="hold", record=True, events_kept=200_000)
         sandbox.set_clock(start)
         accounts = world.build(sandbox, people.draw(rng, customers), start, rng)
-        settle(sandbox)
+        call_command("stripe_backfill", verbosity=0, stdout=StringIO())
         town = Town(accounts, sandbox, seed)
         mailbox = Mailbox()
         while at < until:

@@ -42,7 +42,7 @@ def build(sandbox: SandboxControl, people: list[Person], start: datetime, rng: R
     """Creates products, prices, customers with cards and running subscriptions as of `start`."""
     prices = _prices(sandbox)
     entries = [_entry(person, prices, start, rng) for person in people]
-    made = sandbox.seed(customers=entries)["customers"]
+    made = sandbox.seed(customers=entries, events=False)["customers"]
     return [
         Account(
             person=person,
