@@ -12,10 +12,13 @@ WANT_ALL = {"demo", "up"}
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dunning_site.settings")
-    with services(sys.argv):
-        from django.core.management import execute_from_command_line
+    try:
+        with services(sys.argv):
+            from django.core.management import execute_from_command_line
 
-        execute_from_command_line(sys.argv)
+            execute_from_command_line(sys.argv)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def services(argv: list[str]) -> contextlib.AbstractContextManager[None]:

@@ -91,6 +91,9 @@ def all_services(*, throw_away: bool = False) -> Iterator[None]:
     # Imported here: the broker's client is not needed by commands that only want the database.
     from dunning_site.embedded.broker import Broker
 
+    forget_unfinished(base)
+    # Static files are served from where the packages have them; WhiteNoise warns if the folder is missing.
+    (ROOT / "staticfiles").mkdir(exist_ok=True)
     cluster = postgres.create(base / "pg", durable=not throw_away)
     broker = Broker(base / "redis")
     base_url = f"http://127.0.0.1:{_free_port(0 if throw_away else int(os.environ.get('PORT', '8000')))}"
@@ -136,6 +139,20 @@ def all_services(*, throw_away: bool = False) -> Iterator[None]:
         (base / "run" / "services.json").unlink(missing_ok=True)
         if throw_away:
             shutil.rmtree(base, ignore_errors=True)
+
+
+def unfinished_mark(base: Path) -> Path:
+    """A file that is there while data is being made that is of no use half-made (the demo)."""
+    return base / "unfinished"
+
+
+def forget_unfinished(base: Path) -> None:
+    """Removes what an interrupted demo has left, so that the next start begins anew instead of failing."""
+    if unfinished_mark(base).exists():
+        for name in ("pg", "redis", "mail", "run"):
+            shutil.rmtree(base / name, ignore_errors=True)
+        (base / "stripe.json").unlink(missing_ok=True)
+        unfinished_mark(base).unlink()
 
 
 def _free_port(wanted: int) -> int:

@@ -28,5 +28,5 @@ class Command(BaseCommand):
         except SollecitoError as error:
             raise CommandError(str(error)) from error
         for name in ("templates", "ladders", "unchanged", "kept"):
-            if codes := getattr(result, name):
+            if (codes := getattr(result, name)) and options["verbosity"]:
                 self.stdout.write(f"{name}: {', '.join(codes)}")

@@ -13,7 +13,7 @@ from customers import clock
 from dunning_site.demo import play, summary
 from dunning_site.demo.mailbox import Mailbox
 from dunning_site.embedded import installation, serving
-from dunning_site.embedded.environment import var
+from dunning_site.embedded.environment import unfinished_mark, var
 from dunning_site.embedded.sandbox_control import SandboxControl
 
 
@@ -39,8 +39,10 @@ class Command(BaseCommand):
                 raise CommandError("There is data already that is not the demo's. make clean removes it.")
             result = json.loads(kept.read_text())
         else:
+            unfinished_mark(var()).touch()
             result = self._play(options, until)
             kept.write_text(json.dumps(result))
+            unfinished_mark(var()).unlink()
         self.stdout.write(json.dumps(result, indent=2) if options["json"] else summary.in_words(result))
         if options["no_serve"]:
             return
