@@ -1,12 +1,27 @@
 """Wakes a loop when work has arrived, so that nobody waits for the next tick."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from celery import current_app
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
+
+_asleep = False
+
+
+@contextmanager
+def asleep() -> Iterator[None]:
+    """Sends no wake-ups from this process: for one that runs the loops itself and has no workers (the demo)."""
+    global _asleep
+    _asleep = True
+    try:
+        yield
+    finally:
+        _asleep = False
 
 
 def wake(task: str) -> None:
@@ -15,7 +30,8 @@ def wake(task: str) -> None:
     A wake-up is a convenience: the work is in the database and the loop's own tick finds it. So a broker that is
     out of reach is a warning, never an error of whoever wrote the work.
     """
-    transaction.on_commit(lambda: _send(task), robust=True)
+    if not _asleep:
+        transaction.on_commit(lambda: _send(task), robust=True)
 
 
 def _send(task: str) -> None:

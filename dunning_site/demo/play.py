@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from customers import clock
-from dunning_site.celery import app
+from customers.wake import asleep
 from dunning_site.demo import loops, people, web, world
 from dunning_site.demo.inhabitant import Town
 from dunning_site.demo.mailbox import Mailbox
@@ -42,7 +42,7 @@ def play(
     start = until - timedelta(days=days)
     rng = Random(seed)
     at = start
-    with clock.running_on(lambda: at), web.site():
+    with clock.running_on(lambda: at), asleep(), web.site():
         sandbox.reset(seed)
         sandbox.settings(delivery="hold", record=True, events_kept=200_000)
         sandbox.set_clock(start)
@@ -60,12 +60,11 @@ def play(
             progress(at)
         sandbox.settings(delivery="auto", record=False)
         sandbox.wall_clock()
-    # Wake-ups of the sixty days; what they point at is done or found in the database.
-    app.control.purge()
 
 
 def settle(sandbox: SandboxControl) -> None:
     """Delivers webhooks and runs the loops until the sandbox has nothing left to tell."""
+    sandbox.deliver()
     loops.turn()
     while sandbox.deliver():
         loops.turn()

@@ -7,7 +7,7 @@ from django.db.models import Count, Q, Sum
 from billing.models import Invoice, InvoiceStatus, PaymentAttempt
 from campaigns.models import Case, Message, StepRun
 from campaigns.models.case import LIVE_STATES
-from customers.models import Customer
+from customers.models import Customer, Interaction
 
 
 def summary(*, seed: int, until: str, ledger: dict[str, Any], mails: int) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def summary(*, seed: int, until: str, ledger: dict[str, Any], mails: int) -> dic
             "by_origin": _counts(PaymentAttempt.objects.filter(at__isnull=False), "origin"),
         },
         "steps": _counts(StepRun.objects.all(), "decision"),
+        "deferrals": _counts(Interaction.objects.filter(kind="step.deferred"), "data__rule"),
         "messages": messages,
         "mails_delivered_over_smtp": mails,
         "charges_counted_by_the_sandbox": ledger["charges_succeeded"],
@@ -83,7 +84,7 @@ def in_words(result: dict[str, Any]) -> str:
         f"lost               {result['lost']}",
         f"attempts           {attempts.get('declined', 0)} declined, {attempts.get('succeeded', 0)} succeeded, "
         f"{attempts.get('planned', 0)} planned",
-        f"messages           {sent} sent, {result['steps'].get('deferred', 0)} steps waiting for a better moment",
+        f"messages           {sent} sent; {sum(result['deferrals'].values())} times a step waited for a better moment",
         f"recovery rate      {rate} of the {closed['failed']} invoices whose ladder is over",
         f"double charges     {result['double_charges']}, as counted by the sandbox",
     ]

@@ -95,7 +95,7 @@ def test_shipped_ladders_use_shipped_templates() -> None:
     card = ladders["card_failed"]
     assert [step.after.hours for step in card.steps] == [4, 72, 168, 336, 504]
     assert card.end_after_hours == 72
-    assert card.steps[0].wait_for_retry_hours == 12
+    assert card.steps[0].wait_for_retry_hours == 36
     assert card.steps[2].window_days == (1, 2, 3, 4, 5)
     assert card.steps[2].window_from == datetime.time(9)
 
