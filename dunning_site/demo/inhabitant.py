@@ -84,13 +84,13 @@ class Town:
             self._sandbox.pay(str(external_id), number=card_number(500_000 + account.person.index))
 
     def _use_portal(self, intent: _Intent) -> None:
-        browser = _Browser()
+        browser = Browser()
         if browser.get(intent.link).status_code == 200:
             browser.new_card(intent.link, card_number(900_000 + intent.account.person.index))
 
 
-class _Browser:
-    """A browser; what the page's and the processor's scripts would post is posted by hand."""
+class Browser:
+    """A customer's browser; what the page's and the processor's scripts would post is posted by hand."""
 
     def __init__(self) -> None:
         self._session = requests.Session()
