@@ -8,7 +8,7 @@ import logging
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -84,7 +84,7 @@ def _judge(batch: list[Sending], now: datetime) -> tuple[list[Sending], list[Set
     for sending in batch:
         message = sending.message
         fresh = tuple(made.get(message.customer_id, ()))
-        snapshot = replace(sending.snapshot, contacts=fresh + sending.snapshot.contacts)
+        snapshot = sending.snapshot._replace(contacts=fresh + sending.snapshot.contacts)
         verdict = check(snapshot, message.channel, now)
         if isinstance(verdict, Allowed):
             allowed.append(sending)

@@ -27,6 +27,8 @@ def normalise(channel: str, address: str, country: str = "") -> str:
 
 
 def _email(address: str) -> str:
+    if address.isascii():
+        return address.lower()  # IDNA would leave it at that, slowly
     local, at, domain = address.rpartition("@")
     if not at:
         return address.lower()

@@ -13,10 +13,7 @@ Rules of the ladder, in the order they are applied to a case:
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
-
-from django.utils.translation import gettext as _
 
 from billing.retries.taxonomy import AsksFor
 from campaigns.engine import ladder as rungs
@@ -30,6 +27,7 @@ from campaigns.engine.types import (
     StepSpec,
     TaskWanted,
 )
+from campaigns.engine.words import phrase as _
 from campaigns.guard.check import check
 from campaigns.guard.types import Allowed, Blocked, Deferred, GuardSnapshot, Verdict
 from campaigns.guard.zones import zone
@@ -81,18 +79,17 @@ def decide(case: CaseSnapshot, now: datetime, *, guard: GuardCheck = check) -> D
         decision = _wait(case, now + SOON, _("Nothing to press for at present; being assessed."), Outcome.RESTING)
     else:
         decision = _climb(case, now, guard)
-    return replace(decision, woken=True) if woken else decision
+    return decision._replace(woken=True) if woken else decision
 
 
 def wake(case: CaseSnapshot, now: datetime) -> CaseSnapshot:
     """The case after its rest: open, going on with the step it stood before, whatever the rest lasted."""
     anchor = rungs.without_jump(case.ladder, case.anchor_at, case.position, now, zone(case.zone))
-    return replace(
-        case,
+    return case._replace(
         state=_OPEN,
         rests_until=None,
         anchor_at=anchor,
-        guard=replace(case.guard, case_state=_OPEN),
+        guard=case.guard._replace(case_state=_OPEN),
     )
 
 
@@ -215,7 +212,7 @@ def _unheard(case: CaseSnapshot, step: StepSpec | None, at: datetime, now: datet
           "task; the ladder then goes on.") % {"status": run.message_status},
         task_key(case.case_id, rung.id, case.round),
     )  # fmt: skip
-    return replace(_held(case, step, at, now + PERSON, "heard.failed", why), tasks=(task,))
+    return _held(case, step, at, now + PERSON, "heard.failed", why)._replace(tasks=(task,))
 
 
 def _held(case: CaseSnapshot, step: StepSpec | None, at: datetime, until: datetime, rule: str, why: str) -> Decision:

@@ -1,6 +1,5 @@
 """What a case will do if nothing else happens: the same `decide`, played forward on a calendar. Pure."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
@@ -28,7 +27,7 @@ def forecast(case: CaseSnapshot, now: datetime, horizon: timedelta = timedelta(d
     moved: dict[int, list[str]] = {}
     at, until = now, now + horizon
     for _look in range(MOST_LOOKS):
-        case = replace(case, invoices=tuple(_tried(invoice, at) for invoice in case.invoices))
+        case = case._replace(invoices=tuple(_tried(invoice, at) for invoice in case.invoices))
         decision = decide(case, at)
         found += _told(case, decision, at, moved)
         case = _after(case, decision, at)
@@ -45,8 +44,7 @@ def forecast(case: CaseSnapshot, now: datetime, horizon: timedelta = timedelta(d
 def _tried(invoice: InvoiceFact, at: datetime) -> InvoiceFact:
     """The invoice once the retry known of has been made: nothing more is known of it."""
     over = invoice.retry_at is not None and invoice.retry_at < at
-    return replace(
-        invoice,
+    return invoice._replace(
         retry_at=None if over else invoice.retry_at,
         retry_in_flight=False,
         retry_unplanned=False,
@@ -96,11 +94,10 @@ def _after(case: CaseSnapshot, decision: Decision, at: datetime) -> CaseSnapshot
             run.rule,
             message_status=MessageStatus.SENT.value if acts else "",
         )
-    guard = replace(case.guard, case_state=decision.state)
+    guard = case.guard._replace(case_state=decision.state)
     if decision.act is not None and decision.act.action == Action.MESSAGE:
-        guard = replace(guard, contacts=(Contacted(decision.act.channel, at), *guard.contacts))
-    return replace(
-        case,
+        guard = guard._replace(contacts=(Contacted(decision.act.channel, at), *guard.contacts))
+    return case._replace(
         state=decision.state,
         anchor_at=decision.anchor_at,
         position=decision.position,

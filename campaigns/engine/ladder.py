@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.utils.translation import gettext as _
-
 from campaigns.engine.calendar import add_days, in_words, next_open
 from campaigns.engine.types import CaseSnapshot, LadderSpec, StepSpec
+from campaigns.engine.words import phrase as _
 from campaigns.models.ladder import OffsetUnit, StepAnchor
 from customers.errors import SollecitoError
 

@@ -18,6 +18,7 @@ from campaigns.engine.decide import decide
 from campaigns.engine.load import CASE_COLUMNS, Loaded, load
 from campaigns.engine.persist import persist
 from campaigns.engine.types import Decision, Outcome
+from campaigns.engine.words import one_language
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def escalate_due(*, now: datetime, limit: int | None = None, after: Key | None =
     before ended at. Safe under any number of workers and repeated calls. Wakes the deliver loop after commit.
     """
     batch_size = limit or settings.BATCH_SIZE_ESCALATE
-    with transaction.atomic():
+    with one_language(), transaction.atomic():
         with connection.cursor() as cursor:
             since, since_id = after if after is not None else ("-infinity", 0)
             cursor.execute(_CLAIM, [now, since, since_id, batch_size])

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from django.utils.translation import gettext as _
 
 from campaigns.guard import zones
-from campaigns.guard.hours import is_holiday, is_open, next_open
+from campaigns.guard.hours import Hours, is_holiday, is_open, next_open
 from campaigns.guard.policy import ChannelRules, Policy, policy_for
 from campaigns.guard.types import Allowed, Blocked, Deferred, GuardSnapshot, Verdict
 from campaigns.models.case import CaseState
@@ -18,6 +19,7 @@ from customers.models import Channel
 _WEEK = timedelta(days=7)
 #: Channels that write to an address; the others reach the customer without one.
 _ADDRESSED = frozenset({Channel.EMAIL, Channel.SMS, Channel.WHATSAPP, Channel.CALL, Channel.LETTER})
+_STATES = frozenset(CaseState)
 _ALLOWED = Allowed()
 
 
@@ -53,7 +55,7 @@ def _blocks(snapshot: GuardSnapshot, channel: str) -> Iterator[Blocked]:
     if channel in _ADDRESSED:
         if not address:
             yield Blocked("address.missing", _("There is no address for this channel."))
-        elif (channel, normalise(channel, address, snapshot.country)) in snapshot.suppressed:
+        elif snapshot.suppressed and (channel, normalise(channel, address, snapshot.country)) in snapshot.suppressed:
             yield Blocked(
                 "address.suppressed",
                 _("%(address)s may not be used: it bounced, complained or opted out.") % {"address": address},
@@ -84,7 +86,7 @@ def _case_states(snapshot: GuardSnapshot) -> Iterator[Blocked]:
         yield Blocked("case.paused", _("The case is paused."))
     if snapshot.case_state == CaseState.AGENCY:
         yield Blocked("case.agency", _("An agency handles the case."))
-    if snapshot.case_state not in set(CaseState):
+    if snapshot.case_state not in _STATES:
         yield Blocked("case.unknown", _("The case is in no known state."))
     elif snapshot.case_state != CaseState.OPEN:
         yield Blocked("case.closed", _("The case is closed."))
@@ -140,9 +142,10 @@ def _room(contacts: list[datetime], most: int, at: datetime) -> datetime | None:
 def _closed_hours(snapshot: GuardSnapshot, at: datetime, rules: ChannelRules) -> Iterator[Deferred]:
     if rules.hours is None:
         return
-    where = [zones.zone(name) for name in _zones(snapshot, rules)]
-    if is_open(at, rules.hours, snapshot.country, where):
+    names = _zones(snapshot, rules)
+    if _is_open(at, rules.hours, snapshot.country, names):
         return
+    where = [zones.zone(name) for name in names]
     until = next_open(at, rules.hours, snapshot.country, where)
     local = at.astimezone(where[0])
     spans = ", ".join(str(span) for span in rules.hours.spans(local.date(), snapshot.country))
@@ -153,6 +156,12 @@ def _closed_hours(snapshot: GuardSnapshot, at: datetime, rules: ChannelRules) ->
         yield Deferred(until, f"public_holiday.{rules.policy}", _("Today is a public holiday there."))
     else:
         yield Deferred(until, f"day_of_rest.{rules.policy}", _("There is no contact on this day of the week."))
+
+
+@lru_cache(maxsize=4096)
+def _is_open(at: datetime, hours: Hours, country: str, names: tuple[str, ...]) -> bool:
+    # At one moment the answer is the same for everybody in a zone: a batch asks it once.
+    return is_open(at, hours, country, [zones.zone(name) for name in names])
 
 
 def _zones(snapshot: GuardSnapshot, rules: ChannelRules) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def _clock(minutes: int) -> str:
     return "24:00" if minutes == DAY else f"{minutes % DAY // 60:02d}:{minutes % 60:02d}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: answers are remembered by it
 class Hours:
     """Open hours by kind of day; a kind without spans is closed. Public holidays go by the country's calendar."""
 

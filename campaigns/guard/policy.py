@@ -51,6 +51,7 @@ class Policy:
         return self.channels.get(channel, ChannelRules())
 
 
+@lru_cache(maxsize=4096)
 def policy_for(country: str, now: datetime, zone_name: str = "UTC") -> Policy:
     """The policy in force for a country (ISO 3166, two letters, may be empty) on the local date of `now`."""
     return _policy_on(country.lower(), now.astimezone(zone(zone_name)).date())

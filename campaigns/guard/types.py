@@ -1,20 +1,20 @@
 """What the guard is shown and what it answers; plain values, so that the check is pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Contacted:
+class Contacted(NamedTuple):
     """One contact already made, or handed to the outbox and still to be made."""
 
     channel: str
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class GuardSnapshot:
+class GuardSnapshot(NamedTuple):
     """What is known of a customer and case when a contact is considered. All moments are aware UTC.
 
     Built with a constant number of queries per batch by whoever asks: campaigns.engine.load when a step is
@@ -42,7 +42,7 @@ class GuardSnapshot:
     #: Something is still owed; a message that asks for money is pointless without.
     owes: bool = True
     #: Channel → address that would be written to; a channel without address is absent.
-    addresses: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = MappingProxyType({})
     #: (channel, normalised address) pairs with a suppression in force.
     suppressed: frozenset[tuple[str, str]] = frozenset()
     #: Recent contacts of the customer on any channel, newest first; the message being checked left out.

@@ -1,6 +1,5 @@
 """The rules of the ladder, one by one, on snapshots."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -135,11 +134,11 @@ def test_a_step_the_guard_forbids_asks_a_person_and_goes_on_when_they_are_done()
     assert decision.position == 0
     assert decision.next_action_at > START
     run = RunFact(1, "blocked", START, "address.missing", task_status="done")
-    after = decide(replace(mute, runs={1: run}), START + HOUR)
+    after = decide(mute._replace(runs={1: run}), START + HOUR)
     assert told(after) == [("s1", "skipped")]
     assert "a person took over" in after.runs[0].reason
     # The cause is gone: the message goes out after all.
-    healed = decide(case(runs={1: replace(run, task_status="open")}), START + HOUR, guard=allow)
+    healed = decide(case(runs={1: run._replace(task_status="open")}), START + HOUR, guard=allow)
     assert told(healed) == [("s1", "done")]
 
 
@@ -191,9 +190,9 @@ def test_the_ladder_ends_once_the_last_notice_had_its_time():
 def test_the_end_waits_for_a_last_retry_and_for_a_notice_that_bounced():
     at = START + 10 * DAY
     stands = case(position=3, runs=sent(3, START + 7 * DAY), last_decided_at=START + 7 * DAY)
-    retry = replace(stands, invoices=(invoice(retry_at=at + HOUR),))
+    retry = stands._replace(invoices=(invoice(retry_at=at + HOUR),))
     assert decide(retry, at, guard=allow).outcome is Outcome.WAITING
-    bounced = replace(stands, runs=sent(3, START + 7 * DAY, message_status="bounced"))
+    bounced = stands._replace(runs=sent(3, START + 7 * DAY, message_status="bounced"))
     decision = decide(bounced, at, guard=allow)
     assert decision.state == "open"
     assert decision.tasks

@@ -1,6 +1,5 @@
 """The forecast plays the same decisions forward, and says what moved them."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, time
 
 from campaigns.engine.forecast import forecast
@@ -50,4 +49,4 @@ def test_a_pause_is_played_to_its_end_and_a_rest_without_date_not():
     paused = case(state="paused", position=1, rests_until=START + 20 * DAY)
     days = [day for day, _key in acts(forecast(paused, START + DAY))]
     assert days[0] == 20
-    assert forecast(replace(paused, state="promised"), START) == []
+    assert forecast(paused._replace(state="promised"), START) == []
