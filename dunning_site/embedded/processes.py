@@ -10,9 +10,12 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent() -> None:
-    # Runs in the child between fork and exec. A parent killed with -9 cannot clean up after itself;
-    # the kernel then does. Elsewhere than Linux this is left to the orderly stop.
+def die_with_parent() -> None:
+    """Called in a child: it is sent SIGTERM when the thread that started it ends.
+
+    A parent killed with -9 cannot clean up after itself; the kernel then does. Elsewhere than Linux this is left to
+    the orderly stop.
+    """
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     except (OSError, AttributeError):
@@ -44,7 +47,7 @@ def start(
             group=None if user is None else _group_of(user),
             extra_groups=None if user is None else [],
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
 
 
