@@ -37,8 +37,9 @@ from campaigns.models.ladder import Action, EndAction
 from campaigns.models.message import MessageStatus
 from campaigns.models.task import Task
 
-#: A retry less likely than this is not worth keeping the customer in the dark for.
-WORTH_WAITING = 0.2
+#: A retry less likely than this is not worth keeping the customer in the dark for. One in twenty: the prior of a
+#: single early try is low, the ladder says how long it may be waited for, and waiting costs hours, not money.
+WORTH_WAITING = 0.05
 #: After the moment of a retry: time for its outcome to arrive.
 RETRY_SETTLES = timedelta(hours=1)
 #: How soon to look again at what is settled within minutes (a message in the outbox, a charge under way).

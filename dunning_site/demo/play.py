@@ -15,7 +15,7 @@ from dunning_site.demo.inhabitant import Town
 from dunning_site.demo.mailbox import Mailbox
 from dunning_site.embedded.sandbox_control import SandboxControl
 
-CUSTOMERS = 420
+CUSTOMERS = 400
 DAYS = 60
 _HOUR = timedelta(hours=1)
 
