@@ -8,3 +8,7 @@ class BillingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     name = "billing"
     verbose_name = _("Billing")
+
+    def ready(self) -> None:
+        """Listens to news of the app below."""
+        from billing import receivers  # noqa: F401

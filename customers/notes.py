@@ -10,7 +10,10 @@ from customers.errors import SollecitoError
 from customers.log import Entry, record
 from customers.models import ActorKind, Channel, Customer, Direction
 from customers.services import customers_reassess
+from customers.signals import announce_exclusions_changed
 
+#: These also forbid charges that nobody asked for.
+EXCLUSIONS = frozenset({"no_dunning", "legal_hold", "bankrupt"})
 #: Edits of these change what the campaign side may or must do, so it looks at the customer again.
 _WEIGHTY = frozenset({"no_dunning", "do_not_contact", "legal_hold", "bankrupt", "vulnerable", "timezone", "country"})
 
@@ -68,5 +71,7 @@ def customer_edited(*, customer_id: int, fields: Iterable[str], actor_id: int, n
                 data={"fields": changed},
             )
         )
+        if EXCLUSIONS.intersection(changed):
+            announce_exclusions_changed(customer_id)
         if _WEIGHTY.intersection(changed):
             customers_reassess([customer_id], now)
