@@ -69,6 +69,14 @@ def new_key() -> str:
     return f"sollecito-{uuid.uuid4()}"
 
 
+def rules_of(attempt: PaymentAttempt) -> str:
+    """The AttemptOrigin whose rules bind a charge: one the planner chose is a retry, also on a new method.
+
+    Only a customer who pays in person may pay against a promise, an exclusion or a legal hold.
+    """
+    return AttemptOrigin.RETRY if attempt.strategy else attempt.origin
+
+
 def order_of(attempt: PaymentAttempt, invoice: Invoice) -> Order:
     """The call an attempt stands for; the same rows always give the same call, as its key demands."""
     method = attempt.payment_method
@@ -81,7 +89,7 @@ def order_of(attempt: PaymentAttempt, invoice: Invoice) -> Order:
         method=(method.external_id or "") if method else "",
         method_id=attempt.payment_method_id,
         key=attempt.idempotency_key or "",
-        origin=attempt.origin,
+        origin=rules_of(attempt),
         amount=attempt.amount,
         currency=attempt.currency,
         claimed_at=attempt.claimed_at or attempt.created_at,

@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import transaction
 
 from billing import breaker
-from billing.attempts import AttemptOutcome, Order, attempt_call_off, limit_reached, new_key
+from billing.attempts import AttemptOutcome, Order, attempt_call_off, limit_reached, new_key, rules_of
 from billing.charge_path import account_of, begin, execute, method_to_charge, refusal_now
 from billing.locks import lock_invoice
 from billing.models import AttemptOrigin, AttemptStatus, PaymentAttempt, RetryState
@@ -132,7 +132,7 @@ def _claim(attempt_id: int, invoice_id: int, now: datetime) -> Order | str:
         account = account_of(invoice)
         if account is not None and account.paused_until is not None and account.paused_until > now:
             return "skipped"
-        refused = refusal_now(invoice, account, attempt.origin, now)
+        refused = refusal_now(invoice, account, rules_of(attempt), now)
         if refused is not None:
             attempt_call_off(invoice, attempt, refused.reason, RetryState.STOPPED, now)
             return AttemptStatus.CANCELLED.value

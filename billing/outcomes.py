@@ -42,10 +42,10 @@ from customers.wake import wake
 UNRESOLVED = (AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN)
 #: The processor's clock and ours may differ by this much when a charge is matched to our attempt.
 CLOCK_SKEW = timedelta(minutes=2)
+#: A first answer; campaigns.engine.attribution has the last word. Who brought a new method is for it to say.
 _RECOVERED_BY = {
     AttemptOrigin.RETRY: RecoverySource.SILENT_RETRY,
     AttemptOrigin.PORTAL: RecoverySource.PORTAL,
-    AttemptOrigin.NEW_METHOD: RecoverySource.PORTAL,
     AttemptOrigin.STAFF: RecoverySource.STAFF,
 }
 
@@ -379,6 +379,8 @@ def _mark_never_again(method: PaymentMethod | None, verdict: DeclineVerdict, at:
 
 
 def _actor_kind(attempt: PaymentAttempt) -> str:
+    if attempt.strategy:
+        return ActorKind.SYSTEM
     by_origin: dict[str, str] = {
         AttemptOrigin.PROCESSOR: ActorKind.PROCESSOR,
         AttemptOrigin.PORTAL: ActorKind.CUSTOMER,

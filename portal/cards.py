@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from billing.gateways import stripe_cards
 from billing.gateways.base import JSON, ErrorKind, GatewayError
+from billing.ingest.facts.methods import method_values
 from billing.models import InvoiceStatus, PaymentMethod, Subscription, SubscriptionStatus
 from billing.signals import announce_facts_changed
 from customers.errors import SollecitoError
@@ -85,20 +86,7 @@ def _confirmed_method(customer: Customer, setup_intent_id: str) -> JSON:
 def _store(link: PortalLink, method_json: JSON, now: datetime) -> PaymentMethod:
     """The card as our fact, default from now on. The webhook that tells of it later finds it written."""
     customer = link.customer
-    card = method_json.get(method_json.get("type") or "card") or {}
-    values = {
-        "customer": customer,
-        "type": method_json.get("type") or "card",
-        "brand": card.get("brand") or "",
-        "funding": card.get("funding") or "",
-        "country": card.get("country") or "",
-        "last4": card.get("last4") or "",
-        "exp_month": card.get("exp_month"),
-        "exp_year": card.get("exp_year"),
-        "fingerprint": card.get("fingerprint") or "",
-        "is_default": True,
-        "detached_at": None,
-    }
+    values = method_values(method_json) | {"customer": customer, "is_default": True, "detached_at": None}
     with transaction.atomic():
         # The customer's row first, as everywhere: see billing.locks.
         customers_reassess([customer.pk], now)

@@ -18,7 +18,7 @@ from billing.models import (
 from billing.retries.declines import AsksFor
 from billing.retries.eligibility import credential_of, refusal
 from billing.retries.loading import Material, context_of, declines_elsewhere, load, past_attempts
-from billing.retries.planner import plan_next
+from billing.retries.planner import NEW_METHOD_RULE, plan_next
 from billing.retries.types import PlannedRetry, Stop
 from billing.signals import announce_facts_changed
 from customers import log
@@ -132,7 +132,7 @@ def _write(plans: list[Plan], material: Material, now: datetime) -> None:
             invoice=plan.invoice,
             number=1 + max((attempt.number for attempt in material.attempts[plan.invoice.pk]), default=0),
             status=AttemptStatus.PLANNED,
-            origin=AttemptOrigin.RETRY,
+            origin=AttemptOrigin.NEW_METHOD if plan.retry.rule == NEW_METHOD_RULE else AttemptOrigin.RETRY,
             idempotency_key=new_key(),
             payment_method=plan.method,
             amount=plan.invoice.balance,

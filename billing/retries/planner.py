@@ -22,7 +22,9 @@ MAX_JITTER_SECONDS = 300
 # A moment pushed by a limit is proposed anew; each turn moves past one full window, so few are ever needed.
 _MAX_TURNS = 12
 _LAST_CHANCE = timedelta(hours=1)
-_NEW_METHOD = ("a new payment method, tried at once", "method.new")
+#: Of a charge on a method never tried for the invoice.
+NEW_METHOD_RULE = "method.new"
+_NEW_METHOD = ("a new payment method, tried at once", NEW_METHOD_RULE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ def plan_next(
     holds the moments of all attempts on the card, across invoices (those of `attempts` may be among them);
     `card_declines` are declined attempts on the same card for other invoices: their hard codes and waits bind
     this one too.
-    The answer is later than `now`, not after the context's end, and the same for the same input.
+    The answer is later than `now` (for a new method it may be `now` itself), not after the context's end, and the
+    same for the same input.
     Raises KeyError for an unknown strategy and ValueError for a naive `now`.
     """
     return plan_with(STRATEGIES[strategy](), context, attempts, card_history, now, card_declines=card_declines)
@@ -146,7 +149,8 @@ def _search(
     strategy: Strategy, question: Question, card_history: Sequence[datetime], own: Sequence[PastAttempt]
 ) -> tuple[Proposal, limits.LimitVerdict] | Stop:
     """The strategy's first moment that every limit allows, with its jitter; or why there is none."""
-    jitter = _jitter(question.context.invoice_id, question.number)
+    # Somebody may be waiting for what comes of their new card; there is no crowd of those to spread.
+    jitter = _jitter(question.context.invoice_id, question.number) if own else timedelta(0)
     invoice_history = [attempt.at for attempt in own]
     history = sorted({*card_history, *invoice_history})
     for _turn in range(_MAX_TURNS):
@@ -223,7 +227,7 @@ def _earliest(
     now: datetime,
 ) -> datetime:
     """The first moment allowed by the waits of all declines on this credential and the strategy's gap."""
-    floors = [now + timedelta(seconds=1)]
+    floors = [now + timedelta(seconds=1) if attempts else now]
     floors += [attempt.at + attempt.verdict.retry.wait for attempt in binding]
     if attempts:
         floors.append(attempts[-1].at + strategy.min_gap(category))

@@ -3,7 +3,9 @@
 An invoice is recovered if it had failed, or had to be paid by the customer and was overdue, and was paid then.
 By the first rule that fits:
 
-1. The paying charge was started by the customer in the portal, or followed at once on their new card: portal.
+1. The paying charge was started by the customer in the portal, or made on a new method after they had entered a
+   card there since the invoice failed or fell due: portal. A new method that came another way (the processor's own
+   pages, a bank that renewed a card) goes by the rules below.
 2. It was started by staff: staff.
 3. A message that asks for payment went out for a case of this invoice (sent or later, not bounced), after the
    invoice failed or fell due, before it was paid and at most 14 days before: e-mail.
@@ -28,7 +30,14 @@ _ATTRIBUTE = """
                       AND m.status IN ('sent', 'delivered', 'opened', 'clicked', 'complained')
                       AND m.sent_at <= i.paid_at AND m.sent_at >= i.paid_at - make_interval(days => %s)
                       AND m.sent_at >= COALESCE(i.first_failed_at, i.due_at)
-               ) AS written
+               ) AS written,
+               EXISTS (
+                   SELECT 1 FROM customers_interaction l
+                    WHERE l.customer_id = i.customer_id AND l.kind = 'portal.card_updated'
+                      AND l.at >= COALESCE(i.first_failed_at, i.due_at)
+                      -- paid_at is the processor's clock, in whole seconds.
+                      AND l.at <= i.paid_at + interval '2 minutes'
+               ) AS card_entered
           FROM billing_invoice i
           LEFT JOIN LATERAL (
                SELECT origin FROM billing_paymentattempt
@@ -40,7 +49,7 @@ _ATTRIBUTE = """
     )
     UPDATE billing_invoice i
        SET recovered_by = CASE
-               WHEN t.origin IN ('portal', 'new_method') THEN 'portal'
+               WHEN t.origin = 'portal' OR (t.origin = 'new_method' AND t.card_entered) THEN 'portal'
                WHEN t.origin = 'staff' THEN 'staff'
                WHEN t.written THEN 'email'
                WHEN t.origin IN ('retry', 'processor') THEN 'silent_retry'

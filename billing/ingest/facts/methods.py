@@ -76,12 +76,13 @@ def fill_from_charge(row: PaymentMethod, charge: JSON) -> None:
 
 
 def _details(unit: Unit, row: PaymentMethod, obj: JSON) -> None:
-    values = newest(unit, "payment_method", row, obj, _values)
+    values = newest(unit, "payment_method", row, obj, method_values)
     if values is not None:
         write(row, values)
 
 
-def _values(obj: JSON) -> dict[str, Any]:
+def method_values(obj: JSON) -> dict[str, Any]:
+    """Columns of PaymentMethod that say what a payment method of the processor is, from its object."""
     kind = obj.get("type") or "card"
     return {"type": kind, **_card(obj.get(kind) or {})}
 

@@ -6,10 +6,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from billing.charging import charge_due
 from billing.models import AttemptStatus, PaymentAttempt, ProcessorAccount, Promise, RetryState
 from billing.retries.loop import plan_retries
 from billing.retries.services import retries_hold, retries_resume
 from customers.models import Interaction
+from customers.notes import customer_edited
 from tests import factories
 from tests.factories import NOW
 
@@ -78,7 +80,37 @@ def test_a_new_card_is_tried_at_once():
     assert plan().planned == 1
     attempt = invoice.attempts.get(status=AttemptStatus.PLANNED)
     assert attempt.payment_method == card
-    assert attempt.scheduled_for <= NOW + timedelta(minutes=6)
+    assert (attempt.scheduled_for, attempt.origin) == (NOW, "new_method")
+
+
+def test_what_is_due_at_once_wakes_the_charging(monkeypatch):
+    woken = []
+    monkeypatch.setattr("billing.retries.loop.wake", woken.append)
+    failed()
+    plan()
+    assert woken == []
+    invoice = failed(code="lost_card", card={"is_default": False})
+    factories.payment_method(invoice.customer, attached_at=NOW)
+    plan()
+    assert woken == ["billing.tasks.charge_due"]
+
+
+def test_a_new_card_is_charged_by_the_rules_of_retries_however_it_came(stripe_world):
+    """The customer did not press anything: what forbids a retry forbids this charge, too."""
+    invoice = stripe_world.owing(retry_state=RetryState.NEEDS_PLAN)
+    old = factories.payment_method(invoice.customer, is_default=False)
+    factories.attempt(invoice, payment_method=old, decline_code="lost_card", decline_category="lost_card")
+    assert plan().planned == 1
+    invoice.customer.legal_hold = True
+    invoice.customer.save()
+    assert charge_due(now=NOW, limit=10).cancelled == 1
+    invoice.customer.legal_hold = False
+    invoice.customer.save()
+    assert retries_resume(invoice_ids=[invoice.pk], now=NOW) == 1
+    plan()
+    assert charge_due(now=NOW, limit=10).succeeded == 1
+    assert Interaction.objects.get(kind="attempt.succeeded").actor_kind == "system"
+    assert stripe_world.charged(invoice) == [4900]
 
 
 def test_renewed_details_make_an_expired_card_a_new_one():
@@ -154,6 +186,33 @@ def test_a_promise_rests_the_retries_until_it_ends():
     promise.save()
     assert retries_resume(invoice_ids=[invoice.pk], now=NOW + DAY) == 1
     assert plan(NOW + DAY).planned == 1
+
+
+@pytest.mark.parametrize("flag", ["no_dunning", "legal_hold", "bankrupt"])
+def test_an_exclusion_that_is_lifted_lets_the_retries_go_on(
+    flag, django_user_model, django_capture_on_commit_callbacks
+):
+    invoice = failed()
+    owner, staff = invoice.customer, django_user_model.objects.create(username="carla")
+
+    def edit(value):
+        setattr(owner, flag, value)
+        owner.save()
+        with django_capture_on_commit_callbacks(execute=True):
+            customer_edited(customer_id=owner.pk, fields=[flag], actor_id=staff.pk, now=NOW)
+        invoice.refresh_from_db()
+
+    edit(True)
+    assert plan().stopped == 1
+    invoice.refresh_from_db()
+    assert invoice.retry_state == RetryState.STOPPED
+    edit(True)
+    assert invoice.retry_state == RetryState.STOPPED
+    edit(False)
+    assert invoice.retry_state == RetryState.NEEDS_PLAN
+    owner.refresh_from_db()
+    assert owner.reassess_at == NOW
+    assert plan().planned == 1
 
 
 def test_held_until_a_day_the_charge_is_planned_behind_it():

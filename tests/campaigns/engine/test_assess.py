@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from billing.models import Dispute, Payment, Promise
 from campaigns.engine.assess import assess_all, assess_customers
 from campaigns.models import Case, CaseInvoice, Message, Task
+from customers import log
 from customers.models import Interaction
 from tests import factories
 from tests.factories import NOW
@@ -326,7 +327,8 @@ def test_what_staff_put_to_rest_facts_do_not_wake(state):
     ("origin", "sent_days_before", "status", "expected"),
     [
         ("portal", 1, "sent", "portal"),
-        ("new_method", None, "", "portal"),
+        ("new_method", None, "", "unprompted"),
+        ("new_method", 1, "sent", "email"),
         ("staff", 1, "sent", "staff"),
         ("retry", None, "", "silent_retry"),
         ("processor", None, "", "silent_retry"),
@@ -351,6 +353,18 @@ def test_the_last_touch_before_the_payment_gets_the_credit(origin, sent_days_bef
         sent = NOW - timedelta(days=sent_days_before)
         Message.objects.filter(case=case).update(status=status, sent_at=None if status == "queued" else sent)
     pay(invoice, NOW, **({"origin": origin} if origin else {}))
+    assess_customers(now=NOW)
+    invoice.refresh_from_db()
+    assert invoice.recovered_by == expected
+
+
+@pytest.mark.parametrize(("days_before", "expected"), [(0, "portal"), (19, "portal"), (21, "unprompted")])
+def test_a_new_card_is_credited_to_the_portal_if_it_was_entered_there_for_this_debt(days_before, expected):
+    customer = factories.customer()
+    invoice = factories.invoice(customer, first_failed_at=NOW - 20 * DAY)
+    entered = NOW - days_before * DAY
+    log.record(log.Entry(customer_id=customer.pk, at=entered, kind="portal.card_updated", summary="A new card."))
+    pay(invoice, NOW, origin="new_method")
     assess_customers(now=NOW)
     invoice.refresh_from_db()
     assert invoice.recovered_by == expected
