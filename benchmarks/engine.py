@@ -67,6 +67,8 @@ class Measured:
     text_per_s: int
     sum_per_s: int
     peak_rss_mb: int
+    #: Load average of the last minute when the floor had run: what else the machine was doing.
+    load: float
 
 
 def measure(cases: int, *, batch_size: int, naive_sample: int, progress: Progress) -> Measured:
@@ -112,6 +114,7 @@ def measure(cases: int, *, batch_size: int, naive_sample: int, progress: Progres
         text_per_s=round(text),
         sum_per_s=round(1 / (engine.wall / done + 1 / text)),
         peak_rss_mb=rss,
+        load=round(os.getloadavg()[0], 1),
     )
 
 
@@ -220,11 +223,11 @@ def populate(cases: int, spare: int) -> None:
             INSERT INTO campaigns_case
                    (id, customer_id, brand_id, ladder_version_id, trigger, state, opened_at, anchor_at, round,
                     position, next_action_at, next_action_reason, rest_reason, close_reason, created_at)
-            SELECT id, id, brand_id, %s, 'payment_failed', 'open', %s, %s, 1, 0,
-                   %s + make_interval(secs => (id %% 3600)::int), 'Just opened.', '', '', %s
-              FROM customers_customer
+            SELECT id, id, brand_id, %s, 'payment_failed', 'open', %s, moment, 1, 0, moment, 'Just opened.', '', '',
+                   %s
+              FROM customers_customer, LATERAL (SELECT %s + id %% 3600 * interval '1.000007 s' AS moment) AS began
             """,
-            [version.pk, NOW - timedelta(days=1), NOW - timedelta(days=1), NOW - timedelta(hours=1), NOW],
+            [version.pk, NOW - timedelta(days=1), NOW, NOW - timedelta(hours=1, minutes=5)],
         )
         cursor.execute(
             "INSERT INTO campaigns_caseinvoice (case_id, invoice_id, joined_at, outcome) "

@@ -1,6 +1,5 @@
 """Writes the communication log: the only way an Interaction comes to be."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,6 +39,7 @@ _COLUMNS = (
     "customer_id", "at", "kind", "direction", "channel", "actor_kind", "actor_id", "summary", "body", "outcome",
     "subject", "data",
 )  # fmt: skip
+_encode = DjangoJSONEncoder().encode
 _COPY = f"COPY customers_interaction ({', '.join(_COLUMNS)}) FROM STDIN"
 
 
@@ -57,7 +57,7 @@ def record_many(entries: Iterable[Entry]) -> None:
                 copy.write_row(
                     (
                         e.customer_id, e.at, e.kind, str(e.direction), str(e.channel), str(e.actor_kind), e.actor_id,
-                        e.summary[:500], e.body, e.outcome, e.subject, json.dumps(e.data, cls=DjangoJSONEncoder),
+                        e.summary[:500], e.body, e.outcome, e.subject, _encode(e.data),
                     )
                 )  # fmt: skip
     if keyed:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from billing.models import Invoice, InvoiceStatus, Promise, RetryState
 from billing.retries.services import retries_resume
+from campaigns.engine.arrays import array
 from campaigns.engine.assessment import Assessment
 from campaigns.engine.attribution import attribute
 from campaigns.engine.load import addressees, load_people
@@ -217,7 +218,7 @@ def _receipts(cursor: Any, case_ids: Sequence[int], now: datetime) -> None:
         return
     cursor.execute(_RECEIPTS_FOR, [list(case_ids)])
     cases = cursor.fetchall()
-    people = load_people(cursor, [case[1] for case in cases])
+    people = load_people(cursor, array([case[1] for case in cases]))
     rows = []
     for case_id, customer_id, brand_id, email, phone, language, brand_language in cases:
         who = addressees(email, phone, language, people.get(customer_id, ())).get(Channel.EMAIL.value)

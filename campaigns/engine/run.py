@@ -93,7 +93,7 @@ def escalate_due(*, now: datetime, limit: int | None = None, after: Key | None =
                 decided.append((loaded, _poisoned(loaded, now)))
                 failed += 1
         messages = persist(decided, batch.texts, now)
-    return _count(decided, failed, messages, last=(rows[-1][9], rows[-1][0]))
+    return _count(decided, failed, messages, last=(datetime.fromisoformat(rows[-1][9]), rows[-1][0]))
 
 
 def escalate_all(*, now: datetime, limit: int | None = None) -> Iterator[EscalateResult]:

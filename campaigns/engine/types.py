@@ -82,7 +82,7 @@ class RunFact(NamedTuple):
     task_status: str = ""
 
 
-_NO_RUNS: Mapping[int, RunFact] = MappingProxyType({})
+NO_RUNS: Mapping[int, RunFact] = MappingProxyType({})
 
 
 class CaseSnapshot(NamedTuple):
@@ -100,7 +100,7 @@ class CaseSnapshot(NamedTuple):
     country: str
     guard: GuardSnapshot
     invoices: tuple[InvoiceFact, ...] = ()
-    runs: Mapping[int, RunFact] = _NO_RUNS
+    runs: Mapping[int, RunFact] = NO_RUNS
     #: Newest decision of any round: what `counted since the previous step` and the end fall back on after a
     #: case was anchored anew.
     last_decided_at: datetime | None = None

@@ -96,7 +96,7 @@ def _delays(
     snapshot: GuardSnapshot, channel: str, at: datetime, policy: Policy, rules: ChannelRules
 ) -> Iterator[Deferred]:
     """What stands against contact at `at`, each with the moment from which it no longer would."""
-    if snapshot.purpose != MessagePurpose.RECEIPT:
+    if snapshot.contacts and snapshot.purpose != MessagePurpose.RECEIPT:
         yield from _gaps(snapshot, channel, at, rules)
         yield from _caps(snapshot, channel, at, policy, rules)
     yield from _closed_hours(snapshot, at, rules)

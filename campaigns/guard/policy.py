@@ -36,6 +36,9 @@ class ChannelRules:
     policy: str = DEFAULT
 
 
+_UNLIMITED = ChannelRules()
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The rules of one country on one date. `code` is the country in lower case, or `default`."""
@@ -48,7 +51,7 @@ class Policy:
 
     def rules(self, channel: str) -> ChannelRules:
         """Rules of a channel; one no policy speaks of is not limited (in-app notices, webhooks)."""
-        return self.channels.get(channel, ChannelRules())
+        return self.channels.get(channel, _UNLIMITED)
 
 
 @lru_cache(maxsize=4096)
