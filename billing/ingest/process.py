@@ -47,10 +47,19 @@ def process_inbox(*, now: datetime, limit: int = 100) -> ProcessResult:
         return ProcessResult()
     accounts = {a.code: a for a in ProcessorAccount.objects.filter(code__in={e.source for e in events})}
     groups: dict[tuple[str, str], list[InboxEvent]] = defaultdict(list)
-    for event in events:
-        groups[event.source, customer_of(event.payload) or event.event_id].append(event)
-    links = {code: links_told(e.payload for e in events if e.source == code) for code in accounts}
+    links: dict[str, dict[str, str]] = {code: {} for code in accounts}
     failed = 0
+    for event in events:
+        try:
+            holder, told = customer_of(event.payload), links_told([event.payload])
+        except Exception as error:
+            # Not of the shape of an event: it must not take the batch with it, which would come back the same.
+            logger.exception("event %s (%s) cannot be read", event.event_id, event.type)
+            _keep(event, now, f"{type(error).__name__}: {error}", counts=True)
+            failed += 1
+            continue
+        groups[event.source, holder or event.event_id].append(event)
+        links.setdefault(event.source, {}).update(told)
     for (source, _customer), group in groups.items():
         group.sort(key=lambda e: (e.occurred_at, e.pk))
         account = accounts.get(source)
@@ -82,18 +91,17 @@ def _claim(now: datetime, limit: int) -> list[InboxEvent]:
 
 def _work(account: ProcessorAccount, group: list[InboxEvent], links: dict[str, str], now: datetime) -> int:
     """Writes the facts of a group; returns how many of its events failed."""
-
-    telling = worth_telling(account.code, [event.payload for event in group], links)
-
-    def work(unit: Unit) -> None:
-        unit.links.update(telling.links)
-        for payload in telling.events:
-            apply_event(unit, payload)
-        InboxEvent.objects.filter(pk__in=[event.pk for event in group]).update(
-            status=InboxEvent.Status.DONE, processed_at=now, error=""
-        )
-
     try:
+        telling = worth_telling(account.code, [event.payload for event in group], links)
+
+        def work(unit: Unit) -> None:
+            unit.links.update(telling.links)
+            for payload in telling.events:
+                apply_event(unit, payload)
+            InboxEvent.objects.filter(pk__in=[event.pk for event in group]).update(
+                status=InboxEvent.Status.DONE, processed_at=now, error=""
+            )
+
         _unit, put_off = run_unit(account, now, work, fetched=prefetch(account.code, telling.needs))
     except Exception as error:
         if len(group) > 1:

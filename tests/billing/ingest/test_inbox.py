@@ -103,6 +103,29 @@ def test_a_broken_event_of_the_same_customer_leaves_the_others_alone():
     assert Customer.objects.get().name == "C1"
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"object": "customer", "id": None, "name": "x"},
+        {"object": "invoice", "customer": "cus_1", "amount_due": 1, "status": "open", "id": None},
+        {"object": "invoice", "customer": "cus_1", "amount_due": 1, "status": {}, "id": "in_1"},
+        {"object": "invoice_payment", "payment": "pi_1", "invoice": "in_1"},
+    ],
+    ids=lambda obj: obj["object"],
+)
+def test_an_event_of_no_known_shape_does_not_stop_the_inbox(broken):
+    factories.account()
+    types = {"customer": "customer.updated", "invoice": "invoice.updated", "invoice_payment": "invoice_payment.paid"}
+    wrong = event(2, types[broken["object"]])
+    wrong["data"]["object"] = {name: value for name, value in broken.items() if value is not None}
+    for one in (wrong, event(1)):
+        store(source="stripe", event=one, now=NOW)
+    assert process_inbox(now=NOW).failed == 1
+    assert Customer.objects.get().external_id == "cus_1"
+    assert InboxEvent.objects.get(event_id="evt_2").error
+    assert process_inbox(now=NOW).claimed == 0
+
+
 def test_tries_grow_apart_end_and_can_be_asked_for_again():
     factories.account()
     store(source="stripe", event=event(1, metadata="no mapping"), now=NOW)
