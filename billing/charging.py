@@ -4,10 +4,11 @@ Every charge takes this one path, whoever asked for it. The attempt's idempotenc
 that a charge whose answer is lost is asked about again under the same key (`billing.resolving`) and never made twice.
 """
 
+import logging
 import time
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -23,8 +24,12 @@ from customers.errors import SollecitoError
 
 __all__ = ["AttemptOutcome", "ChargeRun", "ResolveRun", "charge_due", "charge_now", "resolve_unknown"]
 
+logger = logging.getLogger(__name__)
+
 #: A run ends after this many seconds, so that no claim of it looks like a dead worker's.
 RUN_SECONDS = 60
+#: An attempt that cannot be worked at all is looked at again after this, so that it does not stop the others.
+POISON = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,14 @@ def charge_due(*, now: datetime, limit: int) -> ChargeRun:
     counts: Counter[str] = Counter()
     started = time.monotonic()
     for attempt_id, invoice_id in due:
-        claimed = _claim(attempt_id, invoice_id, now)
-        if isinstance(claimed, Order):
-            counts[execute(claimed, now).status] += 1
-        else:
-            counts[claimed] += 1
+        try:
+            claimed = _claim(attempt_id, invoice_id, now)
+            counts[execute(claimed, now).status if isinstance(claimed, Order) else claimed] += 1
+        except Exception:
+            # Whatever is wrong with one charge, those behind it are not to wait for it.
+            logger.exception("attempt %s could not be carried out", attempt_id)
+            _put_off(attempt_id, now)
+            counts["skipped"] += 1
         if time.monotonic() - started > RUN_SECONDS:
             break
     return ChargeRun(**{name: counts[name] for name in ("succeeded", "declined", "unknown", "cancelled", "skipped")})
@@ -112,6 +120,11 @@ def charge_now(
         )
         order = begin(invoice, attempt, now)
     return execute(order, now)
+
+
+def _put_off(attempt_id: int, now: datetime) -> None:
+    """Has a charge that breaks its worker come back later; one claimed already is asked about, as any other is."""
+    PaymentAttempt.objects.filter(pk=attempt_id, status=AttemptStatus.PLANNED).update(scheduled_for=now + POISON)
 
 
 def _claim(attempt_id: int, invoice_id: int, now: datetime) -> Order | str:

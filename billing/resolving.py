@@ -5,6 +5,7 @@ under it: it gives the stored answer, or, when the first call never arrived, mak
 the invoice may no longer be charged, or the key is old, nothing is repeated: the invoice's charges are read.
 """
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,8 +20,10 @@ from billing.gateways import ChargeStatus, ErrorKind, GatewayError, gateway_for
 from billing.locks import lock_invoice
 from billing.models import AttemptStatus, PaymentAttempt, RetryState
 from billing.models.attempt import TRANSITIONS
-from billing.outcomes import CLOCK_SKEW
+from billing.outcomes import CLOCK_SKEW, UNRESOLVED
 from customers.errors import check_transition
+
+logger = logging.getLogger(__name__)
 
 #: A claim older than this belongs to a worker that died: a call takes seconds.
 DEAD_AFTER = timedelta(minutes=3)
@@ -58,7 +61,15 @@ def resolve_unknown(*, now: datetime, limit: int) -> ResolveRun:
     )
     counts: Counter[str] = Counter()
     for attempt_id, invoice_id in waiting:
-        counts[_resolve(attempt_id, invoice_id, now)] += 1
+        try:
+            counts[_resolve(attempt_id, invoice_id, now)] += 1
+        except Exception:
+            # Its outcome stays unknown and its invoice untouched; those behind it are not to wait for it.
+            logger.exception("attempt %s could not be resolved", attempt_id)
+            PaymentAttempt.objects.filter(pk=attempt_id, status__in=UNRESOLVED).update(
+                status=AttemptStatus.UNKNOWN, resolve_at=now + LONGEST_WAIT
+            )
+            counts["skipped"] += 1
     return ResolveRun(**{name: counts[name] for name in ("succeeded", "declined", "cancelled", "unknown", "skipped")})
 
 

@@ -541,3 +541,40 @@ def test_no_transaction_is_open_while_the_processor_is_asked(stripe_world, monke
     monkeypatch.setattr(charge_path, "pay", watching)
     charge_now(invoice_id=invoice.pk, origin="portal", now=NOW)
     assert seen == [False]
+
+
+@pytest.mark.django_db
+def test_a_charge_that_breaks_the_worker_does_not_stop_those_behind_it(stripe_world, monkeypatch):
+    bad, good = (stripe_world.owing() for _ in range(2))
+    plan(bad, scheduled_for=NOW - MINUTE)
+    plan(good)
+    check = charging.limit_reached
+
+    def broken(invoice, method, now):
+        if invoice.pk == bad.pk:
+            raise ZeroDivisionError
+        return check(invoice, method, now)
+
+    monkeypatch.setattr(charging, "limit_reached", broken)
+    assert (run().succeeded, stripe_world.charged(good)) == (1, [4900])
+    assert bad.attempts.get().scheduled_for == NOW + charging.POISON
+
+
+@pytest.mark.django_db
+def test_an_outcome_that_cannot_be_read_does_not_stop_those_behind_it(stripe_world, monkeypatch):
+    bad, good = (stripe_world.owing() for _ in range(2))
+    for invoice in (bad, good):
+        plan(invoice)
+        stripe_world.fault("server_error_after")
+    assert run().unknown == 2
+    record = resolving.record_result
+
+    def broken(order, result, now):
+        if order.invoice_id == bad.pk:
+            raise ZeroDivisionError
+        return record(order, result, now)
+
+    monkeypatch.setattr(resolving, "record_result", broken)
+    result = resolve_unknown(now=NOW + MINUTE, limit=10)
+    assert (result.succeeded, result.skipped) == (1, 1)
+    assert bad.attempts.get().status == AttemptStatus.UNKNOWN
