@@ -11,7 +11,15 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from billing.locks import lock_invoice
-from billing.models import AttemptOrigin, AttemptStatus, Invoice, PaymentAttempt, PaymentMethod, RetryState
+from billing.models import (
+    AttemptOrigin,
+    AttemptStatus,
+    Invoice,
+    InvoiceStatus,
+    PaymentAttempt,
+    PaymentMethod,
+    RetryState,
+)
 from billing.models.attempt import TRANSITIONS
 from billing.money import display
 from billing.outcomes import UNRESOLVED, may_retry_here, next_number
@@ -150,9 +158,9 @@ def attempt_call_off(invoice: Invoice, attempt: PaymentAttempt, reason: str, sta
         if not may_retry_here(invoice):
             state = RetryState.NONE
         wake("billing.tasks.plan_retries")
-    Invoice.objects.filter(pk=invoice.pk).update(
-        retry_state=state, retry_reason="" if state == RetryState.PLANNED else reason[:255]
-    )
+    # Paid or closed meanwhile, there is nothing to give a reason for: the same as if this had ended before.
+    told = invoice.status == InvoiceStatus.OPEN and state != RetryState.PLANNED
+    Invoice.objects.filter(pk=invoice.pk).update(retry_state=state, retry_reason=reason[:255] if told else "")
     log.record(
         log.Entry(
             customer_id=invoice.customer_id,
