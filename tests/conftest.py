@@ -6,10 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from dunning_site.embedded import postgres
 from dunning_site.embedded.smtp_sink import Sink
 from tests.settings import CLUSTER_DATA
+
+# A run of the suite is repeatable and no slow machine fails it; `--hypothesis-profile=search` looks for more.
+hypothesis_settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis_settings.register_profile("search", deadline=None, max_examples=300, print_blob=True)
+hypothesis_settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
