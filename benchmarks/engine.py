@@ -6,12 +6,14 @@ Rendering is measured apart (the delivering processes do it); nothing is sent.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +71,12 @@ class Measured:
     peak_rss_mb: int
     #: Load average of the last minute when the floor had run: what else the machine was doing.
     load: float
+    #: The same loop in several processes at once, on the same queue; None unless asked for.
+    workers: int
+    workers_per_s: int | None
 
 
-def measure(cases: int, *, batch_size: int, naive_sample: int, progress: Progress) -> Measured:
+def measure(cases: int, *, batch_size: int, naive_sample: int, workers: int, progress: Progress) -> Measured:
     """Fills an empty database with `cases` due ones, and as many again for the floor, and runs all three."""
     progress(f"{cases:,} cases: filling")
     populate(cases, naive_sample)
@@ -95,7 +100,14 @@ def measure(cases: int, *, batch_size: int, naive_sample: int, progress: Progres
     progress("SQL floor")
     reset(cases)
     floor = _spent(sql_floor)
+    load = round(os.getloadavg()[0], 1)
     assert StepRun.objects.count() == Message.objects.count() == cases
+    together = None
+    if workers > 1:
+        progress(f"{workers} processes")
+        reset(cases)
+        together = _together(workers, batch_size)
+        assert StepRun.objects.count() == Message.objects.count() == cases
     return Measured(
         cases=cases,
         engine_per_s=round(done / engine.wall),
@@ -114,7 +126,9 @@ def measure(cases: int, *, batch_size: int, naive_sample: int, progress: Progres
         text_per_s=round(text),
         sum_per_s=round(1 / (engine.wall / done + 1 / text)),
         peak_rss_mb=rss,
-        load=round(os.getloadavg()[0], 1),
+        load=load,
+        workers=workers,
+        workers_per_s=None if together is None else round(cases / together),
     )
 
 
@@ -137,6 +151,29 @@ def _spent(act: Callable[[], object]) -> Spent:
     return Spent(time.perf_counter() - wall, time.process_time() - python, _backend_cpu() - database)
 
 
+def _together(workers: int, batch_size: int) -> float:
+    """Seconds of wall time until as many processes have emptied the queue between them."""
+    connection.close()
+    context = multiprocessing.get_context("fork")
+    ready = context.Barrier(workers + 1)
+    processes = [context.Process(target=_worker, args=(ready, batch_size)) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    ready.wait(60)
+    began = time.perf_counter()
+    for process in processes:
+        process.join()
+    assert not any(process.exitcode for process in processes)
+    return time.perf_counter() - began
+
+
+def _worker(ready: Barrier, batch_size: int) -> None:
+    connection.ensure_connection()
+    ready.wait(60)
+    for _result in escalate_all(now=NOW, limit=batch_size):
+        pass
+
+
 def _backend_cpu() -> float:
     """Processor seconds of this connection's backend so far (user and system; Linux)."""
     with connection.cursor() as cursor:
@@ -146,13 +183,13 @@ def _backend_cpu() -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def run(sizes: list[int], *, batch_size: int, naive_sample: int, progress: Progress) -> dict[str, Any]:
+def run(sizes: list[int], *, batch_size: int, naive_sample: int, workers: int, progress: Progress) -> dict[str, Any]:
     """One JSON-able object with the figures of every size."""
     return {
         "bench": "engine",
         "step": "e-mail, three invoices a case",
         "sizes": [
-            asdict(measure(size, batch_size=batch_size, naive_sample=naive_sample, progress=progress))
+            asdict(measure(size, batch_size=batch_size, naive_sample=naive_sample, workers=workers, progress=progress))
             for size in sizes
         ],
     }

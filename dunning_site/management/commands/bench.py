@@ -19,6 +19,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--batch", type=int, default=1000, help="Cases per batch.")
         parser.add_argument("--naive", type=int, default=500, help="Cases for the naive loop.")
+        parser.add_argument("--workers", type=int, default=1, help="Processes for one more run beside each other.")
         parser.add_argument("--json", action="store_true", help="JSON only.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,6 +29,7 @@ class Command(BaseCommand):
             options["cases"],
             batch_size=options["batch"],
             naive_sample=options["naive"],
+            workers=options["workers"],
             progress=(lambda _text: None) if options["json"] else self._progress,
         )
         self.stdout.write(json.dumps(figures, indent=None if options["json"] else 2))
