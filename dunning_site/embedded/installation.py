@@ -15,6 +15,8 @@ from campaigns.models import Case, CaseState
 from customers import clock
 from customers.models import Brand
 from dunning_site.embedded.sandbox_control import SandboxControl
+from dunning_site.roles import roles_sync
+from dunning_site.schedules import schedules_sync
 from portal.links import link_create
 
 #: The demo's log-ins, one per role. They work on loopback with embedded services only.
@@ -27,6 +29,8 @@ def prepare() -> None:
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", verbosity=0)
+    schedules_sync()
+    roles_sync()
     brand, _made = Brand.objects.get_or_create(
         code="nuvola",
         defaults={

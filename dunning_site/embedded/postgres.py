@@ -158,7 +158,9 @@ def template() -> Path:
     """
     pins = ROOT / "requirements.txt"
     base = f"pg-base-{_fingerprint([pins])}"
-    full = f"pg-full-{_fingerprint([pins, *sorted(ROOT.glob('*/migrations/*.py'))])}"
+    # Roles and schedules are written after migrating, so they are part of what a template holds.
+    after = [ROOT / "dunning_site" / name for name in ("apps.py", "models.py", "roles.py", "schedules.py")]
+    full = f"pg-full-{_fingerprint([pins, *sorted(ROOT.glob('*/migrations/*.py')), *after])}"
     cache = cache_dir()
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "pg.lock").open("w") as lock:

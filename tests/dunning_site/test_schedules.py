@@ -3,6 +3,7 @@
 from importlib import import_module
 
 import pytest
+from django.contrib.auth.models import Group
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from dunning_site.celery import app
@@ -36,3 +37,10 @@ def test_a_renamed_task_is_followed() -> None:
     PeriodicTask.objects.filter(name=SCHEDULES[0].name).update(task="gone.tasks.old")
     schedules_sync()
     assert PeriodicTask.objects.get(name=SCHEDULES[0].name).task == SCHEDULES[0].task
+
+
+@pytest.mark.django_db
+def test_a_migrated_database_has_schedules_and_roles() -> None:
+    """Nothing but `migrate` has run on this database."""
+    assert PeriodicTask.objects.filter(name__in=[s.name for s in SCHEDULES]).count() == len(SCHEDULES)
+    assert set(Group.objects.values_list("name", flat=True)) == {"auditor", "collector", "manager"}
