@@ -168,13 +168,16 @@ def _free_port(wanted: int) -> int:
 def _start_with_port(
     children: list[subprocess.Popen[bytes]], base: Path, name: str, module: list[str], *, seconds: float = 20
 ) -> int:
-    # Each service binds a free port of its own choice and writes it down once it listens.
+    # The service writes the port down once it listens.
     port_file = base / "run" / f"{name}.port"
     port_file.parent.mkdir(parents=True, exist_ok=True)
+    # The same port as last time where it is free: links in stored mail and invoices lead there.
+    before = port_file.read_text().strip() if port_file.exists() else ""
+    port = _free_port(int(before or 0))
     port_file.unlink(missing_ok=True)
     log = base / "log" / f"{name}.log"
     child = processes.start(
-        [sys.executable, "-m", *module, "--port", "0", "--port-file", str(port_file)], log=log, cwd=ROOT
+        [sys.executable, "-m", *module, "--port", str(port), "--port-file", str(port_file)], log=log, cwd=ROOT
     )
     children.append(child)
     deadline = time.monotonic() + seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import bad_request
-from .listing import list_objects
+from .listing import list_objects, page
 from .params import Params, merge_metadata
 from .store import Obj
 from .world import World, copy
@@ -70,6 +70,12 @@ def retrieve_product(world: World, params: Params, product_id: str) -> Obj:
 def list_products(world: World, params: Params) -> Obj:
     """Products, newest first."""
     return list_objects(world, "product", params, "/v1/products", **_active(params))
+
+
+def list_features(world: World, params: Params, product_id: str) -> Obj:
+    """Entitlement features of a product; the sandbox sells none."""
+    world.get("product", product_id, in_path=True)
+    return page(f"/v1/products/{product_id}/features", [])
 
 
 def create_price(world: World, params: Params) -> Obj:

@@ -17,12 +17,17 @@ def _decline(answer: str) -> Decline:
     return DECLINES[answer]
 
 
+def advice_of_network(refused: Decline, brand: str) -> str | None:
+    """Merchant advice codes are Mastercard's; other networks give none."""
+    return refused.network_advice_code if brand == "mastercard" else None
+
+
 def new_charge(world: World, intent: Obj, method: Obj, answer: str | None) -> Obj:
     card = method["card"]
     refused = _decline(answer) if answer else None
     outcome: Obj = {
         "advice_code": refused.advice_code if refused else None,
-        "network_advice_code": refused.network_advice_code if refused else None,
+        "network_advice_code": advice_of_network(refused, card["brand"]) if refused else None,
         "network_decline_code": refused.network_decline_code if refused else None,
         "network_status": "approved_by_network",
         "reason": refused.decline_code if refused else None,

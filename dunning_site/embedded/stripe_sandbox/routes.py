@@ -114,6 +114,7 @@ def _build() -> None:
         "active ids type url shippable",
     )
     _route("POST", "/v1/products/:id", catalog.update_product, product)
+    _route("GET", "/v1/products/:id/features", catalog.list_features, CURSOR)
     price = "active metadata nickname lookup_key tax_behavior transfer_lookup_key currency_options "
     _crud(
         "/v1/prices",
