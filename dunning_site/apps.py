@@ -1,6 +1,7 @@
 """The app that wires the others together."""
 
 from django.apps import AppConfig
+from django.apps import apps as installed
 from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 
@@ -16,7 +17,8 @@ class DunningSiteConfig(AppConfig):
         post_migrate.connect(_after_migrate, sender=self)
 
 
-def _after_migrate(*, apps: Apps, **kwargs: object) -> None:
+def _after_migrate(*, apps: Apps = installed, **kwargs: object) -> None:
+    # `flush` sends the signal too, without `apps`: every table is there then.
     migrated = {model._meta.app_label for model in apps.get_models()}
     if not {"auth", "customers", "billing", "campaigns", "portal", "djstripe", "django_celery_beat"} <= migrated:
         return  # one app was migrated by itself; the tables of the others are not there yet
