@@ -481,9 +481,21 @@ def test_two_threads_send_each_message_once(
             ids = list(Message.objects.filter(status="queued", send_at__lte=now).values_list("pk", flat=True))
             barrier.wait(10)
             Message.objects.filter(pk__in=ids).update(status="sending", claimed_at=now)
+            barrier.wait(10)
             return ids
 
+        # Both stand before the wire with the same first message in hand, whatever the machine's pace.
+        hand_over, met = outbox.hand_over, threading.local()
+
+        def hand_over_together(message: Message, **texts: str) -> bool:
+            handed = hand_over(message, **texts)
+            if not getattr(met, "once", False):
+                met.once = True
+                barrier.wait(10)
+            return handed
+
         monkeypatch.setattr(outbox, "claim", read)
+        monkeypatch.setattr(outbox, "hand_over", hand_over_together)
 
     def work() -> None:
         try:
