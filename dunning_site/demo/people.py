@@ -124,7 +124,7 @@ def draw(rng: Random, count: int) -> list[Person]:
         first, last = rng.choice(country.first), rng.choice(country.last)
         business = rng.random() < 0.55
         card, _, fixes = rng.choices(CARDS, [weight for _, weight, _ in CARDS])[0]
-        plans = [(rng.choices(list(PLANS), [5, 4, 2])[0], "year" if rng.random() < 0.15 else "month")]
+        plans = [(rng.choices(list(PLANS), [5, 4, 2])[0], "year" if rng.random() < 0.2 else "month")]
         plans += [("addon", "month")] * rng.choices([0, 1, 2], [65, 25, 10])[0]
         people.append(
             Person(

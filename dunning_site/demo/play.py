@@ -1,4 +1,4 @@
-"""Plays the demo: hour by hour on a virtual clock, through real loops, real HTTP and real SMTP."""
+"""Plays the demo: two hours at a time on a virtual clock, through real loops, real HTTP and real SMTP."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,8 @@ from dunning_site.embedded.sandbox_control import SandboxControl
 
 CUSTOMERS = 400
 DAYS = 60
-_HOUR = timedelta(hours=1)
+#: Time passes in steps of this; what falls due in between happens at the end of its step.
+_STEP = timedelta(hours=2)
 
 
 def midnight(moment: datetime) -> datetime:
@@ -35,7 +36,7 @@ def play(
 ) -> None:
     """Builds the demo's company and lives its last `days` days up to `until` (aware UTC).
 
-    Everything that happens depends on the arguments alone: each hour the sandbox moves its clock, its webhooks
+    Everything that happens depends on the arguments alone: in each step the sandbox moves its clock, its webhooks
     arrive over HTTP, every loop runs until idle, mail goes out over SMTP, and customers who read theirs act.
     """
     sandbox = SandboxControl(settings.STRIPE_API_BASE)
@@ -51,7 +52,7 @@ def play(
         town = Town(accounts, sandbox, seed)
         mailbox = Mailbox()
         while at < until:
-            at += _HOUR
+            at += _STEP
             sandbox.set_clock(at)
             settle(sandbox)
             town.read(mailbox.fetch(), at)
