@@ -29,7 +29,7 @@ document.getElementById("form").addEventListener("submit", async (event) => {{
 }});
 </script></html>"""
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(chromium.executable() is None, reason="no Chromium")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
