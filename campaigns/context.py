@@ -25,6 +25,8 @@ from customers.models import Suppression
 
 #: The guard's longest window is seven days; a ladder's least gap may be longer.
 CONTACTS_REMEMBERED = timedelta(days=31)
+#: A promise broken longer ago is not what a message is about.
+PROMISES_REMEMBERED = timedelta(days=60)
 #: Statuses in which a message has not reached anybody.
 NOT_HEARD = (MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.CANCELLED, MessageStatus.FAILED)
 
@@ -40,13 +42,16 @@ class Sending:
     cards: Mapping[int, PaymentMethod] = field(default_factory=dict)
     default_card: PaymentMethod | None = None
     next_retry_at: datetime | None = None
+    broken_promise: Promise | None = None
 
 
 def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
     """The messages of a batch, oldest due first, each with facts as they are now."""
     messages = list(
         Message.objects.filter(pk__in=message_ids)
-        .select_related("customer", "brand", "contact", "case__ladder_version", "step_run__step", "template_version")
+        .select_related(
+            "customer", "brand", "contact", "case__ladder_version", "case__owner", "step_run__step", "template_version"
+        )
         .order_by("send_at", "id")
     )
     customer_ids = {message.customer_id for message in messages}
@@ -55,11 +60,7 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
     planned = _planned(invoice.pk for rows in invoices.values() for invoice in rows)
     suppressed = _suppressed(messages)
     contacts = _contacts(customer_ids, now)
-    promised = set(
-        Promise.objects.filter(
-            customer_id__in=customer_ids, status=Promise.Status.OPEN, expires_at__gt=now
-        ).values_list("customer_id", "brand_id")
-    )
+    promised, broken = _promises(customer_ids, now)
     in_plan = set(
         PaymentPlan.objects.filter(customer_id__in=customer_ids, status=PaymentPlan.Status.ACTIVE).values_list(
             "customer_id", "brand_id"
@@ -89,6 +90,7 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
                 invoices=tuple(sorted(about, key=lambda row: (since(row) or now, row.pk))),
                 cards=cards.get(message.customer_id, {}),
                 default_card=next((c for c in cards.get(message.customer_id, {}).values() if c.is_default), None),
+                broken_promise=broken.get(pair),
                 next_retry_at=min((planned[row.pk] for row in about if row.pk in planned), default=None),
             )
         )
@@ -151,6 +153,23 @@ def _cards(customer_ids: set[int]) -> dict[int, dict[int, PaymentMethod]]:
         if method.customer_id is not None:
             rows[method.customer_id][method.pk] = method
     return rows
+
+
+def _promises(customer_ids: set[int], now: datetime) -> tuple[set[tuple[int, int]], dict[tuple[int, int], Promise]]:
+    """Pairs of customer and brand with a promise that stands, and the latest broken promise of the others."""
+    standing: set[tuple[int, int]] = set()
+    broken: dict[tuple[int, int], Promise] = {}
+    for promise in Promise.objects.filter(
+        Q(status=Promise.Status.OPEN, expires_at__gt=now)
+        | Q(status=Promise.Status.BROKEN, expires_at__gt=now - PROMISES_REMEMBERED),
+        customer_id__in=customer_ids,
+    ).order_by("expires_at", "id"):
+        pair = (promise.customer_id, promise.brand_id)
+        if promise.status == Promise.Status.OPEN:
+            standing.add(pair)
+        else:
+            broken[pair] = promise
+    return standing, broken
 
 
 def _planned(invoice_ids: Iterable[int]) -> dict[int, datetime]:

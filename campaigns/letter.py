@@ -67,6 +67,8 @@ def mail_context(sending: Sending, links: MailLinks, now: datetime, language: st
         "customer": {
             "name": customer.name or (message.contact.name if message.contact else "") or customer.email,
             "first_name": _first_name(sending),
+            "contact_name": _contact_name(sending),
+            "kind": customer.kind,
             "language": customer.language,
             "country": customer.country,
         },
@@ -85,6 +87,10 @@ def mail_context(sending: Sending, links: MailLinks, now: datetime, language: st
         "decline": _decline(declined, language) if declined is not None and not receipt else None,
         "card": _card(sending, oldest),
         "subscription": _subscription(oldest),
+        "promise": _promise(sending),
+        "owner": {"name": case.owner.get_full_name(), "email": case.owner.email}
+        if case.owner and case.owner.get_full_name()
+        else None,
         "payment": _payment(sending, local, now) if receipt else None,
         "links": {
             "portal": links.portal,
@@ -137,11 +143,16 @@ def _decline(row: Invoice, language: str) -> variables.Decline:
 
 def _first_name(sending: Sending) -> str:
     """What to greet with: the contact's first name, or a consumer's own. Companies have none."""
+    name = _contact_name(sending)
+    return name.split()[0] if name else ""
+
+
+def _contact_name(sending: Sending) -> str:
     contact, customer = sending.message.contact, sending.message.customer
     name = contact.name if contact and contact.name != customer.name else ""
     if not name and customer.kind == "consumer":
         name = customer.name
-    return name.split()[0] if name.strip() else ""
+    return " ".join(name.split())
 
 
 def _card(sending: Sending, oldest: Invoice | None) -> variables.Card | None:
@@ -154,6 +165,7 @@ def _card(sending: Sending, oldest: Invoice | None) -> variables.Card | None:
         "last4": card.last4,
         "exp_month": card.exp_month,
         "exp_year": card.exp_year,
+        "expiry": f"{card.exp_month:02}/{card.exp_year}",
     }
 
 
@@ -162,6 +174,13 @@ def _subscription(oldest: Invoice | None) -> variables.Subscription | None:
         return None
     # When it ends is the ladder's end, which may yet move; nothing is promised here.
     return {"plan_name": oldest.subscription.plan_name, "ends_on": None}
+
+
+def _promise(sending: Sending) -> variables.Promise | None:
+    promise = sending.broken_promise
+    if promise is None:
+        return None
+    return {"amount": promise.amount, "currency": promise.currency, "due_on": promise.promised_on}
 
 
 def _payment(sending: Sending, local: ZoneInfo, now: datetime) -> variables.Payment | None:

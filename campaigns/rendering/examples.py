@@ -11,14 +11,25 @@ from .variables import Balance, Invoice, MailContext
 Variant = Literal["usual", "bare", "many"]
 
 _TODAY = datetime.date(2026, 3, 19)
+#: Per language: customer, contact, country, currency, who signs, staff who looks after the case.
 _PEOPLE = {
-    "en": ("Harbour & Pine Studio Ltd", "Eleanor", "GB", "GBP", "Maya at Lumen"),
-    "it": ("Officine Grafiche Rinaldi S.r.l.", "Chiara", "IT", "EUR", "Giulia di Lumen"),
+    "en": ("Harbour & Pine Studio Ltd", "Eleanor Marsh", "GB", "GBP", "Maya at Lumen", "Maya Collins"),
+    "it": ("Officine Grafiche Rinaldi S.r.l.", "Chiara Rinaldi", "IT", "EUR", "Giulia di Lumen", "Giulia Ferri"),
+    "fr": ("Ateliers Lefèvre & Fils SARL", "Camille Lefèvre", "FR", "EUR", "Élodie, Lumen", "Élodie Garnier"),
+    "pl": ("Pracownia Źródło Sp. z o.o.", "Małgorzata Wiśniewska", "PL", "PLN", "Kasia z Lumen", "Katarzyna Zięba"),
+    "de": ("Tischlerei Grünewald GmbH", "Jürgen Weiß", "DE", "EUR", "Anna von Lumen", "Anna Schröder"),
+    "es": ("Librería Núñez e Hijos S.L.", "Begoña Núñez", "ES", "EUR", "Lucía de Lumen", "Lucía Ibáñez"),
 }
 _PLANS = {
     "en": ("Team plan", "Team plan, March 2026"),
     "it": ("piano Team", "Piano Team, marzo 2026"),
+    "fr": ("formule Équipe", "Formule Équipe, mars 2026"),
+    "pl": ("plan Zespół", "Plan Zespół, marzec 2026"),
+    "de": ("Team-Tarif", "Team-Tarif, März 2026"),
+    "es": ("plan Equipo", "Plan Equipo, marzo de 2026"),
 }
+#: As long as the real ones, so that a text message is counted as it will be.
+_PAGES = "https://pay.example.com/p/Zq3uX0c1vJm8TtKf5bWnYh2LrDgEs7aPoQi4kUw9MxB"
 
 
 def _invoice(number: int, balance: int, currency: str, description: str, reason: str, *, days: int) -> Invoice:
@@ -32,8 +43,8 @@ def _invoice(number: int, balance: int, currency: str, description: str, reason:
         "failed_on": due,
         "days_overdue": days,
         "description": description,
-        "pay_url": f"https://pay.example.com/p/4tq9/{number}",
-        "pdf_url": f"https://pay.example.com/p/4tq9/{number}.pdf",
+        "pay_url": f"{_PAGES}/{number}",
+        "pdf_url": f"{_PAGES}/{number}.pdf",
         "decline_reason": reason,
     }
 
@@ -47,7 +58,7 @@ def example_context(
     three invoices in two currencies and long names.
     """
     key = language if language in _PEOPLE else "en"
-    name, first_name, country, currency, sender = _PEOPLE[key]
+    name, person, country, currency, sender, owner = _PEOPLE[key]
     plan, description = _PLANS[key]
     decline = decline_for(category, language)
     oldest = _invoice(412, 14_900, currency, description, decline["message"], days=3)
@@ -55,7 +66,7 @@ def example_context(
     balances: list[Balance] = [{"amount": 14_900, "currency": currency}]
     if variant == "many":
         name = "Vereinigte Elektronikwerkstätten Mecklenburg-Vorpommern Beteiligungsgesellschaft mbH & Co. KG"
-        first_name = "Maximiliane-Alexandra"
+        person = "Maximiliane-Alexandra von Hohenfels-Wąsowicz"
         oldest = _invoice(388, 1_284_950, currency, f"{description}, 40 + 12 licences", decline["message"], days=33)
         invoices = [
             oldest,
@@ -65,7 +76,14 @@ def example_context(
         balances = [{"amount": 1_299_850, "currency": currency}, {"amount": 240_000, "currency": "JPY"}]
     context: MailContext = {
         "language": language,
-        "customer": {"name": name, "first_name": first_name, "language": language, "country": country},
+        "customer": {
+            "name": name,
+            "first_name": person.split()[0],
+            "contact_name": person,
+            "kind": "business",
+            "language": language,
+            "country": country,
+        },
         "brand": {
             "name": "Lumen",
             "support_email": "billing@lumen.example",
@@ -79,15 +97,17 @@ def example_context(
         "balances": balances,
         "oldest_invoice": oldest,
         "decline": decline,
-        "card": {"brand": "Visa", "last4": "4242", "exp_month": 8, "exp_year": 2027},
+        "card": {"brand": "Visa", "last4": "4242", "exp_month": 8, "exp_year": 2027, "expiry": "08/2027"},
         "subscription": {"plan_name": plan, "ends_on": _TODAY + datetime.timedelta(days=18)},
+        "promise": {"amount": 14_900, "currency": currency, "due_on": _TODAY - datetime.timedelta(days=1)},
+        "owner": {"name": owner, "email": "billing@lumen.example"},
         "payment": {"amount": 14_900, "currency": currency, "paid_on": _TODAY},
         "links": {
-            "portal": "https://pay.example.com/p/4tq9",
-            "pay": "https://pay.example.com/p/4tq9/pay",
-            "update_card": "https://pay.example.com/p/4tq9/card",
-            "preferences": "https://pay.example.com/p/4tq9/preferences",
-            "unsubscribe": "https://pay.example.com/p/4tq9/unsubscribe",
+            "portal": _PAGES,
+            "pay": f"{_PAGES}/pay",
+            "update_card": f"{_PAGES}/card",
+            "preferences": f"{_PAGES}/preferences",
+            "unsubscribe": f"{_PAGES}/unsubscribe",
         },
         "case": {
             "step_number": 2,
@@ -97,13 +117,14 @@ def example_context(
         },
     }
     if variant == "bare":
-        context["customer"]["first_name"] = context["customer"]["country"] = ""
+        context["customer"]["first_name"] = context["customer"]["contact_name"] = ""
+        context["customer"]["country"] = ""
         for part in ("support_url", "address", "logo_url"):
             context["brand"][part] = ""
         bare = context["invoices"][0]
         bare["due_on"] = bare["failed_on"] = None
         bare["description"] = bare["pdf_url"] = bare["decline_reason"] = ""
         context["decline"] = context["card"] = context["subscription"] = None
-        context["payment"] = context["oldest_invoice"] = None
+        context["payment"] = context["oldest_invoice"] = context["promise"] = context["owner"] = None
         context["case"]["next_retry_on"] = None
     return context

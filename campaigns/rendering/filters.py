@@ -134,6 +134,25 @@ def local_date(value: object, form: object = "long", *, context: RenderContext) 
     return _date_text(value, locale_of(context), str(form))
 
 
+@lru_cache(maxsize=512)
+def _plural_category(number: int, language: str) -> str:
+    return str(_locale(language, "").plural_form(number))
+
+
+def plural(number: object, *forms: object, context: RenderContext) -> str:
+    """`{{ n }} {{ n | plural: "day", "days" }}`: the form that goes with the number in the mail's language.
+
+    Two forms (one, more), or three where the language has them: Polish `"faktura", "faktury", "faktur"`.
+    """
+    count = _integer(number)
+    if not 2 <= len(forms) <= 3:
+        raise _refuse("plural takes two or three forms")
+    language = context.resolve("language", default="en")
+    category = _plural_category(count, language if isinstance(language, str) else "en")
+    place = 0 if category == "one" else 1 if category == "few" else -1
+    return _text(forms[place])
+
+
 def upcase(value: object) -> str:
     """In capitals."""
     return str(_text(value)).upper()
@@ -220,6 +239,7 @@ FILTERS: dict[str, Filter] = {
     "money": with_context(bounded(money)),
     "money_list": with_context(bounded(money_list)),
     "local_date": with_context(bounded(local_date)),
+    "plural": with_context(bounded(plural)),
     **{
         f.__name__: bounded(f)
         for f in (

@@ -21,6 +21,8 @@ class Customer(TypedDict):
 
     name: Annotated[str, _("Company or full name")]
     first_name: Annotated[str, _("First name of the contact; may be empty")]
+    contact_name: Annotated[str, _("Full name of the person we write to; may be empty")]
+    kind: Annotated[str, _("business or consumer")]
     language: Annotated[str, _("Language the customer prefers, such as it")]
     country: Annotated[str, _("Country code, such as IT; may be empty")]
 
@@ -100,6 +102,7 @@ class Card(TypedDict):
     last4: Annotated[str, _("Last four digits")]
     exp_month: Annotated[int, _("Month of expiry, 1 to 12")]
     exp_year: Annotated[int, _("Year of expiry, four digits")]
+    expiry: Annotated[str, _("Month and year of expiry as on the card, such as 08/2027")]
 
 
 class Subscription(TypedDict):
@@ -107,6 +110,21 @@ class Subscription(TypedDict):
 
     plan_name: Annotated[str, _("Name of the plan")]
     ends_on: Annotated[datetime.date | None, _("Day it will end if nothing is paid, if that is planned")]
+
+
+class Promise(TypedDict):
+    """The promise to pay that was made last and not kept."""
+
+    amount: Annotated[int, _("Amount promised in minor units; write it with | money: promise.currency")]
+    currency: Annotated[str, _("Currency code")]
+    due_on: Annotated[datetime.date, _("Day by which it was promised")]
+
+
+class Owner(TypedDict):
+    """The member of staff who looks after the case."""
+
+    name: Annotated[str, _("Full name")]
+    email: Annotated[str, _("Address; may be empty")]
 
 
 class Payment(TypedDict):
@@ -132,6 +150,8 @@ class MailContext(TypedDict):
     decline: Annotated[Decline | None, _("Why the last charge failed, if one did")]
     card: Annotated[Card | None, _("The card on file, if there is one")]
     subscription: Annotated[Subscription | None, _("The subscription at stake, if there is one")]
+    promise: Annotated[Promise | None, _("The promise to pay that was not kept, if there is one")]
+    owner: Annotated[Owner | None, _("The person on our side who looks after the case, if one does")]
     payment: Annotated[Payment | None, _("The payment we thank for")]
     links: Annotated[Links, _("The customer's personal pages")]
     case: Annotated[Case, _("Where the conversation stands")]

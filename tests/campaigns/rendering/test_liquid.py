@@ -56,6 +56,32 @@ def test_hostile_template_is_refused_quickly(name: str, escape: bool) -> None:
     assert len(str(refused.value)) < 2_000
 
 
+@pytest.mark.parametrize(
+    ("language", "forms", "expected"),
+    [
+        ("en", "'day', 'days'", {0: "days", 1: "day", 2: "days", 21: "days"}),
+        ("fr", "'jour', 'jours'", {0: "jour", 1: "jour", 2: "jours"}),
+        (
+            "pl",
+            "'faktura', 'faktury', 'faktur'",
+            {1: "faktura", 2: "faktury", 5: "faktur", 12: "faktur", 22: "faktury"},
+        ),
+        ("pl", "'dzień', 'dni'", {1: "dzień", 2: "dni", 21: "dni"}),
+        ("de", "'Tag', 'Tage'", {0: "Tage", 1: "Tag", 3: "Tage"}),
+    ],
+)
+def test_plural_follows_the_language(language: str, forms: str, expected: dict[int, str]) -> None:
+    for number, form in expected.items():
+        source = f"{{% assign n = {number} %}}{{{{ n | plural: {forms} }}}}"
+        assert render_source(source, dict(example_context(language)), escape=False, part="text") == form
+
+
+def test_plural_of_nothing_or_without_forms_is_refused() -> None:
+    for source in ("{{ nothing | plural: 'a', 'b' }}", "{{ 1 | plural: 'a' }}", "{{ 1 | plural: 'a', nothing }}"):
+        with pytest.raises(TemplateRefused):
+            render_source(source, dict(example_context("en")), escape=False, part="text")
+
+
 def test_attributes_of_objects_are_out_of_reach() -> None:
     class Secret:
         token = "s3cret"
