@@ -11,15 +11,16 @@ from campaigns.context import Sending, since
 from campaigns.guard.zones import zone
 from campaigns.links import MailLinks
 from campaigns.models import MessagePurpose, TemplateText
+from campaigns.models.template import TEXT_OF
 from campaigns.rendering import variables
 from campaigns.rendering.reasons import decline_for
 from campaigns.rendering.render import CompiledTemplate, Rendered, render
 from customers.errors import SollecitoError
 
 #: Compiled texts by template version: published versions never change, so neither does what is kept here.
-#: Bounded, because a process lives long; a version holds one text per language.
+#: Bounded, because a process lives long; a version holds one text per channel and language.
 _KEPT_VERSIONS = 500
-_texts: dict[int, dict[str, CompiledTemplate]] = {}
+_texts: dict[int, dict[str, dict[str, CompiledTemplate]]] = {}
 
 
 def prepare(version_ids: set[int]) -> None:
@@ -30,9 +31,10 @@ def prepare(version_ids: set[int]) -> None:
     if len(_texts) > _KEPT_VERSIONS:
         _texts.clear()
         missing = version_ids
-    found: dict[int, dict[str, CompiledTemplate]] = {pk: {} for pk in missing}
+    found: dict[int, dict[str, dict[str, CompiledTemplate]]] = {pk: {} for pk in missing}
     for text in TemplateText.objects.filter(version_id__in=missing):
-        found[text.version_id][text.language] = CompiledTemplate(text.subject, text.compiled_html, text.compiled_text)
+        compiled = CompiledTemplate(text.subject, text.compiled_html, text.compiled_text)
+        found[text.version_id].setdefault(text.channel, {})[text.language] = compiled
     _texts.update({pk: texts for pk, texts in found.items() if texts})
 
 
@@ -43,7 +45,9 @@ def write(sending: Sending, links: MailLinks, now: datetime) -> tuple[Rendered, 
     the template needs and this message lacks).
     """
     message = sending.message
-    texts = _texts.get(message.template_version_id, {})
+    by_channel = _texts.get(message.template_version_id, {})
+    kinds = (message.channel, *TEXT_OF.get(message.channel, ()))
+    texts = next((by_channel[kind] for kind in kinds if kind in by_channel), {})
     order = (message.language, message.language.split("-")[0], message.brand.default_language, "en", *sorted(texts))
     language = next((code for code in order if code in texts), None)
     if language is None:

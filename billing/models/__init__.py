@@ -4,6 +4,7 @@ from billing.models.account import ProcessorAccount, RetryMode
 from billing.models.arrangement import Dispute, PaymentPlan, PlanInstalment, Promise
 from billing.models.attempt import AttemptOrigin, AttemptStatus, PaymentAttempt
 from billing.models.command import ProcessorCommand
+from billing.models.fee import Fee
 from billing.models.inbox import BackfillCursor, InboxEvent, InvoicePaymentLink
 from billing.models.invoice import (
     Adjustment,
@@ -25,6 +26,7 @@ __all__ = [
     "BackfillCursor",
     "CollectionMethod",
     "Dispute",
+    "Fee",
     "InboxEvent",
     "Invoice",
     "InvoicePaymentLink",

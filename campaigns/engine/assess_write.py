@@ -214,7 +214,7 @@ def _receipts(cursor: Any, case_ids: Sequence[int], now: datetime) -> None:
     if not case_ids:
         return
     text = next(iter(published_texts([RECEIPT]).values()), None)
-    if text is None:
+    if text is None or not text.text_channel(Channel.EMAIL.value):
         return
     cursor.execute(_RECEIPTS_FOR, [list(case_ids)])
     cases = cursor.fetchall()
@@ -223,7 +223,7 @@ def _receipts(cursor: Any, case_ids: Sequence[int], now: datetime) -> None:
     for case_id, customer_id, brand_id, email, phone, language, brand_language in cases:
         who = addressees(email, phone, language, people.get(customer_id, ())).get(Channel.EMAIL.value)
         if who is not None:
-            spoken = text.language(who.language, language, brand_language)
+            spoken = text.language(Channel.EMAIL.value, who.language, language, brand_language)
             rows.append((customer_id, brand_id, case_id, who.contact_id, text.version_id, spoken, who.address))
     if rows:
         cursor.execute(_RECEIPTS, [now, now, *_columns(rows)])

@@ -168,8 +168,8 @@ def _run(
     case = loaded.snapshot
     step = run.step
     head = (case.case_id, step.id, case.round, run.scheduled_for, run.decision, run.reason[:255], run.rule)
-    if who is not None and text is not None:
-        language = text.language(who.language, loaded.customer_language, loaded.brand_language)
+    if who is not None and text is not None and text.text_channel(step.channel):
+        language = text.language(step.channel, who.language, loaded.customer_language, loaded.brand_language)
         rows.runs.append(
             (*head, case.customer_id, case.brand_id, text.version_id, step.channel, who.contact_id, language,
              who.address)

@@ -1,32 +1,42 @@
 """Reads what cases share, once per batch: ladder versions as specs, and which texts are published."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from billing.retries.taxonomy import POLICIES, Category
 from campaigns.engine.types import LadderSpec, StepSpec
 from campaigns.models import LadderVersion, Step, TemplateText, TemplateVersion
+from campaigns.models.template import TEXT_OF
 
 _CATEGORIES = frozenset(category.value for category in Category)
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedText:
-    """The published version of a template and the languages it speaks."""
+    """The published version of a template and the languages it speaks, by channel."""
 
     version_id: int
-    languages: frozenset[str]
+    channels: Mapping[str, frozenset[str]]
 
-    def language(self, *wanted: str) -> str:
-        """The first wanted language it speaks (`it-CH` is heard as `it`), else English, else any of its own."""
+    def text_channel(self, channel: str) -> str:
+        """The channel whose text a message over `channel` takes: its own, else a close relative's; empty: none."""
+        for kind in (channel, *TEXT_OF.get(channel, ())):
+            if kind in self.channels:
+                return kind
+        return ""
+
+    def language(self, channel: str, *wanted: str) -> str:
+        """The first wanted language it speaks over `channel` (`it-CH` is heard as `it`), else English, else any of
+        its own. Raises KeyError if it has no text for that channel (see `text_channel`)."""
+        languages = self.channels[self.text_channel(channel)]
         for code in (*wanted, "en"):
             base = code.partition("-")[0].lower()
-            if code in self.languages:
+            if code in languages:
                 return code
-            if base in self.languages:
+            if base in languages:
                 return base
-        return min(self.languages)
+        return min(languages)
 
 
 def published_texts(codes: Collection[str] | None = None) -> dict[int, PublishedText]:
@@ -34,16 +44,21 @@ def published_texts(codes: Collection[str] | None = None) -> dict[int, Published
     rows = TemplateText.objects.filter(version__status=TemplateVersion.Status.PUBLISHED)
     if codes is not None:
         rows = rows.filter(version__template__code__in=codes)
-    found: dict[int, tuple[int, set[str]]] = {}
-    for template_id, version_id, language in rows.values_list("version__template_id", "version_id", "language"):
-        found.setdefault(template_id, (version_id, set()))[1].add(language)
-    return {key: PublishedText(version, frozenset(languages)) for key, (version, languages) in found.items()}
+    found: dict[int, tuple[int, dict[str, set[str]]]] = {}
+    for template_id, version_id, channel, language in rows.values_list(
+        "version__template_id", "version_id", "channel", "language"
+    ):
+        found.setdefault(template_id, (version_id, {}))[1].setdefault(channel, set()).add(language)
+    return {
+        key: PublishedText(version, {channel: frozenset(spoken) for channel, spoken in channels.items()})
+        for key, (version, channels) in found.items()
+    }
 
 
 def ladder_specs(version_ids: Collection[int], texts: dict[int, PublishedText]) -> dict[int, LadderSpec]:
     """Specs of ladder versions by id. Two queries."""
     steps: dict[int, list[StepSpec]] = {}
-    for step in Step.objects.filter(version_id__in=version_ids).order_by("version_id", "position"):
+    for step in Step.objects.filter(version_id__in=version_ids, enabled=True).order_by("version_id", "position"):
         steps.setdefault(step.version_id, []).append(step_spec(step, has_text=step.template_id in texts))
     return {
         version.pk: LadderSpec(
@@ -52,9 +67,11 @@ def ladder_specs(version_ids: Collection[int], texts: dict[int, PublishedText]) 
             end_actions=tuple(version.end_actions),
             end_after_hours=version.end_after_hours,
             min_gap_hours=version.min_gap_hours,
+            silent_hours=version.silent_hours,
+            end_params=version.end_params,
         )
         for version in LadderVersion.objects.filter(pk__in=version_ids).only(
-            "end_actions", "end_after_hours", "min_gap_hours"
+            "end_actions", "end_after_hours", "min_gap_hours", "silent_hours", "end_params"
         )
     }
 
@@ -79,6 +96,8 @@ def step_spec(step: Step, *, has_text: bool = True) -> StepSpec:
         window_to=step.window_to,
         business_days=step.business_days,
         wait_for_retry_hours=step.wait_for_retry_hours,
+        fallback_channels=tuple(step.fallback_channels),
+        params=step.params or {},
     )
 
 

@@ -35,17 +35,22 @@ class StepSpec:
     window_to: time | None = None
     business_days: bool = False
     wait_for_retry_hours: int = 0
+    #: Tried in order where `channel` does not reach anybody.
+    fallback_channels: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class LadderSpec:
-    """A published ladder version; one object shared by all cases that follow it."""
+    """A published ladder version with its enabled steps; one object shared by all cases that follow it."""
 
     version_id: int
     steps: tuple[StepSpec, ...]
     end_actions: tuple[str, ...] = ()
     end_after_hours: int = 72
     min_gap_hours: int = 0
+    silent_hours: int = 0
+    end_params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class InvoiceFact(NamedTuple):

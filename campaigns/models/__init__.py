@@ -2,9 +2,11 @@
 
 from campaigns.models.case import Case, CaseInvoice, CaseState, CloseReason, Decision, StepRun
 from campaigns.models.ladder import (
+    PRE_DUNNING,
     Action,
     EndAction,
     Ladder,
+    LadderOverride,
     LadderVersion,
     OffsetUnit,
     Step,
@@ -17,6 +19,7 @@ from campaigns.models.task import Task
 from campaigns.models.template import Template, TemplateText, TemplateVersion
 
 __all__ = [
+    "PRE_DUNNING",
     "Action",
     "Case",
     "CaseInvoice",
@@ -26,6 +29,7 @@ __all__ = [
     "DeliveryEvent",
     "EndAction",
     "Ladder",
+    "LadderOverride",
     "LadderVersion",
     "Message",
     "MessagePurpose",

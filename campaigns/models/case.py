@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from billing.models import Invoice
+from billing.models import Invoice, PaymentMethod, Subscription
 from campaigns.models.ladder import LadderVersion, Step, Trigger
 from customers.models import Brand, Customer
 
@@ -46,6 +46,7 @@ class CloseReason(models.TextChoices):
     EXHAUSTED = "exhausted", _("The ladder ended unpaid")
     VOIDED = "voided", _("Nothing is owed any more")
     EXCLUDED = "excluded", _("Customer excluded from dunning")
+    MOOT = "moot", _("The occasion has passed")
     STAFF = "staff", _("Closed by staff")
 
 
@@ -61,8 +62,27 @@ class Case(models.Model):
     )
     trigger = models.CharField(_("trigger"), max_length=20, choices=Trigger.choices)
     state = models.CharField(_("state"), max_length=10, choices=CaseState.choices, default=CaseState.OPEN)
+    #: What a case before the day is about where it is no invoice: the expiring card, the subscription that renews.
+    payment_method = models.ForeignKey(
+        PaymentMethod,
+        verbose_name=_("payment method"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
+    subscription = models.ForeignKey(
+        Subscription,
+        verbose_name=_("subscription"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
     opened_at = models.DateTimeField(_("opened"))
-    #: First failure or due date of the oldest invoice still unpaid; steps count from it.
+    #: First failure or due date of the oldest invoice still unpaid, or the day that is coming; steps count from it.
     anchor_at = models.DateTimeField(_("counting from"))
     #: Grows when the case is anchored anew, so that a step may act once more for the newer debt.
     round = models.PositiveSmallIntegerField(_("round"), default=1)

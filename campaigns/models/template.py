@@ -9,6 +9,15 @@ from simple_history.models import HistoricalRecords
 from customers.models import Channel
 from customers.models.customer import LANGUAGES
 
+#: Channels that take the text of another where the template has none of their own: (template version, language,
+#: channel) finds a text, then these in order. A letter and a notice may be made of the e-mail's plain part.
+TEXT_OF: dict[str, tuple[str, ...]] = {
+    Channel.WHATSAPP.value: (Channel.SMS.value,),
+    Channel.IN_APP.value: (Channel.SMS.value,),
+    Channel.LETTER.value: (Channel.EMAIL.value,),
+    Channel.WEBHOOK.value: (Channel.EMAIL.value,),
+}
+
 
 class Template(models.Model):
     """A message by name; its text lives in versions."""
@@ -75,16 +84,18 @@ class TemplateVersion(models.Model):
 
 
 class TemplateText(models.Model):
-    """Subject and body of one template version in one language.
+    """What one template version says in one language over one channel.
 
-    `body` is MJML with Liquid; `compiled_html` is it through MJML once, at publishing, with the Liquid tags
-    still in; `text` is the plain part, derived where the author left it empty.
+    E-mail: `body` is MJML with Liquid; `compiled_html` is it through MJML once, at publishing, with the Liquid tags
+    still in; `text` is the plain part, derived where the author left it empty. Every other channel: `body` is plain
+    text with Liquid and `compiled_text` what is rendered; a letter and a notice also use the subject as heading.
     """
 
     version = models.ForeignKey(
         TemplateVersion, verbose_name=_("template version"), on_delete=models.CASCADE, related_name="texts"
     )
     language = models.CharField(_("language"), max_length=8, choices=LANGUAGES)
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices, default=Channel.EMAIL)
     subject = models.CharField(_("subject"), max_length=255, blank=True)
     body = models.TextField(_("body"))
     text = models.TextField(_("plain text"), blank=True)
@@ -96,10 +107,10 @@ class TemplateText(models.Model):
     class Meta:
         verbose_name = _("template text")
         verbose_name_plural = _("template texts")
-        ordering = ["version", "language"]
+        ordering = ["version", "language", "channel"]
         constraints = [
-            models.UniqueConstraint(fields=["version", "language"], name="template_text_language_unique"),
+            models.UniqueConstraint(fields=["version", "language", "channel"], name="template_text_language_unique"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.version} ({self.language})"
+        return f"{self.version} ({self.language}, {self.channel})"

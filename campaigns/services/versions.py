@@ -23,6 +23,11 @@ from campaigns.rendering.problems import TemplateRefused
 from campaigns.rendering.render import compile_template
 from customers.errors import SollecitoError, check_transition
 
+#: What a version holds besides its steps; copied into drafts, compared and exported.
+VERSION_FIELDS = (
+    "end_actions", "end_params", "end_after_hours", "min_gap_hours", "silent_hours", "pause_after_reply_days",
+)  # fmt: skip
+
 
 @transaction.atomic
 def ladder_draft(*, ladder_id: int) -> LadderVersion:
@@ -36,15 +41,7 @@ def ladder_draft(*, ladder_id: int) -> LadderVersion:
     draft = LadderVersion.objects.create(
         ladder_id=ladder_id,
         number=number,
-        **(
-            {
-                "end_actions": live.end_actions,
-                "end_after_hours": live.end_after_hours,
-                "min_gap_hours": live.min_gap_hours,
-            }
-            if live
-            else {}
-        ),
+        **({name: getattr(live, name) for name in VERSION_FIELDS} if live else {}),
     )
     steps = list(live.steps.order_by("position")) if live else []
     for step in steps:
@@ -107,7 +104,12 @@ def template_draft(*, template_id: int) -> TemplateVersion:
     draft = TemplateVersion.objects.create(template_id=template_id, number=number)
     for text in live.texts.all() if live else ():
         TemplateText.objects.create(
-            version=draft, language=text.language, subject=text.subject, body=text.body, text=text.text
+            version=draft,
+            language=text.language,
+            channel=text.channel,
+            subject=text.subject,
+            body=text.body,
+            text=text.text,
         )
     return draft
 
