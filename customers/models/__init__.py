@@ -1,5 +1,6 @@
 """Who owes, whom we write to there, where we may not write, and the log of all that was said."""
 
+from customers.models.consent import ConsentEvent
 from customers.models.contact import Channel, Contact, Suppression
 from customers.models.customer import Brand, Customer, CustomerKind
 from customers.models.interaction import ActorKind, Direction, Interaction
@@ -8,6 +9,7 @@ __all__ = [
     "ActorKind",
     "Brand",
     "Channel",
+    "ConsentEvent",
     "Contact",
     "Customer",
     "CustomerKind",
