@@ -40,6 +40,17 @@ def items(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
 
 
+def prices(name: str, default: str = "") -> dict[str, int]:
+    """`email=10,sms=830`: whole numbers by name, none below zero."""
+    found: dict[str, int] = {}
+    for item in items(name, default):
+        key, sign, value = item.partition("=")
+        if not sign or not value.strip().isdigit():
+            raise ImproperlyConfigured(f"{name}: {item!r} is not written as name=whole number.")
+        found[key.strip()] = int(value)
+    return found
+
+
 def database(name: str) -> dict[str, object]:
     """A PostgreSQL URL as Django's DATABASES entry. `?host=/dir` is a unix socket directory."""
     url = urlsplit(text(name))

@@ -190,6 +190,11 @@ PORTAL_LINK_DAYS = env.number("PORTAL_LINK_DAYS", 30)
 #: Channel name → class, see campaigns.channels.
 CHANNELS = {"email": "campaigns.channels.email.EmailChannel"}
 
+#: What contacts cost, for simulations: minor units of the currency per thousand, by channel. The defaults are list
+#: prices in the United States (Amazon SES, Twilio, 2026); yours differ.
+CONTACT_COSTS = env.prices("CONTACT_COSTS", "email=10,sms=830")
+CONTACT_COSTS_CURRENCY = env.text("CONTACT_COSTS_CURRENCY", "USD")
+
 # --- Files in and out. A cell that begins with = + - @ is no formula in what we hand out.
 IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "add"

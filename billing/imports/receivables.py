@@ -24,7 +24,8 @@ from customers.models import ActorKind, Brand, Contact, Customer, CustomerKind
 from customers.services import customers_reassess
 
 BATCH = 1000
-_LAST_MOMENT = time(23, 59, 59)
+#: An invoice falls due at this time of its due day.
+LAST_MOMENT = time(23, 59, 59)
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ def receivables_import(
     address one under it (demonstrations only). Constant number of queries per batch.
     """
     report = ImportReport()
-    good = _read(rows, preset, report)
+    good = receivables_read(rows, preset, report)
     if report.errors:
         return report
     with transaction.atomic():
@@ -73,7 +74,8 @@ def receivables_import(
     return report
 
 
-def _read(rows: Iterable[Mapping[str, Any]], preset: Preset, report: ImportReport) -> list[Receivable]:
+def receivables_read(rows: Iterable[Mapping[str, Any]], preset: Preset, report: ImportReport) -> list[Receivable]:
+    """The rows that can be taken; those that cannot, and how many there were, are told in `report`."""
     good: list[Receivable] = []
     seen: dict[str, int] = {}
     for number, row in enumerate(rows, start=1):
@@ -163,12 +165,12 @@ class _Writer:
             "collection_method": CollectionMethod.MANUAL,
             "issued_at": self._moment(item.issued),
             # Paid at any hour of its due day an invoice is in time.
-            "due_at": self._moment(item.due, _LAST_MOMENT),
+            "due_at": self._moment(item.due, LAST_MOMENT),
             "paid_at": paid_at,
             "closed_at": paid_at,
             # The file does not tell when it was disputed; no earlier than it was issued.
             "disputed_at": self._moment(item.issued) if disputed else None,
-            "facts_as_of": self._moment(self.as_of, _LAST_MOMENT),
+            "facts_as_of": self._moment(self.as_of, LAST_MOMENT),
             "metadata": dict(item.extra) | {"disputed": item.disputed},
         }
 

@@ -95,14 +95,20 @@ def _publish_template(row: Template, shipped: ShippedTemplate, now: datetime) ->
 def _publish_ladder(row: Ladder, shipped: ShippedLadder, templates: dict[str, int], now: datetime) -> None:
     draft = ladder_draft(ladder_id=row.pk)
     draft.steps.all().delete()
-    head, steps = _wanted(shipped, templates)
+    head, _steps = _wanted(shipped, templates)
     draft.end_actions, draft.end_after_hours, draft.min_gap_hours = list(head[0]), head[1], head[2]
     draft.save(update_fields=["end_actions", "end_after_hours", "min_gap_hours"])
-    Step.objects.bulk_create(Step(version=draft, **dict(zip(_STEP_FIELDS, values, strict=True))) for values in steps)
+    Step.objects.bulk_create(shipped_steps(shipped, templates, version=draft))
     try:
         ladder_publish(version_id=draft.pk, actor_id=None, now=now)
     except SollecitoError as error:
         raise SollecitoError(f"ladders/{shipped.code}.yaml: {error}", code=error.code) from error
+
+
+def shipped_steps(ladder: ShippedLadder, templates: dict[str, int], **fields: object) -> list[Step]:
+    """A shipped ladder's steps as rows not yet written; `templates` are ids by code, `fields` go to every row."""
+    _head, steps = _wanted(ladder, templates)
+    return [Step(**dict(zip(_STEP_FIELDS, values, strict=True)), **fields) for values in steps]
 
 
 _STEP_FIELDS = (
