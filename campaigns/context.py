@@ -17,14 +17,13 @@ from billing.models import (
     PaymentPlan,
     Promise,
 )
+from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, Logged, logged
 from campaigns.guard.types import Contacted, GuardSnapshot
 from campaigns.guard.zones import is_guess, zone_name
 from campaigns.models import CaseInvoice, Message, MessagePurpose, MessageStatus
 from customers.addresses import normalise
 from customers.models import Suppression
 
-#: The guard's longest window is seven days; a ladder's least gap may be longer.
-CONTACTS_REMEMBERED = timedelta(days=31)
 #: A promise broken longer ago is not what a message is about.
 PROMISES_REMEMBERED = timedelta(days=60)
 #: Statuses in which a message has not reached anybody.
@@ -60,6 +59,7 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
     planned = _planned(invoice.pk for rows in invoices.values() for invoice in rows)
     suppressed = _suppressed(messages)
     contacts = _contacts(customer_ids, now)
+    talked = logged(customer_ids, now)
     promised, broken = _promises(customer_ids, now)
     in_plan = set(
         PaymentPlan.objects.filter(customer_id__in=customer_ids, status=PaymentPlan.Status.ACTIVE).values_list(
@@ -86,6 +86,7 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
                     owes=bool(unpaid),
                     suppressed=suppressed,
                     contacts=tuple(c for pk, c in contacts.get(message.customer_id, ()) if pk != message.pk),
+                    spoken=talked.get(message.customer_id, NOTHING_LOGGED),
                 ),
                 invoices=tuple(sorted(about, key=lambda row: (since(row) or now, row.pk))),
                 cards=cards.get(message.customer_id, {}),
@@ -111,6 +112,7 @@ def _snapshot(
     owes: bool,
     suppressed: frozenset[tuple[str, str]],
     contacts: tuple[Contacted, ...],
+    spoken: Logged,
 ) -> GuardSnapshot:
     customer = message.customer
     return GuardSnapshot(
@@ -120,6 +122,7 @@ def _snapshot(
         zone=zone_name(timezone=customer.timezone, country=customer.country, brand_timezone=message.brand.timezone),
         zone_is_guess=is_guess(timezone=customer.timezone, country=customer.country),
         case_state=message.case.state,
+        deleted=customer.deleted_at is not None,
         no_dunning=customer.no_dunning,
         do_not_contact=customer.do_not_contact,
         legal_hold=customer.legal_hold,
@@ -131,7 +134,8 @@ def _snapshot(
         owes=owes,
         addresses={message.channel: message.recipient},
         suppressed=suppressed,
-        contacts=contacts,
+        contacts=(*contacts, *spoken.made),
+        talks=spoken.talks,
         min_gap_hours=message.case.ladder_version.min_gap_hours,
         purpose=message.purpose,
     )

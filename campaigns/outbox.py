@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from campaigns.engine.decide import task_key
 from campaigns.models import Message, MessageStatus, Task
 from campaigns.models.message import TRANSITIONS
+from customers.addresses import normalise
 from customers.log import Entry, record, record_many
 from customers.models import Direction
 from customers.services import customers_reassess
@@ -67,11 +68,15 @@ _HAND_OVER = """
     UPDATE campaigns_message m
        SET subject = %s, html = %s, text = %s, language = %s
      WHERE m.id = %s AND m.status = 'sending' AND m.claimed_at = %s
+       AND NOT EXISTS (
+           SELECT 1
+             FROM customers_suppression s
+            WHERE s.channel = m.channel AND s.address = %s AND s.lifted_at IS NULL)
        AND EXISTS (
            SELECT 1
              FROM customers_customer c
              JOIN campaigns_case k ON k.id = m.case_id
-            WHERE c.id = m.customer_id AND NOT c.do_not_contact
+            WHERE c.id = m.customer_id AND NOT c.do_not_contact AND c.deleted_at IS NULL
               AND (m.purpose = 'receipt' OR (
                   k.state = 'open'
                   AND NOT (c.no_dunning OR c.legal_hold OR c.bankrupt OR c.vulnerable)
@@ -92,11 +97,12 @@ _HAND_OVER = """
 def hand_over(message: Message, *, subject: str, html: str, text: str, language: str) -> bool:
     """Stores the text as it is about to leave, if nothing has come between since the batch was loaded.
 
-    False: the claim was swept, or a payment, promise, pause or exclusion arrived in these seconds. One statement,
-    so that what it checks holds at the very moment of sending.
+    False: the claim was swept, or a payment, promise, pause, exclusion, bounce or opt-out arrived in these seconds.
+    One statement, so that what it checks holds at the very moment of sending.
     """
+    address = normalise(message.channel, message.recipient, message.customer.country)
     with connection.cursor() as cursor:
-        cursor.execute(_HAND_OVER, [subject[:500], html, text, language, message.pk, message.claimed_at])
+        cursor.execute(_HAND_OVER, [subject[:500], html, text, language, message.pk, message.claimed_at, address])
         return bool(cursor.rowcount == 1)
 
 

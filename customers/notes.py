@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from customers.errors import SollecitoError
 from customers.log import Entry, record
-from customers.models import ActorKind, Channel, Customer, Direction
+from customers.models import ActorKind, CallOutcome, Channel, Customer, Direction
 from customers.services import customers_reassess
 from customers.signals import announce_exclusions_changed
 
@@ -49,6 +49,42 @@ def note_add(
             actor_id=actor_id,
         )
     )
+
+
+def call_log(
+    *,
+    customer_id: int,
+    outcome: str,
+    actor_id: int,
+    now: datetime,
+    text: str = "",
+    direction: str = Direction.OUT,
+    subject: str = "",
+) -> None:
+    """Puts a telephone call, made or taken, into the customer's log at `now` (aware UTC).
+
+    `outcome` is one of CallOutcome. The guard counts it: calls have their caps, conversations quiet days after them.
+    Raises SollecitoError for an unknown outcome or direction.
+    """
+    if outcome not in CallOutcome.values or direction not in (Direction.IN, Direction.OUT):
+        raise SollecitoError(_("Say what came of the call."), code="call_outcome")
+    with transaction.atomic():
+        customers_reassess([customer_id], now)
+        record(
+            Entry(
+                customer_id=customer_id,
+                at=now,
+                kind="call.logged",
+                summary=_("Call: %(outcome)s") % {"outcome": CallOutcome(outcome).label},
+                body=text.strip(),
+                direction=direction,
+                channel=Channel.CALL,
+                actor_kind=ActorKind.USER,
+                actor_id=actor_id,
+                outcome=outcome,
+                subject=subject,
+            )
+        )
 
 
 def customer_edited(*, customer_id: int, fields: Iterable[str], actor_id: int, now: datetime) -> None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from campaigns.admin.columns import TASK, link
 from campaigns.models import Task
@@ -22,11 +22,25 @@ from customers.admin.base import ReadOnlyAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, staff_id
 from customers.display import badge, choice_badge, when
 from customers.errors import SollecitoError
+from customers.models import CallOutcome
+
+
+class ReasonForm(forms.Form):
+    """Why; goes into the customer's log."""
+
+    outcome = forms.CharField(label=_("Why"), max_length=2000, required=False, widget=UnfoldAdminTextareaWidget)
 
 
 class OutcomeForm(forms.Form):
     """What came of it; goes into the customer's log."""
 
+    call = forms.ChoiceField(
+        label=_("How the call ended"),
+        choices=[("", "–"), *CallOutcome.choices],
+        required=False,
+        help_text=_("For calls; without it the call counts as a conversation."),
+        widget=UnfoldAdminSelectWidget,
+    )
     outcome = forms.CharField(
         label=_("What came of it"), max_length=2000, required=False, widget=UnfoldAdminTextareaWidget
     )
@@ -45,7 +59,13 @@ def _facts(request: HttpRequest, task: Task, now: datetime) -> list[Fact]:
 
 
 def _complete(asked: Asked) -> str:
-    task_complete(task_id=asked.obj.pk, outcome=asked.data["outcome"], actor_id=asked.actor_id, now=asked.now)
+    task_complete(
+        task_id=asked.obj.pk,
+        outcome=asked.data["outcome"],
+        call=asked.data["call"],
+        actor_id=asked.actor_id,
+        now=asked.now,
+    )
     return _now("Done; it is in the customer's log.")
 
 
@@ -88,7 +108,7 @@ class TaskAdmin(PageAdmin, ReadOnlyAdmin):
             label=_("Cancel the task"),
             icon="close",
             permission="campaigns.change_task",
-            form=OutcomeForm,
+            form=ReasonForm,
             fits=_is_open,
             run=_cancel,
             danger=True,

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
 
+from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, logged
 from campaigns.engine.arrays import array
 from campaigns.engine.specs import PublishedText, asks_for, ladder_specs, published_texts
 from campaigns.engine.types import NO_RUNS, CaseSnapshot, InvoiceFact, RunFact
@@ -14,9 +15,6 @@ from campaigns.guard.types import Contacted, GuardSnapshot
 from campaigns.guard.zones import is_guess, zone_name
 from customers.addresses import normalise
 from customers.models import Channel
-
-#: The guard's longest window is seven days; a ladder's least gap may be longer.
-CONTACTS_REMEMBERED = timedelta(days=31)
 
 _EMAIL = Channel.EMAIL.value
 _CALL = Channel.CALL.value
@@ -26,7 +24,7 @@ CASE_COLUMNS = """
     c.id, c.customer_id, c.brand_id, c.ladder_version_id, c.state, c.anchor_at::text, c.round, c.position,
     c.rests_until::text, c.next_action_at::text,
     cu.name, cu.email, cu.phone, cu.kind, cu.country, cu.language, cu.timezone,
-    cu.no_dunning, cu.do_not_contact, cu.legal_hold, cu.bankrupt, cu.vulnerable,
+    cu.no_dunning, cu.do_not_contact, cu.legal_hold, cu.bankrupt, cu.vulnerable, cu.deleted_at IS NOT NULL,
     b.timezone, b.default_language
 """
 _CASES = f"""
@@ -123,7 +121,7 @@ def load_cases(case_ids: Collection[int], now: datetime) -> Batch:
 
 
 def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
-    """Snapshots of the given rows of CASE_COLUMNS, in nine queries."""
+    """Snapshots of the given rows of CASE_COLUMNS, in ten queries."""
     case_ids = array([row[0] for row in rows])
     customer_ids = array(list({row[1] for row in rows}))
     texts = published_texts()
@@ -152,13 +150,14 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             made.setdefault(customer_id, []).append(Contacted(channel, at))
         cursor.execute(_PROMISES, [customer_ids, now])
         promised = set(cursor.fetchall())
+    talked = logged({row[1] for row in rows}, now)
     cases = []
     places: dict[tuple[str, str, str], tuple[str, bool]] = {}
     for row in rows:
         (
             case_id, customer_id, brand_id, version_id, state, anchor_at, round_, position, rests_until, _due,
             _name, _mail, _telephone, kind, country, language, timezone,
-            no_dunning, do_not_contact, legal_hold, bankrupt, vulnerable, brand_timezone, brand_language,
+            no_dunning, do_not_contact, legal_hold, bankrupt, vulnerable, deleted, brand_timezone, brand_language,
         ) = row  # fmt: skip
         facts = invoices.get(case_id, ())
         # What is disputed or in a plan is not pressed for; the others go on.
@@ -171,6 +170,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
                 is_guess(timezone=timezone, country=country),
             )
         zone, guessed = place
+        spoken = talked.get(customer_id, NOTHING_LOGGED)
         own_runs, last_decided = _runs(runs[case_id], round_) if case_id in runs else (NO_RUNS, None)
         reached = addressed[case_id]
         guard = GuardSnapshot(
@@ -179,6 +179,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             country=country,
             zone=zone,
             case_state=state,
+            deleted=deleted,
             no_dunning=no_dunning,
             do_not_contact=do_not_contact,
             legal_hold=legal_hold,
@@ -190,7 +191,8 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             owes=bool(facts),
             addresses={channel: who.address for channel, who in reached.items()},
             suppressed=_suppressed(reached, suppressed, country) if suppressed else frozenset(),
-            contacts=tuple(made.get(customer_id, ())),
+            contacts=(*made.get(customer_id, ()), *spoken.made),
+            talks=spoken.talks,
             min_gap_hours=ladder.min_gap_hours,
             zone_is_guess=guessed,
         )

@@ -46,6 +46,8 @@ def check(snapshot: GuardSnapshot, channel: str, now: datetime, policy: Policy |
 
 def _blocks(snapshot: GuardSnapshot, channel: str) -> Iterator[Blocked]:
     receipt = snapshot.purpose == MessagePurpose.RECEIPT
+    if snapshot.deleted:
+        yield Blocked("customer.deleted", _("The customer was deleted at the source."))
     if snapshot.do_not_contact:
         yield Blocked("customer.do_not_contact", _("The customer is marked «do not contact»."))
     if not receipt:

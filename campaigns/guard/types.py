@@ -30,6 +30,8 @@ class GuardSnapshot(NamedTuple):
     zone: str
     #: Of the case, customers' rests included: campaigns.models.CaseState.
     case_state: str
+    #: Deleted at the source: not our customer any more.
+    deleted: bool = False
     no_dunning: bool = False
     do_not_contact: bool = False
     legal_hold: bool = False
@@ -47,6 +49,8 @@ class GuardSnapshot(NamedTuple):
     suppressed: frozenset[tuple[str, str]] = frozenset()
     #: Recent contacts of the customer on any channel, newest first; the message being checked left out.
     contacts: tuple[Contacted, ...] = ()
+    #: Recent conversations, whoever began them: calls that were answered, replies, talks noted by staff.
+    talks: tuple[Contacted, ...] = ()
     #: Least time between two messages, in hours (campaigns.models.LadderVersion.min_gap_hours).
     min_gap_hours: int = 0
     #: `dunning` or `receipt` (MessagePurpose): a thank-you is no pressure and outlives its case.

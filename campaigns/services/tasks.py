@@ -8,18 +8,21 @@ from django.utils.translation import gettext as _
 from campaigns.models import Task
 from customers.errors import SollecitoError, check_transition
 from customers.log import Entry, record
-from customers.models import ActorKind, Channel
+from customers.models import ActorKind, CallOutcome, Channel, Direction
 
 _TRANSITIONS = {source.value: frozenset(map(str, targets)) for source, targets in Task.TRANSITIONS.items()}
 
 
-def task_complete(*, task_id: int, outcome: str, actor_id: int, now: datetime) -> None:
-    """Marks an open task done at `now` (aware UTC), with what came of it.
+def task_complete(*, task_id: int, outcome: str, actor_id: int, now: datetime, call: str = "") -> None:
+    """Marks an open task done at `now` (aware UTC), with what came of it; of a call task `call` says how it ended
+    (CallOutcome): the guard counts the call, and without that word takes it for a conversation.
 
     Raises SollecitoError if there is no such task, IllegalTransition if it is cancelled, and `task_closed`
     if it is done already: two people may have the list open.
     """
-    _close(task_id, Task.Status.DONE, outcome, actor_id, now)
+    if call and call not in CallOutcome.values:
+        raise SollecitoError(_("Say what came of the call."), code="call_outcome")
+    _close(task_id, Task.Status.DONE, outcome, actor_id, now, call)
 
 
 def task_cancel(*, task_id: int, reason: str, actor_id: int, now: datetime) -> None:
@@ -27,7 +30,7 @@ def task_cancel(*, task_id: int, reason: str, actor_id: int, now: datetime) -> N
     _close(task_id, Task.Status.CANCELLED, reason, actor_id, now)
 
 
-def _close(task_id: int, status: str, words: str, actor_id: int, now: datetime) -> None:
+def _close(task_id: int, status: str, words: str, actor_id: int, now: datetime, call: str = "") -> None:
     with transaction.atomic():
         task = Task.objects.select_for_update().filter(pk=task_id).first()
         if task is None:
@@ -37,6 +40,7 @@ def _close(task_id: int, status: str, words: str, actor_id: int, now: datetime) 
         check_transition(_TRANSITIONS, what="Task", source=task.status, target=status)
         Task.objects.filter(pk=task.pk).update(status=status, closed_at=now)
         done = status == Task.Status.DONE
+        called = done and task.kind == Task.Kind.CALL
         record(
             Entry(
                 customer_id=task.customer_id,
@@ -45,6 +49,8 @@ def _close(task_id: int, status: str, words: str, actor_id: int, now: datetime) 
                 summary=(_("Done: %(title)s") if done else _("Cancelled: %(title)s")) % {"title": task.title},
                 body=words.strip(),
                 channel=Channel.CALL if task.kind == Task.Kind.CALL else "",
+                direction=Direction.OUT if called else Direction.INTERNAL,
+                outcome=call if called else "",
                 actor_kind=ActorKind.USER,
                 actor_id=actor_id,
                 subject=f"task:{task.pk}",

@@ -19,7 +19,7 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.contrib.import_export.forms import ImportForm, SelectableFieldsExportForm
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from customers import clock
 from customers.admin.base import HistoryAdmin, badge
@@ -27,10 +27,30 @@ from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section, st
 from customers.admin.resources import CustomerResource
 from customers.admin.timeline import load_timeline
 from customers.display import customer_zone, words, zone
-from customers.models import Channel, Customer, Direction, Interaction
-from customers.notes import customer_edited, note_add
+from customers.models import CallOutcome, Channel, Customer, Direction, Interaction
+from customers.notes import call_log, customer_edited, note_add
 
 FLAGS = ("no_dunning", "do_not_contact", "legal_hold", "bankrupt", "vulnerable")
+
+
+class CallForm(forms.Form):
+    """A telephone call that was made or taken."""
+
+    outcome = forms.ChoiceField(
+        label=_("What came of it"), choices=CallOutcome.choices, widget=UnfoldAdminRadioSelectWidget
+    )
+    direction = forms.ChoiceField(
+        label=_("Who called"),
+        choices=[(Direction.OUT, _("We called")), (Direction.IN, _("They called"))],
+        widget=UnfoldAdminSelectWidget,
+    )
+    text = forms.CharField(label=_("Note"), max_length=5000, required=False, widget=UnfoldAdminTextareaWidget)
+
+
+def log_call(asked: Asked) -> str:
+    """Carries out a CallForm for a customer; returns the sentence to show."""
+    call_log(customer_id=asked.obj.pk, actor_id=asked.actor_id, now=asked.now, **asked.data)
+    return _now("The call is in the log.")
 
 
 class NoteForm(forms.Form):
@@ -137,7 +157,18 @@ class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActio
             initial=lambda obj, now: {"direction": Direction.INTERNAL},
             run=lambda asked: add_note_to(asked.obj.pk, asked),
             order=10,
-        )
+        ),
+        PageAction(
+            slug="call",
+            label=_("Log a call"),
+            icon="call",
+            permission="customers.add_interaction",
+            question=_("Calls count: the guard keeps their number down and leaves people in peace after a talk."),
+            form=CallForm,
+            initial=lambda obj, now: {"direction": Direction.OUT},
+            run=log_call,
+            order=15,
+        ),
     ]
 
     def page_subtitle(self, obj: Customer) -> str:

@@ -23,8 +23,10 @@ PAGE = 50
 #: First part of a kind's dotted code → icon.
 ICONS = {
     "attempt": "credit_card",
+    "call": "call",
     "case": "folder_open",
     "command": "outbox",
+    "consent": "how_to_reg",
     "contact": "contact_mail",
     "customer": "person",
     "delivery": "mark_email_read",
@@ -49,11 +51,11 @@ _LIVELY = re.compile(r"sent|opened|clicked|visited|note|promise|portal")
 
 #: What the filter above a timeline offers: title, and first parts of kinds.
 GROUPS: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "messages": (_("Messages"), ("message", "delivery", "suppression")),
+    "messages": (_("Messages"), ("message", "delivery", "suppression", "reply", "consent")),
     "money": (_("Invoices and payments"), ("invoice", "payment", "attempt", "retry", "payment_method")),
     "case": (_("Cases and steps"), ("case", "step", "task", "command")),
     "arrangements": (_("Promises and disputes"), ("promise", "plan", "dispute")),
-    "people": (_("Notes and portal"), ("note", "portal", "contact", "customer")),
+    "people": (_("Notes and portal"), ("note", "call", "portal", "contact", "customer")),
 }
 
 

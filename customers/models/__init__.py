@@ -3,11 +3,12 @@
 from customers.models.consent import ConsentEvent
 from customers.models.contact import Channel, Contact, Suppression
 from customers.models.customer import Brand, Customer, CustomerKind
-from customers.models.interaction import ActorKind, Direction, Interaction
+from customers.models.interaction import ActorKind, CallOutcome, Direction, Interaction
 
 __all__ = [
     "ActorKind",
     "Brand",
+    "CallOutcome",
     "Channel",
     "ConsentEvent",
     "Contact",

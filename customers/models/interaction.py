@@ -23,6 +23,20 @@ class ActorKind(models.TextChoices):
     PROCESSOR = "processor", _("Payment processor")
 
 
+class CallOutcome(models.TextChoices):
+    """What came of a call; in `Interaction.outcome`."""
+
+    SPOKE = "spoke", _("Spoke with them")
+    LEFT_MESSAGE = "left_message", _("Left a message")
+    NO_ANSWER = "no_answer", _("Nobody answered")
+    WRONG_NUMBER = "wrong_number", _("Wrong number")
+
+
+#: Lines that tell of a contact a person made or had, where their direction is not internal. What the outbox sends is
+#: counted there. Part of the condition of the index `interaction_contacts`.
+CONTACT_KINDS = ("call.logged", "note.added", "reply.received", "task.done")
+
+
 class Interaction(models.Model):
     """One line of the log. Written by customers.log in the transaction of the change it tells of.
 
@@ -71,6 +85,12 @@ class Interaction(models.Model):
             models.Index(fields=["customer", "-at", "-id"], name="interaction_timeline"),
             # Reader: a case's, invoice's or message's own story.
             models.Index(fields=["subject", "-at"], name="interaction_subject", condition=~Q(subject="")),
+            # Reader: campaigns.contacts, the calls and talks the guard counts.
+            models.Index(
+                fields=["customer", "-at"],
+                name="interaction_contacts",
+                condition=Q(kind__in=CONTACT_KINDS, direction__in=["in", "out"]),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from campaigns.delivery import DeliverResult, deliver_due
 from campaigns.models import Case, Message, MessageStatus, Task, TemplateText
 from campaigns.outbox import BACKOFF, MAX_TRIES, STUCK_AFTER, sweep
 from campaigns.services.messages import message_cancel, message_confirm_sent, message_resend
+from customers.consent import Evidence, Source, opt_out_record
 from customers.errors import SollecitoError
 from customers.models import Customer, Interaction, Suppression
 from dunning_site.embedded.smtp_sink import Sink
@@ -168,6 +169,14 @@ def silence(case: Case) -> None:
     Customer.objects.filter(pk=case.customer_id).update(do_not_contact=True)
 
 
+def delete(case: Case) -> None:
+    Customer.objects.filter(pk=case.customer_id).update(deleted_at=NOW)
+
+
+def refuse(case: Case) -> None:
+    opt_out_record(channel="email", address=case.customer.email.upper(), evidence=Evidence(Source.ONE_CLICK), now=NOW)
+
+
 CHANGES = [
     (pay, "balance.paid"),
     (promise, "case.promised"),
@@ -175,6 +184,8 @@ CHANGES = [
     (pause, "case.paused"),
     (close, "case.closed"),
     (silence, "customer.do_not_contact"),
+    (delete, "customer.deleted"),
+    (refuse, "address.suppressed"),
 ]
 
 
