@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "import_export",
     "django_celery_beat",
     "anymail",
+    "djangoql",
     "djstripe",
     "customers",
     "billing",

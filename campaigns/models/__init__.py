@@ -15,6 +15,7 @@ from campaigns.models.ladder import (
     VersionStatus,
 )
 from campaigns.models.message import DeliveryEvent, Message, MessagePurpose, MessageStatus
+from campaigns.models.segment import Segment
 from campaigns.models.task import Task
 from campaigns.models.template import Template, TemplateText, TemplateVersion
 
@@ -35,6 +36,7 @@ __all__ = [
     "MessagePurpose",
     "MessageStatus",
     "OffsetUnit",
+    "Segment",
     "Step",
     "StepAnchor",
     "StepRun",

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from campaigns.models.segment import Segment
 from campaigns.models.template import Template
 from customers.models import Brand, Channel, Customer
 
@@ -94,6 +95,15 @@ class Ladder(models.Model):
         blank=True,
         related_name="+",
         help_text=_("Empty: for every brand."),
+    )
+    segment = models.ForeignKey(
+        Segment,
+        verbose_name=_("segment"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="ladders",
+        help_text=_("Whom it is for. Empty: for everybody."),
     )
     priority = models.SmallIntegerField(
         _("priority"), default=100, help_text=_("The lowest number among those that fit wins.")

@@ -1,0 +1,1 @@
+"""Treatments compared on customers drawn by lot: assignment, exposure, results."""
