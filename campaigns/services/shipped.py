@@ -5,9 +5,11 @@ from datetime import datetime
 
 from django.db import transaction
 
-from campaigns.models import Ladder, LadderVersion, Step, Template, TemplateText, TemplateVersion, VersionStatus
+from campaigns.ladder_yaml import LadderDoc
+from campaigns.models import Ladder, LadderVersion, Template, TemplateText, TemplateVersion, VersionStatus
+from campaigns.services.ladder_files import content, doc_of, draft_fill
 from campaigns.services.versions import ladder_draft, ladder_publish, template_draft, template_publish
-from campaigns.shipped_set import ShippedLadder, ShippedTemplate, shipped_ladders, shipped_templates
+from campaigns.shipped_set import ShippedTemplate, shipped_ladders, shipped_templates
 from customers.errors import SollecitoError
 
 
@@ -44,25 +46,31 @@ def shipped_load(*, now: datetime, brand_id: int | None = None) -> ShippedResult
         else:
             _publish_template(row, shipped, now)
             templates.append(shipped.code)
-    known = dict(Template.objects.values_list("code", "id"))
-    for ladder in shipped_ladders():
-        ladder_row, _made = Ladder.objects.get_or_create(
-            code=ladder.code,
+    shipped_docs = shipped_ladders()
+    rows = {
+        # All of them before any is filled: a step may go on with another one.
+        doc.code: Ladder.objects.get_or_create(
+            code=doc.code,
             defaults={
-                "name": ladder.name,
-                "description": ladder.description,
-                "trigger": ladder.trigger,
+                "name": doc.name,
+                "description": doc.description,
+                "trigger": doc.trigger,
+                "priority": doc.priority,
                 "brand_id": brand_id,
             },
-        )
+        )[0]
+        for doc in shipped_docs
+    }
+    for doc in shipped_docs:
+        ladder_row = rows[doc.code]
         version = LadderVersion.objects.filter(ladder=ladder_row, status=VersionStatus.PUBLISHED).first()
-        if version is not None and _spelled(version) == _wanted(ladder, known):
-            unchanged.append(ladder.code)
+        if version is not None and content(doc_of(version)) == content(doc):
+            unchanged.append(doc.code)
         elif version is not None and version.published_by_id is not None or _drafting_ladder(ladder_row):
-            kept.append(ladder.code)
+            kept.append(doc.code)
         else:
-            _publish_ladder(ladder_row, ladder, known, now)
-            ladders.append(ladder.code)
+            _publish_ladder(ladder_row, doc, now)
+            ladders.append(doc.code)
     return ShippedResult(tuple(templates), tuple(ladders), tuple(unchanged), tuple(kept))
 
 
@@ -92,51 +100,10 @@ def _publish_template(row: Template, shipped: ShippedTemplate, now: datetime) ->
         raise SollecitoError(f"templates/{shipped.code}: {error}", code=error.code) from error
 
 
-def _publish_ladder(row: Ladder, shipped: ShippedLadder, templates: dict[str, int], now: datetime) -> None:
+def _publish_ladder(row: Ladder, shipped: LadderDoc, now: datetime) -> None:
     draft = ladder_draft(ladder_id=row.pk)
-    draft.steps.all().delete()
-    head, _steps = _wanted(shipped, templates)
-    draft.end_actions, draft.end_after_hours, draft.min_gap_hours = list(head[0]), head[1], head[2]
-    draft.save(update_fields=["end_actions", "end_after_hours", "min_gap_hours"])
-    Step.objects.bulk_create(shipped_steps(shipped, templates, version=draft))
+    draft_fill(version=draft, doc=shipped)
     try:
         ladder_publish(version_id=draft.pk, actor_id=None, now=now)
     except SollecitoError as error:
         raise SollecitoError(f"ladders/{shipped.code}.yaml: {error}", code=error.code) from error
-
-
-def shipped_steps(ladder: ShippedLadder, templates: dict[str, int], **fields: object) -> list[Step]:
-    """A shipped ladder's steps as rows not yet written; `templates` are ids by code, `fields` go to every row."""
-    _head, steps = _wanted(ladder, templates)
-    return [Step(**dict(zip(_STEP_FIELDS, values, strict=True)), **fields) for values in steps]
-
-
-_STEP_FIELDS = (
-    "position", "key", "name", "offset", "offset_unit", "anchor", "window_days", "window_from", "window_to",
-    "business_days", "action", "channel", "template_id", "condition", "wait_for_retry_hours",
-)  # fmt: skip
-_Spelled = tuple[tuple[tuple[str, ...], int, int], list[tuple[object, ...]]]
-
-
-def _wanted(ladder: ShippedLadder, templates: dict[str, int]) -> _Spelled:
-    rows: list[tuple[object, ...]] = []
-    for position, step in enumerate(ladder.steps, start=1):
-        if step.template and step.template not in templates:
-            raise SollecitoError(
-                f"ladders/{ladder.code}.yaml: step {position} names the template {step.template!r}, which is missing.",
-                code="template_missing",
-            )
-        rows.append(
-            (
-                position, step.key, step.name, step.after.amount, step.after.unit, step.anchor,
-                list(step.window_days), step.window_from, step.window_to, step.business_days, step.action,
-                step.channel, templates[step.template] if step.template else None, dict(step.condition),
-                step.wait_for_retry_hours,
-            )
-        )  # fmt: skip
-    return (tuple(ladder.end_actions), ladder.end_after_hours, ladder.min_gap_hours), rows
-
-
-def _spelled(version: LadderVersion) -> _Spelled:
-    steps = [tuple(row) for row in version.steps.order_by("position").values_list(*_STEP_FIELDS)]
-    return (tuple(version.end_actions), version.end_after_hours, version.min_gap_hours), steps

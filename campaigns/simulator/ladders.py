@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from campaigns.engine.assessment import Offer
 from campaigns.engine.specs import ladder_specs, published_texts, step_spec
 from campaigns.engine.types import LadderSpec
+from campaigns.ladder_yaml import LadderDoc
 from campaigns.models import LadderVersion, VersionStatus
 from campaigns.models.ladder import Trigger
-from campaigns.services.shipped import shipped_steps
-from campaigns.shipped_set import ShippedLadder, shipped_ladders, shipped_templates
+from campaigns.services.ladder_files import doc_steps
+from campaigns.shipped_set import shipped_ladders, shipped_templates
 from customers.errors import SollecitoError
 
 #: Triggers of invoices the customer pays by hand: business to business, as a rule.
@@ -71,9 +72,9 @@ def find(code: str, version: str = "", *, prefer_stored: bool = False) -> Candid
     return found
 
 
-def _shipped(ladder: ShippedLadder) -> Candidate:
+def _shipped(ladder: LadderDoc) -> Candidate:
     templates = {template.code: number for number, template in enumerate(shipped_templates(), start=1)}
-    steps = shipped_steps(ladder, templates)
+    steps = [step for step in doc_steps(ladder, templates) if step.enabled]
     for step in steps:
         step.pk = step.position
     spec = LadderSpec(
@@ -82,5 +83,7 @@ def _shipped(ladder: ShippedLadder) -> Candidate:
         end_actions=ladder.end_actions,
         end_after_hours=ladder.end_after_hours,
         min_gap_hours=ladder.min_gap_hours,
+        silent_hours=ladder.silent_hours,
+        end_params=ladder.end_params,
     )
     return Candidate(ladder.code, ladder.name, ladder.trigger, "shipped", spec)
