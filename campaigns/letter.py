@@ -52,7 +52,7 @@ def write(sending: Sending, links: MailLinks, now: datetime) -> tuple[Rendered, 
     language = next((code for code in order if code in texts), None)
     if language is None:
         raise SollecitoError("The template has no text.", code="template_without_text")
-    return render(texts[language], mail_context(sending, links, now, language)), language
+    return render(texts[language], mail_context(sending, links, now, language), channel=message.channel), language
 
 
 def mail_context(sending: Sending, links: MailLinks, now: datetime, language: str) -> variables.MailContext:

@@ -36,7 +36,7 @@ class TextForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = TemplateText
-        fields = ("language", "subject", "body", "text")
+        fields = ("language", "channel", "subject", "body", "text")
         widgets = {
             "body": UnfoldAdminTextareaWidget(attrs={"rows": 24, "class": "sol-code", "spellcheck": "false"}),
             "text": UnfoldAdminTextareaWidget(attrs={"rows": 10, "class": "sol-code"}),
@@ -52,6 +52,7 @@ class TextForm(forms.ModelForm):  # type: ignore[type-arg]
             mjml=data["body"],
             text=data.get("text") or None,
             language=data.get("language", "en"),
+            channel=data.get("channel") or self.instance.channel,
         )
         for problem in problems:
             if problem.severity == "error":
@@ -86,9 +87,13 @@ def _preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> d
     for text in version.texts.order_by("language"):
         try:
             compiled = compile_template(
-                subject=text.subject, mjml=text.body, text=text.text or None, language=text.language
+                subject=text.subject,
+                mjml=text.body,
+                text=text.text or None,
+                language=text.language,
+                channel=text.channel,
             )
-            previews.append((text, render(compiled, example_context(text.language)), ()))
+            previews.append((text, render(compiled, example_context(text.language), channel=text.channel), ()))
         except TemplateRefused as error:
             previews.append((text, None, error.problems))
     return {"previews": previews}

@@ -54,9 +54,21 @@ def wrap(source: str, language: str) -> str:
     return source
 
 
-def check_slots(source: str, did_you_mean: Callable[[str, list[str]], str]) -> list[Problem]:
-    """Names between [[ and ]] that stand for nothing, with their lines."""
+def fill_words(source: str, language: str) -> str:
+    """`source` of a plain text with the words it names by [[name]] in its language; there are no fragments here."""
+    words = _words(language.replace("_", "-").split("-")[0].lower())
+    for _level in range(2):
+        source = _SLOT.sub(lambda match: words.get(match[1], match[0]), source)
+    return source
+
+
+def check_slots(
+    source: str, did_you_mean: Callable[[str, list[str]], str], *, words_only: bool = False
+) -> list[Problem]:
+    """Names between [[ and ]] that stand for nothing, with their lines; plain texts know the words only."""
     known = slot_names()
+    if words_only:
+        known = [name for name in known if name not in _fragments()]
     return [
         Problem(
             *line_and_column(source, m.start()),

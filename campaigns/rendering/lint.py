@@ -8,12 +8,13 @@ from typing import Any, cast
 
 from django.utils.translation import gettext as _
 
+from . import gsm
 from . import mjml as markup
 from .examples import Variant, example_context
 from .layout import check_slots, wrap
 from .liquid import MAX_SOURCE, render_source
 from .problems import Part, Problem, TemplateRefused
-from .render import CompiledTemplate, compile_template, render
+from .render import EMAIL, SMS, CompiledTemplate, compile_template, render
 from .scope import check_names, did_you_mean
 
 MAX_SUBJECT = 60  # characters; phones cut what is longer
@@ -33,12 +34,18 @@ def check(source: str, *, part: Part = "mjml") -> list[Problem]:
     return sorted(set(problems))
 
 
-def check_template(*, subject: str, mjml: str, text: str | None = None, language: str = "en") -> list[Problem]:
+def check_template(
+    *, subject: str, mjml: str, text: str | None = None, language: str = "en", channel: str = EMAIL
+) -> list[Problem]:
     """What is wrong with a whole template; it may be saved when no finding is an error.
+
+    `mjml` is the body: MJML for e-mail, plain text for every other channel.
 
     Besides `check` of each part, it is rendered with example data: usual, bare (all that may be absent is
     absent) and many (several invoices, long names), which finds values used without a guard.
     """
+    if channel != EMAIL:
+        return _check_plain(subject, mjml, language, channel)
     parts: list[tuple[Part, str]] = [("subject", subject), ("mjml", mjml)]
     if text and text.strip():
         parts.append(("text", text))
@@ -63,6 +70,26 @@ def check_template(*, subject: str, mjml: str, text: str | None = None, language
         if any(p.severity == "error" for p in found):
             return _in_order(problems)
     return _in_order(problems + _size_problems(subject, mjml, text, language))
+
+
+def _check_plain(subject: str, body: str, language: str, channel: str) -> list[Problem]:
+    """The same for a text that is not MJML; what it would print is tried with the same example data."""
+    if len(body) > MAX_SOURCE:
+        return [Problem(1, 1, _("More than %(count)s characters.") % {"count": MAX_SOURCE})]
+    problems = [*check_slots(body, did_you_mean, words_only=True), *check_names(body, "mjml")]
+    problems += check(subject, part="subject")
+    if not any(p.severity == "error" for p in problems):
+        for variant in VARIANTS:
+            problems += _render_problems([("subject", subject), ("text", body)], language, variant)
+    # A body has one name in the editor, whatever it is written in.
+    problems = [replace(p, part="mjml") if p.part == "text" else p for p in dict.fromkeys(problems)]
+    if channel == SMS and not any(p.severity == "error" for p in problems):
+        ready = compile_template(subject="", mjml=body, language=language, channel=channel)
+        longest = render(ready, example_context(language), channel=channel).text
+        if (length := gsm.septets(longest)) is None or length > gsm.ONE_PART:
+            message = _("With the example data this text message takes more than one part, and is billed so.")
+            problems.append(Problem(1, 1, message, severity="warning"))
+    return _in_order(problems)
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:

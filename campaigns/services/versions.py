@@ -129,11 +129,21 @@ def template_publish(*, version_id: int, actor_id: int | None, now: datetime) ->
     if not texts:
         raise SollecitoError(_("A template needs a text in at least one language."), code="template_empty")
     for text in texts:
-        problems = check_template(subject=text.subject, mjml=text.body, text=text.text or None, language=text.language)
+        problems = check_template(
+            subject=text.subject,
+            mjml=text.body,
+            text=text.text or None,
+            language=text.language,
+            channel=text.channel,
+        )
         if errors := [p for p in problems if p.severity == "error"]:
             raise TemplateRefused(errors)
         compiled = compile_template(
-            subject=text.subject, mjml=text.body, text=text.text or None, language=text.language
+            subject=text.subject,
+            mjml=text.body,
+            text=text.text or None,
+            language=text.language,
+            channel=text.channel,
         )
         TemplateText.objects.filter(pk=text.pk).update(
             subject=compiled.subject, compiled_html=compiled.html, compiled_text=compiled.text
