@@ -21,13 +21,14 @@ from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, Logged, logg
 from campaigns.guard.types import Contacted, GuardSnapshot
 from campaigns.guard.zones import is_guess, zone_name
 from campaigns.models import CaseInvoice, Message, MessagePurpose, MessageStatus
+from campaigns.models.message import PENDING
 from customers.addresses import normalise
 from customers.models import Suppression
 
 #: A promise broken longer ago is not what a message is about.
 PROMISES_REMEMBERED = timedelta(days=60)
 #: Statuses in which a message has not reached anybody.
-NOT_HEARD = (MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.CANCELLED, MessageStatus.FAILED)
+NOT_HEARD = (*PENDING, MessageStatus.CANCELLED, MessageStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,14 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
     messages = list(
         Message.objects.filter(pk__in=message_ids)
         .select_related(
-            "customer", "brand", "contact", "case__ladder_version", "case__owner", "step_run__step", "template_version"
-        )
+            "customer",
+            "brand",
+            "contact",
+            "case__ladder_version",
+            "case__owner",
+            "step_run__step",
+            "template_version__template",
+        )  # fmt: skip
         .order_by("send_at", "id")
     )
     customer_ids = {message.customer_id for message in messages}

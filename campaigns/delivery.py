@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from billing.money import display, totals
 from campaigns import letter, outbox
 from campaigns.channels.base import Channel, ChannelError, Fate, Outgoing, channel
 from campaigns.context import Sending, load
@@ -164,7 +165,10 @@ def _one(sending: Sending, way: Channel, links: MailLinks, now: datetime) -> tup
     except Exception as error:  # an outcome nobody foresaw is no outcome: a person looks
         log.exception("message %s: unforeseen error while sending", message.pk)
         return _settled(outbox.ambiguous(message, f"{type(error).__name__}: {error}"), now), False
-    outbox.record_sent(message, subject=subject, provider_id=result.provider_id, now=now)
+    if result.waits:
+        outbox.record_waiting(message, provider_id=result.provider_id, now=now)
+    else:
+        outbox.record_sent(message, subject=subject, provider_id=result.provider_id, now=now, segments=result.segments)
     return "sent", False
 
 
@@ -172,6 +176,7 @@ def _outgoing(sending: Sending, rendered: Rendered, language: str, links: MailLi
     message = sending.message
     brand = message.brand
     contact = message.contact
+    sums = totals((row.balance, row.currency) for row in sending.invoices)
     return Outgoing(
         message_id=message.pk,
         key=message.key,
@@ -186,6 +191,9 @@ def _outgoing(sending: Sending, rendered: Rendered, language: str, links: MailLi
         language=language,
         at=now,
         unsubscribe_url=links.unsubscribe,
+        template=message.template_version.template.code,
+        amount=", ".join(display(amount, currency, language) for currency, amount in sums.items()),
+        link=links.pay,
         tags=(message.purpose, brand.code),
         metadata={"case": str(message.case_id)},
     )
@@ -213,12 +221,12 @@ def _refused(message: Message, error: ChannelError, now: datetime) -> Settled:
         return Settled(
             message, MessageStatus.QUEUED, error.message, send_at=later, counts=True, kind="message.deferred"
         )
-    if error.dead_address:
+    if error.dead_address or error.opted_out:
         suppression_add(
             channel=message.channel,
             address=message.recipient,
             country=message.customer.country,
-            reason=Suppression.Reason.HARD_BOUNCE,
+            reason=Suppression.Reason.OPT_OUT if error.opted_out else Suppression.Reason.HARD_BOUNCE,
             evidence=error.message,
             now=now,
         )

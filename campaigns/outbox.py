@@ -110,28 +110,37 @@ _TOUCH_CASE = "UPDATE campaigns_case SET last_contact_at = GREATEST(last_contact
 _SENT = """
     UPDATE campaigns_message
        SET status = CASE WHEN status = ANY(%s) THEN 'sent' ELSE status END,
-           sent_at = %s, provider_id = %s, send_at = NULL, reason = '', rule = ''
+           sent_at = %s, provider_id = %s, segments = %s, send_at = NULL, reason = '', rule = ''
      WHERE id = %s
 """
 #: A callback may have been quicker than our own note of it: its word is the stronger one and stays.
 _BECOMES_SENT = [str(status) for status, targets in TRANSITIONS.items() if MessageStatus.SENT in targets]
 
 
-def record_sent(message: Message, *, subject: str, provider_id: str, now: datetime) -> None:
-    """The channel took it."""
+def record_sent(message: Message, *, subject: str, provider_id: str, now: datetime, segments: int = 0) -> None:
+    """The channel took it, in so many `segments` where it is billed by parts."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(_TOUCH_CASE, [now, message.case_id])
-            cursor.execute(_SENT, [_BECOMES_SENT, now, provider_id[:255], message.pk])
-        record(
-            _entry(
-                message,
-                now,
-                "message.sent",
-                _("“%(subject)s” sent to %(recipient)s.") % {"subject": subject, "recipient": message.recipient},
-                outcome=MessageStatus.SENT,
-            )
+            cursor.execute(_SENT, [_BECOMES_SENT, now, provider_id[:255], segments, message.pk])
+        values = {"subject": subject, "recipient": recipient_words(message)}
+        words = _("“%(subject)s” sent to %(recipient)s.") if subject else _("Sent to %(recipient)s.")
+        record(_entry(message, now, "message.sent", words % values, outcome=MessageStatus.SENT))
+
+
+def record_waiting(message: Message, *, provider_id: str, now: datetime) -> None:
+    """The channel has it ready for a person to send: not a contact yet."""
+    with transaction.atomic():
+        Message.objects.filter(pk=message.pk, status=MessageStatus.SENDING).update(
+            status=MessageStatus.TO_PRINT, provider_id=provider_id[:255], send_at=None, reason="", rule=""
         )
+        words = _("Letter to %(recipient)s ready to be printed.") % {"recipient": recipient_words(message)}
+        record(_entry(message, now, "message.to_print", words, outcome=MessageStatus.TO_PRINT))
+
+
+def recipient_words(message: Message) -> str:
+    """Whom a message is for, on one line."""
+    return ", ".join(message.recipient.split("\n")) or str(message.customer)
 
 
 # One statement however many: reasons and moments differ from row to row.

@@ -51,6 +51,17 @@ def prices(name: str, default: str = "") -> dict[str, int]:
     return found
 
 
+def pairs(name: str, default: str = "") -> dict[str, str]:
+    """A comma-separated list of `key=value`; a part without `=` is refused."""
+    found = {}
+    for part in items(name, default):
+        key, equals, value = part.partition("=")
+        if not (equals and key.strip() and value.strip()):
+            raise ImproperlyConfigured(f"{name}: {part!r} is not of the form key=value.")
+        found[key.strip()] = value.strip()
+    return found
+
+
 def database(name: str) -> dict[str, object]:
     """A PostgreSQL URL as Django's DATABASES entry. `?host=/dir` is a unix socket directory."""
     url = urlsplit(text(name))

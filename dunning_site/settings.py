@@ -130,6 +130,9 @@ for _name, _value in env.mail("EMAIL_URL", "smtp://localhost:25").items():
 #: Where the embedded SMTP sink keeps what it takes in; read by /dev/mail/ (dunning_site.dev_mail).
 DEV_MAIL_DIR = Path(env.text("SOLLECITO_VAR", str(BASE_DIR / "var"))) / "mail"
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "billing@localhost")
+#: Where replies are to arrive (`reply@in.example.com`, handed to /anymail/<provider>/inbound/); each mail gets an
+#: address of its own with a sign after a plus. Empty: replies go to the brand's own mailbox.
+INBOUND_ADDRESS = env.text("INBOUND_ADDRESS", "")
 ANYMAIL = {
     name.removeprefix("ANYMAIL_"): value for name, value in os.environ.items() if name.startswith("ANYMAIL_") and value
 }
@@ -188,8 +191,25 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CUSTOMER_LINKS = "portal.links.links_for_mail"
 #: How long a link to the payment page stays valid.
 PORTAL_LINK_DAYS = env.number("PORTAL_LINK_DAYS", 30)
-#: Channel name → class, see campaigns.channels.
-CHANNELS = {"email": "campaigns.channels.email.EmailChannel"}
+#: Channel name → class, see campaigns.channels. One that is not named here cannot be used by a step.
+CHANNELS = {
+    "email": "campaigns.channels.email.EmailChannel",
+    "sms": "campaigns.channels.twilio.SmsChannel",
+    "whatsapp": "campaigns.channels.twilio.WhatsAppChannel",
+}
+
+# --- Twilio. Senders are a number in E.164 or a messaging service (MG…).
+TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID", "")
+#: Newest first; all of them are accepted under callbacks while a rotation is under way.
+TWILIO_AUTH_TOKENS = env.items("TWILIO_AUTH_TOKENS")
+TWILIO_API_KEY = env.text("TWILIO_API_KEY", "")
+TWILIO_API_SECRET = env.text("TWILIO_API_SECRET", "")
+TWILIO_API_BASE = env.text("TWILIO_API_BASE", "https://api.twilio.com").rstrip("/")
+TWILIO_TIMEOUT = env.number("TWILIO_TIMEOUT", 20)
+TWILIO_SMS_FROM = env.text("TWILIO_SMS_FROM", "")
+TWILIO_WHATSAPP_FROM = env.text("TWILIO_WHATSAPP_FROM", "")
+#: Meta's approved templates: `template.language=HX…` or `template=HX…`, comma-separated.
+TWILIO_WHATSAPP_CONTENT = env.pairs("TWILIO_WHATSAPP_CONTENT")
 
 #: What contacts cost, for simulations: minor units of the currency per thousand, by channel. The defaults are list
 #: prices in the United States (Amazon SES, Twilio, 2026); yours differ.

@@ -8,6 +8,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("p/", include("portal.urls")),
     path("webhooks/", include("billing.ingest.urls")),
+    path("webhooks/twilio/", include("campaigns.inbound.urls")),
 ]
 # Callbacks of the e-mail provider. Without the secret anybody could tell us that an address bounced.
 if settings.ANYMAIL.get("WEBHOOK_SECRET"):

@@ -157,6 +157,17 @@ def template(code: str = "reminder", *, language: str = "en", **fields: Any) -> 
     return row
 
 
+def text(template: Template, channel: str, **fields: Any) -> TemplateText:
+    """What the published version of a template says on another channel than e-mail, in English unless told."""
+    values = {
+        "language": "en",
+        "subject": "About your invoice",
+        "body": "-",
+        "compiled_text": "Dear {{ customer.name }}, {{ balances | money_list }} is open. Pay: {{ links.pay }}",
+    } | fields
+    return TemplateText.objects.create(version=template.versions.get(status="published"), channel=channel, **values)
+
+
 def ladder(*, steps: list[dict[str, Any]] | None = None, **fields: Any) -> LadderVersion:
     """A published ladder version; by default three e-mail steps on days 0, 3 and 7."""
     n = next(_serial)

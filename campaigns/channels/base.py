@@ -31,6 +31,10 @@ class Outgoing:
     language: str
     at: datetime
     unsubscribe_url: str = ""
+    #: Code of the template, what is owed in words, and where it is paid: for providers with templates of their own.
+    template: str = ""
+    amount: str = ""
+    link: str = ""
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -40,6 +44,10 @@ class SendResult:
     """The channel took the message; `provider_id` is what its callbacks will call it."""
 
     provider_id: str
+    #: Parts it was sent in, where a channel is billed by parts.
+    segments: int = 0
+    #: True where it only lies ready: a person sends it (a letter to be printed), and it does not count till then.
+    waits: bool = False
 
 
 class Fate(StrEnum):
@@ -56,12 +64,16 @@ class Fate(StrEnum):
 
 
 class ChannelError(SollecitoError):
-    """A message was not, or perhaps not, accepted. `dead_address` says the address does not exist (any more)."""
+    """A message was not, or perhaps not, accepted. `dead_address` says the address does not exist (any more),
+    `opted_out` that its owner asked the provider to be left alone."""
 
-    def __init__(self, message: str, *, fate: Fate, code: str = "", dead_address: bool = False) -> None:
+    def __init__(
+        self, message: str, *, fate: Fate, code: str = "", dead_address: bool = False, opted_out: bool = False
+    ) -> None:
         super().__init__(message, code=code or f"channel_{fate}", permanent=fate is Fate.PERMANENT)
         self.fate = fate
         self.dead_address = dead_address
+        self.opted_out = opted_out
 
 
 class Channel(Protocol):

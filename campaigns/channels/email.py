@@ -1,6 +1,5 @@
 """Owns sending e-mail through Django's backend in use: plain SMTP, or any provider Anymail speaks to."""
 
-import hashlib
 from email.headerregistry import Address
 from email.utils import format_datetime
 from typing import Any, Self
@@ -9,6 +8,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 
 from campaigns.channels.base import ChannelError, Fate, Outgoing, SendResult
 from campaigns.channels.email_errors import classify, classify_connecting
+from campaigns.reply_tokens import reply_address, token
 
 
 class EmailChannel:
@@ -66,10 +66,10 @@ class EmailChannel:
 
 
 def message_id(outgoing: Outgoing) -> str:
-    """The same Message-ID on every try of a message: mailboxes drop the second copy of a repetition."""
-    digest = hashlib.sha256(outgoing.key.encode()).hexdigest()[:20]
+    """The same Message-ID on every try of a message: mailboxes drop the second copy of a repetition. It holds our
+    sign, by which an answer finds its message."""
     domain = outgoing.from_email.rpartition("@")[2].encode("idna").decode() or "localhost"
-    return f"<m{outgoing.message_id}.{digest}@{domain}>"
+    return f"<{token(outgoing.message_id, outgoing.key)}@{domain}>"
 
 
 def compose(outgoing: Outgoing) -> EmailMultiAlternatives:
@@ -85,12 +85,14 @@ def compose(outgoing: Outgoing) -> EmailMultiAlternatives:
     }
     if outgoing.unsubscribe_url:
         headers["List-Unsubscribe"] = f"<{outgoing.unsubscribe_url}>"
+    # Answers come back to us where incoming mail is set up, else to the brand's own mailbox.
+    reply_to = reply_address(outgoing.message_id, outgoing.key) or outgoing.reply_to
     mail = EmailMultiAlternatives(
         subject=outgoing.subject,
         body=outgoing.text,
         from_email=_named(outgoing.from_name, outgoing.from_email),
         to=[_named(outgoing.recipient_name, outgoing.recipient)],
-        reply_to=[outgoing.reply_to] if outgoing.reply_to else None,
+        reply_to=[reply_to] if reply_to else None,
         headers=headers,
     )
     if outgoing.html:

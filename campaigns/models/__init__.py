@@ -1,6 +1,7 @@
 """Ladders, templates, cases and what was sent."""
 
 from campaigns.models.case import Case, CaseInvoice, CaseState, CloseReason, Decision, StepRun
+from campaigns.models.inbound import InboundAttachment, InboundKind, InboundMessage
 from campaigns.models.ladder import (
     PRE_DUNNING,
     Action,
@@ -14,6 +15,7 @@ from campaigns.models.ladder import (
     Trigger,
     VersionStatus,
 )
+from campaigns.models.letter import Letter, PrintBatch
 from campaigns.models.message import DeliveryEvent, Message, MessagePurpose, MessageStatus
 from campaigns.models.segment import Segment
 from campaigns.models.task import Task
@@ -29,13 +31,18 @@ __all__ = [
     "Decision",
     "DeliveryEvent",
     "EndAction",
+    "InboundAttachment",
+    "InboundKind",
+    "InboundMessage",
     "Ladder",
     "LadderOverride",
     "LadderVersion",
+    "Letter",
     "Message",
     "MessagePurpose",
     "MessageStatus",
     "OffsetUnit",
+    "PrintBatch",
     "Segment",
     "Step",
     "StepAnchor",

@@ -12,6 +12,7 @@ from customers.models import Brand, Channel, Contact, Customer
 class MessageStatus(models.TextChoices):
     QUEUED = "queued", _("Queued")
     SENDING = "sending", _("Sending")
+    TO_PRINT = "to_print", _("To be printed")
     SENT = "sent", _("Sent")
     DELIVERED = "delivered", _("Delivered")
     OPENED = "opened", _("Opened")
@@ -35,6 +36,8 @@ STRENGTH: tuple[str, ...] = (
     MessageStatus.COMPLAINED,
 )
 _AFTER_SENT = frozenset(STRENGTH[1:])
+#: Statuses in which a message has not left yet but is on its way.
+PENDING: frozenset[str] = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.TO_PRINT})
 #: `sending` returns to `queued` only from the process that claimed it, or swept while it has no text yet: with its
 #: text stored, a worker that died may have sent it. Such rows become `ambiguous` and are shown to staff (at most
 #: once; see docs/decisions). A provider's word about a message we hold for unsent proves that it was sent.
@@ -44,6 +47,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     MessageStatus.SENDING: frozenset(
         {
             MessageStatus.SENT,
+            MessageStatus.TO_PRINT,
             MessageStatus.FAILED,
             MessageStatus.CANCELLED,
             MessageStatus.QUEUED,
@@ -51,6 +55,8 @@ TRANSITIONS: dict[str, frozenset[str]] = {
         }
         | _AFTER_SENT
     ),
+    # A letter counts as sent when a person has printed it; until then facts may still stop it.
+    MessageStatus.TO_PRINT: frozenset({MessageStatus.SENT, MessageStatus.CANCELLED}) | _AFTER_SENT,
     MessageStatus.AMBIGUOUS: frozenset({MessageStatus.SENT, MessageStatus.QUEUED, MessageStatus.FAILED}) | _AFTER_SENT,
     MessageStatus.FAILED: frozenset({MessageStatus.QUEUED}) | _AFTER_SENT,
     MessageStatus.CANCELLED: frozenset(),
@@ -125,7 +131,11 @@ class Message(models.Model):
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
     first_opened_at = models.DateTimeField(_("opened"), null=True, blank=True)
     first_clicked_at = models.DateTimeField(_("clicked"), null=True, blank=True)
+    #: In-app notices: put away by the customer.
+    dismissed_at = models.DateTimeField(_("dismissed"), null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(_("tries"), default=0)
+    #: Parts a text message was sent and is billed in.
+    segments = models.PositiveSmallIntegerField(_("parts"), default=0, db_default=0)
     provider_id = models.CharField(_("provider id"), max_length=255, blank=True)
     #: Why it was cancelled, deferred or failed, in words; `rule` names the guard's rule.
     reason = models.CharField(_("reason"), max_length=500, blank=True)

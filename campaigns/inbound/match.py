@@ -1,0 +1,94 @@
+"""Owns finding whose an incoming message is: by our own sign, by the thread it answers, by the sender's address."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+from campaigns.models import Case, Message
+from campaigns.models.case import LIVE_STATES
+from campaigns.reply_tokens import message_of
+from customers.addresses import normalise
+from customers.models import Channel, Contact, Customer
+
+#: An address of more customers than these is nobody's own (an accountant's, an agency's).
+MOST_CUSTOMERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Whose it is and what it answers; `by` is token, thread or address."""
+
+    customer: Customer
+    message: Message | None
+    case: Case | None
+    by: str
+
+
+def find(
+    *, channel: str, sender: str, signs: Collection[str] = (), references: Collection[str] = (), country: str = ""
+) -> Match | None:
+    """`signs` are addresses it was sent to, `references` the Message-IDs it answers, newest first."""
+    message = message_of(signs)
+    by = "token"
+    if message is None:
+        message, by = message_of(references) or _by_provider_id(references), "thread"
+    if message is not None:
+        return Match(message.customer, message, _live_case(message.customer, message), by)
+    return _by_address(channel, sender, country)
+
+
+def _by_provider_id(references: Collection[str]) -> Message | None:
+    ids = [reference.strip() for reference in references if reference.strip()]
+    bare = [reference.strip("<>") for reference in ids]
+    # Providers that replace the Message-ID tell their own with or without brackets, or without the domain.
+    wanted = {*ids, *bare, *(name.partition("@")[0] for name in bare)} - {""}
+    if not wanted:
+        return None
+    return Message.objects.filter(provider_id__in=wanted).order_by("-id").first()
+
+
+def _by_address(channel: str, sender: str, country: str) -> Match | None:
+    customers = _customers(channel, sender, country)
+    if not customers:
+        return None
+    spelled = normalise(channel, sender, country)
+    # Of several the one we wrote to last; a customer's own messages are few and indexed.
+    written = [
+        message
+        for message in Message.objects.filter(customer__in=customers, channel=channel, sent_at__isnull=False)
+        .select_related("customer")
+        .defer("html", "text")
+        .order_by("-sent_at", "-id")[:200]
+        if normalise(channel, message.recipient, message.customer.country) == spelled
+    ]
+    if written:
+        return Match(written[0].customer, written[0], _live_case(written[0].customer, written[0]), "address")
+    owing = [row for row in customers if _live_case(row, None)]
+    chosen = (owing or customers)[0]
+    # Two who both owe and neither was written to there: a guess would file it under the wrong name.
+    if len(owing) > 1 or (not owing and len(customers) > 1):
+        return None
+    return Match(chosen, None, _live_case(chosen, None), "address")
+
+
+def _customers(channel: str, sender: str, country: str) -> list[Customer]:
+    spelled = normalise(channel, sender, country)
+    if not spelled:
+        return []
+    if channel == Channel.EMAIL:
+        mine, theirs = Q(email__iexact=spelled), Q(email__iexact=spelled)
+    else:
+        digits = spelled.removeprefix("+")
+        spellings = [spelled, digits, f"00{digits}"]
+        mine, theirs = Q(phone__in=spellings), Q(phone__in=spellings)
+    ids = set(Contact.objects.filter(theirs, active=True).values_list("customer_id", flat=True)[:MOST_CUSTOMERS])
+    ids |= set(Customer.objects.filter(mine).values_list("pk", flat=True)[:MOST_CUSTOMERS])
+    return list(Customer.objects.filter(pk__in=ids, deleted_at__isnull=True).order_by("-id"))
+
+
+def _live_case(customer: Customer, message: Message | None) -> Case | None:
+    live = Case.objects.filter(customer=customer, state__in=LIVE_STATES).select_related("ladder_version", "owner")
+    if message is not None:
+        return live.filter(brand_id=message.brand_id).first()
+    return live.order_by("-opened_at").first()
