@@ -8,7 +8,7 @@ queries. The customer's row is locked first, as everywhere (billing.locks), so a
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ from campaigns.engine.specs import ladder_specs, published_texts
 from campaigns.guard.zones import zone_name
 from campaigns.models import LadderVersion, VersionStatus
 from campaigns.models.case import CaseState, CloseReason
+from campaigns.segments.evaluate import segments_of
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,8 @@ def assess_customers(*, now: datetime, limit: int | None = None, after: Key | No
         if not rows:
             return AssessResult()
         standings, next_looks = _load(cursor, rows, now)
-        offers = _offers()
+        offers, audiences = _offers()
+        standings = _with_segments(standings, audiences, now)
         changes: list[Assessment] = []
         failed = 0
         for standing in standings:
@@ -221,19 +223,30 @@ def _gone(invoice_id: int, brand_id: int, since: datetime) -> Debt:
     return Debt(invoice_id, brand_id, "", since, status="open", balance=0)
 
 
-def _offers() -> list[Offer]:
-    """Published versions of active ladders, best first."""
+def _with_segments(standings: list[Standing], queries: dict[int, str], now: datetime) -> list[Standing]:
+    """Standings that say which of the segments hold each customer a case may be opened for. One query, if any."""
+    asking = {standing.customer_id for standing in standings if standing.case is None and standing.loose}
+    if not (queries and asking):
+        return standings
+    found = segments_of(queries, asking, now)
+    return [replace(standing, segments=found.get(standing.customer_id, frozenset())) for standing in standings]
+
+
+def _offers() -> tuple[list[Offer], dict[int, str]]:
+    """Published versions of active ladders, best first; and the queries of the segments they are for, by id."""
     versions = list(
         LadderVersion.objects.filter(status=VersionStatus.PUBLISHED, ladder__active=True)
-        .select_related("ladder")
+        .select_related("ladder__segment")
         .order_by("ladder__priority", "ladder_id")
     )
     specs = ladder_specs({version.pk for version in versions}, published_texts(()))
-    return [
-        Offer(version.ladder.trigger, version.ladder.brand_id, specs[version.pk])
+    offers = [
+        Offer(version.ladder.trigger, version.ladder.brand_id, specs[version.pk], version.ladder.segment_id)
         for version in versions
         if specs[version.pk].steps
     ]
+    segments = [version.ladder.segment for version in versions if version.ladder.segment is not None]
+    return offers, {segment.pk: segment.query for segment in segments}
 
 
 def _count(claimed: int, changes: Sequence[Assessment], failed: int, last: Key) -> AssessResult:

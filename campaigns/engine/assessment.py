@@ -92,6 +92,8 @@ class Offer:
     trigger: str
     brand_id: int | None
     spec: LadderSpec
+    #: Whom it is for; None: everybody.
+    segment_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Standing:
     #: Invoices that failed or fell overdue and are in no live case.
     loose: tuple[Debt, ...] = ()
     promise: PromiseFact | None = None
+    #: Of the segments offers are made to, those the customer is in.
+    segments: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +217,9 @@ def _open(
             (offer, debt.trigger)
             for debt in pressed
             for offer in offers
-            if offer.trigger == debt.trigger and offer.brand_id in (None, standing.brand_id)
+            if offer.trigger == debt.trigger
+            and offer.brand_id in (None, standing.brand_id)
+            and (offer.segment_id is None or offer.segment_id in standing.segments)
         ),
         (None, ""),
     )

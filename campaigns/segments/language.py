@@ -281,7 +281,7 @@ def _value(field: Field, part: str, name: str, operator: str, const: Any, fallba
             raise refuse(_("This number has too many decimals."))
     if field.kind is Kind.MONEY:
         try:
-            return Decimal(to_minor(value, part))
+            return Decimal(to_minor(str(value), part))
         except SollecitoError as error:
             raise refuse(error.message) from error
     if isinstance(value, str):

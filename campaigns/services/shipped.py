@@ -1,4 +1,4 @@
-"""Loads the templates and ladders that come with Sollecito; what is there already in the same words stays."""
+"""Loads segments, templates and ladders that come with Sollecito; what is there already in the same words stays."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,8 @@ from datetime import datetime
 from django.db import transaction
 
 from campaigns.ladder_yaml import LadderDoc
-from campaigns.models import Ladder, LadderVersion, Template, TemplateText, TemplateVersion, VersionStatus
+from campaigns.models import Ladder, LadderVersion, Segment, Template, TemplateText, TemplateVersion, VersionStatus
+from campaigns.segments.shipped import segments_load
 from campaigns.services.ladder_files import content, doc_of, draft_fill
 from campaigns.services.versions import ladder_draft, ladder_publish, template_draft, template_publish
 from campaigns.shipped_set import ShippedTemplate, shipped_ladders, shipped_templates
@@ -17,6 +18,7 @@ from customers.errors import SollecitoError
 class ShippedResult:
     """Codes of what was published anew; `unchanged` were there already, `kept` are staff's own."""
 
+    segments: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
     ladders: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
@@ -25,11 +27,12 @@ class ShippedResult:
 
 @transaction.atomic
 def shipped_load(*, now: datetime, brand_id: int | None = None) -> ShippedResult:
-    """Publishes the shipped templates and ladders at `now` (aware UTC); a second call changes nothing.
+    """Saves the shipped segments and publishes templates and ladders at `now` (aware UTC); again changes nothing.
 
     With `brand_id` the ladders are for that brand only. What staff have published after us, or are drafting, is
     kept. Raises SollecitoError (TemplateRefused for a text) naming file and place; nothing is loaded then.
     """
+    segments = segments_load()
     templates: list[str] = []
     ladders: list[str] = []
     unchanged: list[str] = []
@@ -47,6 +50,10 @@ def shipped_load(*, now: datetime, brand_id: int | None = None) -> ShippedResult
             _publish_template(row, shipped, now)
             templates.append(shipped.code)
     shipped_docs = shipped_ladders()
+    by_code = dict(Segment.objects.values_list("code", "id"))
+    for doc in shipped_docs:
+        if doc.segment and doc.segment not in by_code:
+            raise SollecitoError(f"ladders/{doc.code}.yaml: there is no segment {doc.segment!r}.", code="bad_segment")
     rows = {
         # All of them before any is filled: a step may go on with another one.
         doc.code: Ladder.objects.get_or_create(
@@ -57,6 +64,7 @@ def shipped_load(*, now: datetime, brand_id: int | None = None) -> ShippedResult
                 "trigger": doc.trigger,
                 "priority": doc.priority,
                 "brand_id": brand_id,
+                "segment_id": by_code[doc.segment] if doc.segment else None,
             },
         )[0]
         for doc in shipped_docs
@@ -71,7 +79,7 @@ def shipped_load(*, now: datetime, brand_id: int | None = None) -> ShippedResult
         else:
             _publish_ladder(ladder_row, doc, now)
             ladders.append(doc.code)
-    return ShippedResult(tuple(templates), tuple(ladders), tuple(unchanged), tuple(kept))
+    return ShippedResult(segments, tuple(templates), tuple(ladders), tuple(unchanged), tuple(kept))
 
 
 def _same_texts(version: TemplateVersion, shipped: ShippedTemplate) -> bool:

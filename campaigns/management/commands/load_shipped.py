@@ -1,4 +1,4 @@
-"""Loads the shipped templates and ladders; safe to repeat."""
+"""Loads the shipped segments, templates and ladders; safe to repeat."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -12,7 +12,7 @@ from customers.models import Brand
 
 
 class Command(BaseCommand):
-    help = "Publishes the templates and ladders that come with Sollecito; a second run changes nothing."
+    help = "Publishes the segments, templates and ladders that come with Sollecito; a second run changes nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--brand", help="Code of the brand the ladders are for; default: every brand.")
@@ -27,6 +27,6 @@ class Command(BaseCommand):
             result = shipped_load(now=now(), brand_id=brand_id)
         except SollecitoError as error:
             raise CommandError(str(error)) from error
-        for name in ("templates", "ladders", "unchanged", "kept"):
+        for name in ("segments", "templates", "ladders", "unchanged", "kept"):
             if (codes := getattr(result, name)) and options["verbosity"]:
                 self.stdout.write(f"{name}: {', '.join(codes)}")

@@ -2,11 +2,13 @@
 
 import contextlib
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.segments.fields import FIELDS
 from campaigns.segments.language import Compared, Joined, SegmentError, parse
 
 
@@ -108,3 +110,10 @@ _WORDS = st.sampled_from(
 def test_whatever_is_put_together_is_read_or_refused(words: list[str]) -> None:
     with contextlib.suppress(SegmentError):
         parse(" ".join(words))
+
+
+def test_every_field_and_its_values_are_documented() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/segments.md").read_text()
+    for field in FIELDS.values():
+        assert f"| `{field.name}" in page, field.name
+        assert all(f"`{choice}`" in page for choice in field.choices), field.name
