@@ -21,9 +21,11 @@ LONGEST_PAUSE = timedelta(minutes=15)
 DEFAULT_RETRY_AFTER = timedelta(seconds=1)
 
 
-def paused_sources(now: datetime) -> list[str]:
-    """Sources of the accounts that are not to be called at `now` (aware UTC)."""
-    return list(ProcessorAccount.objects.filter(paused_until__gt=now).values_list("code", flat=True))
+#: SQL condition: calls to the account of attempt `a` pause. Takes the moment (aware UTC) as its parameter.
+PAUSED = """EXISTS (
+    SELECT FROM billing_invoice i JOIN billing_processoraccount p ON p.code = i.source
+     WHERE i.id = a.invoice_id AND p.paused_until > %s
+)"""
 
 
 def processor_answered(*, source: str) -> None:

@@ -10,16 +10,17 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from billing import breaker
 from billing.attempts import AttemptOutcome, Order, attempt_call_off, limit_reached, new_key, rules_of
 from billing.charge_path import account_of, begin, execute, method_to_charge, refusal_now
 from billing.locks import lock_invoice
 from billing.models import AttemptOrigin, AttemptStatus, PaymentAttempt, RetryState
-from billing.outcomes import UNRESOLVED, next_number, planned_cancel
+from billing.outcomes import UNRESOLVED, next_number
 from billing.resolving import ResolveRun, resolve_unknown
 from billing.retries.eligibility import usable
+from billing.settling import planned_cancel
 from customers.errors import SollecitoError
 
 __all__ = ["AttemptOutcome", "ChargeRun", "ResolveRun", "charge_due", "charge_now", "resolve_unknown"]
@@ -30,6 +31,14 @@ logger = logging.getLogger(__name__)
 RUN_SECONDS = 60
 #: An attempt that cannot be worked at all is looked at again after this, so that it does not stop the others.
 POISON = timedelta(hours=1)
+
+
+# Plain SQL: asked every few seconds, mostly in vain.
+_DUE = f"""
+    SELECT a.id, a.invoice_id FROM billing_paymentattempt a
+     WHERE a.status = 'planned' AND a.scheduled_for <= %s AND NOT {breaker.PAUSED}
+     ORDER BY a.scheduled_for, a.id LIMIT %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +59,9 @@ class ChargeRun:
 
 def charge_due(*, now: datetime, limit: int) -> ChargeRun:
     """Charges at most `limit` attempts whose time has come; safe to run in any number of workers."""
-    due = (
-        PaymentAttempt.objects.filter(status=AttemptStatus.PLANNED, scheduled_for__lte=now)
-        .exclude(invoice__source__in=breaker.paused_sources(now))
-        .order_by("scheduled_for", "id")
-        .values_list("id", "invoice_id")[:limit]
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, [now, now, limit])
+        due = cursor.fetchall()
     counts: Counter[str] = Counter()
     started = time.monotonic()
     for attempt_id, invoice_id in due:

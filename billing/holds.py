@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from billing.locks import lock_invoice
 from billing.models import InvoiceStatus, RetryState
-from billing.outcomes import planned_cancel
+from billing.settling import planned_cancel
 from customers.errors import SollecitoError
 from customers.log import Entry, record
 from customers.models import ActorKind

@@ -6,6 +6,7 @@ because every line of its log and every re-assessment touches its row.
 
 from billing.models import Invoice
 from customers.models import Customer
+from customers.rows import row
 
 
 def lock_invoice(invoice_id: int, *, skip_locked: bool = False) -> Invoice | None:
@@ -13,22 +14,11 @@ def lock_invoice(invoice_id: int, *, skip_locked: bool = False) -> Invoice | Non
 
     None when the invoice does not exist or, with `skip_locked`, when somebody else holds either row.
     """
-    owner = (
-        Customer.objects.select_related("brand")
-        .filter(invoices=invoice_id)
-        .select_for_update(of=("self",), no_key=True, skip_locked=skip_locked)
-        .first()
-    )
+    lock = "FOR NO KEY UPDATE SKIP LOCKED" if skip_locked else "FOR NO KEY UPDATE"
+    owner = row(Customer, f"id = (SELECT customer_id FROM billing_invoice WHERE id = %s) {lock}", [invoice_id])
     if owner is None:
         return None
-    invoice = (
-        Invoice.objects.select_related(
-            "subscription", "subscription__default_payment_method", "default_payment_method"
-        )
-        .filter(id=invoice_id)
-        .select_for_update(of=("self",), no_key=True, skip_locked=skip_locked)
-        .first()
-    )
+    invoice = row(Invoice, f"id = %s {lock}", [invoice_id])
     if invoice is not None:
         invoice.customer = owner
     return invoice

@@ -4,16 +4,16 @@ Both call `charge_record` with the processor's charge id; the second finds the w
 of a processor's payment is that charge id.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Max, Sum, Value
+from django.db.models import Max, Value
 from django.db.models.functions import Coalesce, Least
 
 from billing.locks import lock_invoice
 from billing.models import (
-    Allocation,
     AttemptOrigin,
     AttemptStatus,
     CollectionMethod,
@@ -28,14 +28,15 @@ from billing.models import (
     RetryState,
 )
 from billing.models.attempt import TRANSITIONS
-from billing.models.invoice import TRANSITIONS as INVOICE_TRANSITIONS
 from billing.money import display
 from billing.retries.declines import DeclineVerdict, classify
 from billing.retries.taxonomy import Category
+from billing.settling import invoice_settle, payment_allocate, planned_cancel
 from billing.signals import announce_facts_changed
 from customers import log
 from customers.errors import SollecitoError, check_transition
 from customers.models import ActorKind
+from customers.rows import row, rows
 from customers.services import customers_reassess
 from customers.wake import wake
 
@@ -100,37 +101,44 @@ def charge_record(*, invoice_id: int, fact: ChargeFact, now: datetime, attempt_i
     or the customer made. Raises SollecitoError (`unknown_invoice`, `currency_mismatch`).
     """
     with transaction.atomic():
-        invoice = lock_invoice(invoice_id)
-        if invoice is None:
-            raise SollecitoError(f"There is no invoice {invoice_id}.", code="unknown_invoice")
-        if fact.currency.upper() != invoice.currency.upper():
-            raise SollecitoError("The charge and the invoice differ in currency.", code="currency_mismatch")
-        attempt = _attempt_of(invoice, fact, now, attempt_id)
-        target = AttemptStatus.SUCCEEDED if fact.succeeded else AttemptStatus.DECLINED
-        if attempt.status == target:
-            _complete(attempt, fact)
-            return Recorded(attempt.pk, target, changed=False)
-        check_transition(TRANSITIONS, what="attempt", source=attempt.status, target=target)
-        _settle_attempt(attempt, fact, target, now)
-        customers_reassess([invoice.customer_id], now)
-        if fact.succeeded:
-            _record_success(invoice, attempt, fact, now)
-        else:
-            _record_decline(invoice, attempt, fact, now)
-        announce_facts_changed([invoice.customer_id])
-        return Recorded(attempt.pk, target, changed=True)
+        return charge_apply(invoice_id=invoice_id, fact=fact, now=now, attempt_id=attempt_id)
 
 
-def attempts_renumber(invoice_id: int) -> None:
+def charge_apply(*, invoice_id: int, fact: ChargeFact, now: datetime, attempt_id: int | None = None) -> Recorded:
+    """Does what `charge_record` does in the caller's transaction, which the caller gives up when this raises."""
+    invoice = lock_invoice(invoice_id)
+    if invoice is None:
+        raise SollecitoError(f"There is no invoice {invoice_id}.", code="unknown_invoice")
+    if fact.currency.upper() != invoice.currency.upper():
+        raise SollecitoError("The charge and the invoice differ in currency.", code="currency_mismatch")
+    attempts = rows(PaymentAttempt, "invoice_id = %s FOR NO KEY UPDATE", [invoice.pk])
+    attempt = _attempt_of(invoice, attempts, fact, now, attempt_id)
+    target = AttemptStatus.SUCCEEDED if fact.succeeded else AttemptStatus.DECLINED
+    if attempt.status == target:
+        _complete(attempt, attempts, fact)
+        return Recorded(attempt.pk, target, changed=False)
+    check_transition(TRANSITIONS, what="attempt", source=attempt.status, target=target)
+    _settle_attempt(attempt, attempts, fact, target, now)
+    customers_reassess([invoice.customer_id], now)
+    if fact.succeeded:
+        _record_success(invoice, attempt, fact, now)
+    else:
+        _record_decline(invoice, attempt, fact, now)
+    announce_facts_changed([invoice.customer_id])
+    return Recorded(attempt.pk, target, changed=True)
+
+
+def _renumber(attempts: Iterable[PaymentAttempt]) -> None:
     """Puts attempts told late into their place in time; numbers are the same whatever order they came in."""
-    rows = PaymentAttempt.objects.filter(invoice_id=invoice_id)
     # Charges of one second are told apart by their id, not by which was heard of first.
-    ordered = rows.order_by(Coalesce("at", "scheduled_for", "created_at"), "external_id", "id").values_list(
-        "id", "number"
+    ordered = sorted(
+        attempts,
+        key=lambda a: (a.at or a.scheduled_for or a.created_at, a.external_id is None, a.external_id or "", a.pk),
     )
-    for number, (row_id, held) in enumerate(ordered, start=1):
-        if held != number:
-            rows.filter(id=row_id).update(number=number)
+    for number, attempt in enumerate(ordered, start=1):
+        if attempt.number != number:
+            attempt.number = number
+            PaymentAttempt.objects.filter(pk=attempt.pk).update(number=number)
 
 
 def next_number(invoice_id: int) -> int:
@@ -139,11 +147,12 @@ def next_number(invoice_id: int) -> int:
     return int(top or 0) + 1
 
 
-def _attempt_of(invoice: Invoice, fact: ChargeFact, now: datetime, attempt_id: int | None) -> PaymentAttempt:
+def _attempt_of(
+    invoice: Invoice, attempts: Sequence[PaymentAttempt], fact: ChargeFact, now: datetime, attempt_id: int | None
+) -> PaymentAttempt:
     """The row this charge belongs on: told before, ours under way, or a new one that is not saved yet."""
-    rows = PaymentAttempt.objects.select_for_update(no_key=True).filter(invoice=invoice)
-    known = rows.filter(external_id=fact.charge_id).first() if fact.charge_id else None
-    ours = rows.filter(status__in=UNRESOLVED).first()
+    known = next((a for a in attempts if fact.charge_id and a.external_id == fact.charge_id), None)
+    ours = next((a for a in attempts if a.status in UNRESOLVED), None)
     if known is not None:
         if ours is not None and ours.pk == attempt_id and ours.pk != known.pk:
             _merge(ours, known, now)
@@ -152,7 +161,7 @@ def _attempt_of(invoice: Invoice, fact: ChargeFact, now: datetime, attempt_id: i
         return ours
     return PaymentAttempt(
         invoice=invoice,
-        number=next_number(invoice.pk),
+        number=max((a.number for a in attempts), default=0) + 1,
         status=AttemptStatus.IN_FLIGHT,
         origin=AttemptOrigin.PROCESSOR,
         payment_method_id=fact.payment_method_id,
@@ -181,7 +190,7 @@ def _merge(ours: PaymentAttempt, known: PaymentAttempt, now: datetime) -> None:
     )
 
 
-def _complete(attempt: PaymentAttempt, fact: ChargeFact) -> None:
+def _complete(attempt: PaymentAttempt, attempts: Iterable[PaymentAttempt], fact: ChargeFact) -> None:
     """Adds what only the second teller knows: the processor's time, codes that the first answer left out."""
     told = {
         "decline_code": fact.decline_code,
@@ -197,10 +206,17 @@ def _complete(attempt: PaymentAttempt, fact: ChargeFact) -> None:
     if news:
         PaymentAttempt.objects.filter(pk=attempt.pk).update(**news)
     if "at" in news:
-        attempts_renumber(attempt.invoice_id)
+        attempt.at = fact.at
+        _renumber(attempts)
 
 
-def _settle_attempt(attempt: PaymentAttempt, fact: ChargeFact, status: AttemptStatus, now: datetime) -> None:
+def _settle_attempt(
+    attempt: PaymentAttempt,
+    attempts: Sequence[PaymentAttempt],
+    fact: ChargeFact,
+    status: AttemptStatus,
+    now: datetime,
+) -> None:
     attempt.status = status
     attempt.external_id = fact.charge_id or None
     attempt.amount, attempt.currency = fact.amount, attempt.invoice.currency
@@ -214,24 +230,25 @@ def _settle_attempt(attempt: PaymentAttempt, fact: ChargeFact, status: AttemptSt
         attempt.network_advice_code = fact.network_advice_code[:20]
         attempt.decline_category = fact.verdict.category.value
         attempt.failure_message = fact.message[:500]
+    is_new = attempt.pk is None
     attempt.save()
-    attempts_renumber(attempt.invoice_id)
-    attempt.refresh_from_db(fields=["number"])
+    _renumber([*attempts, attempt] if is_new else attempts)
 
 
 def _record_success(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact, now: datetime) -> None:
     at = attempt.at or now
-    payment, _made = Payment.objects.get_or_create(
-        source=invoice.source,
-        external_id=fact.charge_id,
-        defaults={
-            "customer_id": invoice.customer_id,
-            "amount": fact.amount,
-            "currency": invoice.currency,
-            "received_at": at,
-            "method": fact.method_type or (attempt.payment_method.type if attempt.payment_method else ""),
-        },
-    )
+    # The customer's lock is held: nobody else can be making this payment at the same time.
+    payment = row(Payment, "source = %s AND external_id = %s", [invoice.source, fact.charge_id])
+    if payment is None:
+        payment = Payment.objects.create(
+            source=invoice.source,
+            external_id=fact.charge_id,
+            customer_id=invoice.customer_id,
+            amount=fact.amount,
+            currency=invoice.currency,
+            received_at=at,
+            method=fact.method_type or (attempt.payment_method.type if attempt.payment_method else ""),
+        )
     payment_allocate(payment=payment, invoice=invoice)
     invoice_settle(invoice=invoice, at=at, recovered_by=_RECOVERED_BY.get(AttemptOrigin(attempt.origin), ""))
     log.record(
@@ -252,57 +269,6 @@ def _record_success(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact,
             },
             key=f"charge:{fact.charge_id}:succeeded",
         )
-    )
-
-
-def payment_allocate(*, payment: Payment, invoice: Invoice) -> int:
-    """Gives what is left of a payment to an invoice, once; returns the minor units given.
-
-    The caller holds the invoice's lock. Never more than the payment has or the invoice can take: both sums are
-    taken from the allocations themselves. Raises SollecitoError (`currency_mismatch`).
-    """
-    if payment.currency.upper() != invoice.currency.upper():
-        raise SollecitoError("The payment and the invoice differ in currency.", code="currency_mismatch")
-    if Allocation.objects.filter(payment=payment, invoice=invoice).exists():
-        return 0
-    allocated = Allocation.objects.filter(invoice=invoice).aggregate(sum=Sum("amount"))["sum"] or 0
-    room = invoice.amount_due - invoice.amount_credited - allocated
-    amount = min(payment.amount - payment.allocated, room)
-    if amount <= 0:
-        return 0
-    Allocation.objects.create(payment=payment, invoice=invoice, amount=amount)
-    Payment.objects.filter(pk=payment.pk).update(allocated=F("allocated") + amount)
-    payment.allocated += amount
-    paid = max(invoice.amount_paid, allocated + amount)
-    Invoice.objects.filter(pk=invoice.pk).update(amount_paid=paid)
-    invoice.amount_paid = paid
-    return int(amount)
-
-
-def invoice_settle(*, invoice: Invoice, at: datetime, recovered_by: str = "") -> bool:
-    """Marks an invoice paid when nothing is left to pay on it; returns whether it is paid now by this call.
-
-    Ends its retries: a planned one is cancelled. The caller holds the invoice's lock.
-    """
-    left = invoice.amount_due - invoice.amount_credited - invoice.amount_paid
-    if left > 0 or InvoiceStatus.PAID not in INVOICE_TRANSITIONS[invoice.status]:
-        return False
-    invoice.status = InvoiceStatus.PAID
-    invoice.paid_at = invoice.closed_at = at
-    invoice.retry_state, invoice.retry_reason = RetryState.NONE, ""
-    if invoice.first_failed_at is not None and not invoice.recovered_by:
-        invoice.recovered_by = recovered_by
-    invoice.save(
-        update_fields=["status", "paid_at", "closed_at", "retry_state", "retry_reason", "recovered_by", "updated_at"]
-    )
-    planned_cancel(invoice_id=invoice.pk, reason="The invoice is paid.", now=at)
-    return True
-
-
-def planned_cancel(*, invoice_id: int, reason: str, now: datetime) -> int:
-    """Cancels the planned attempt of an invoice, if there is one; the caller holds the invoice's lock."""
-    return PaymentAttempt.objects.filter(invoice_id=invoice_id, status=AttemptStatus.PLANNED).update(
-        status=AttemptStatus.CANCELLED, finished_at=now, cancel_reason=reason[:255]
     )
 
 

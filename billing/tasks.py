@@ -20,7 +20,7 @@ def process_inbox() -> int:
     for _batch in range(MAX_BATCHES):
         result = process(now=clock.now(), limit=settings.BATCH_SIZE_INGEST)
         done += result.done
-        if not result.claimed:
+        if result.claimed < settings.BATCH_SIZE_INGEST:
             break
     return done
 

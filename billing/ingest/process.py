@@ -9,8 +9,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
-
 from billing.gateways import GatewayError
 from billing.ingest.coalesce import links_told, worth_telling
 from billing.ingest.facts import REREAD, Unit, apply_event, customer_of
@@ -58,7 +56,9 @@ def process_inbox(*, now: datetime, limit: int = 100) -> ProcessResult:
             _keep(event, now, f"{type(error).__name__}: {error}", counts=True)
             failed += 1
             continue
-        groups[event.source, holder or event.event_id].append(event)
+        # Those that name no customer only say which invoice a payment is for: one statement writes them all.
+        together = "" if event.type.startswith("invoice_payment.") else event.event_id
+        groups[event.source, holder or together].append(event)
         links.setdefault(event.source, {}).update(told)
     for (source, _customer), group in groups.items():
         group.sort(key=lambda e: (e.occurred_at, e.pk))
@@ -72,21 +72,19 @@ def process_inbox(*, now: datetime, limit: int = 100) -> ProcessResult:
     return ProcessResult(claimed=len(events), done=len(events) - failed, failed=failed)
 
 
+_CLAIM = """
+    UPDATE billing_inboxevent SET claimed_at = %(now)s, retry_at = %(lease)s, attempts = attempts + 1
+     WHERE id IN (
+           SELECT id FROM billing_inboxevent
+            WHERE status = 'pending' AND retry_at <= %(now)s
+            ORDER BY retry_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+     ) RETURNING *
+"""
+
+
 def _claim(now: datetime, limit: int) -> list[InboxEvent]:
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE billing_inboxevent SET claimed_at = %(now)s, retry_at = %(lease)s, attempts = attempts + 1
-            WHERE id IN (
-                SELECT id FROM billing_inboxevent
-                WHERE status = 'pending' AND retry_at <= %(now)s
-                ORDER BY retry_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-            ) RETURNING id
-            """,
-            {"now": now, "lease": now + LEASE, "limit": limit},
-        )
-        ids = [row[0] for row in cursor.fetchall()]
-    return list(InboxEvent.objects.filter(pk__in=ids).order_by("pk"))
+    claimed = InboxEvent.objects.raw(_CLAIM, {"now": now, "lease": now + LEASE, "limit": limit})
+    return sorted(claimed, key=lambda event: event.pk)
 
 
 def _work(account: ProcessorAccount, group: list[InboxEvent], links: dict[str, str], now: datetime) -> int:

@@ -17,7 +17,10 @@ logger = logging.getLogger(__name__)
 @require_POST
 def stripe_webhook(request: HttpRequest, account: str = "stripe") -> HttpResponse:
     """200 once the event is stored (or was); 400 for what is forged, stale, malformed; 413 for what is too large."""
-    if int(request.headers.get("Content-Length") or 0) > MAX_BODY:
+    length = request.headers.get("Content-Length") or "0"
+    if not length.isdecimal():
+        return HttpResponse("bad_length", status=400, content_type="text/plain")
+    if int(length) > MAX_BODY:
         return HttpResponse("too_large", status=413, content_type="text/plain")
     try:
         receive(

@@ -11,7 +11,7 @@ from billing.ingest.facts.charges import write_charge, write_intent_failure, wri
 from billing.ingest.facts.customers import write_customer
 from billing.ingest.facts.disputes import write_dispute
 from billing.ingest.facts.followup import announce, follow_up
-from billing.ingest.facts.invoices import invoice_row, write_invoice, write_invoice_payment
+from billing.ingest.facts.invoices import invoice_row, write_invoice, write_invoice_payment, write_links
 from billing.ingest.facts.methods import setup_succeeded, write_method
 from billing.ingest.facts.subscriptions import write_subscription
 from billing.ingest.facts.unit import Fetched, NeedsRead, Unit, moment, ref
@@ -176,6 +176,7 @@ def apply_object(unit: Unit, obj: JSON) -> None:
 def finish(unit: Unit) -> None:
     """Ends a unit inside its transaction: follow-up, log, and the news for those who wait for it."""
     follow_up(unit)
+    write_links(unit)
     announce(unit)
     record_many(unit.entries)
     announce_facts_changed(unit.reassess)

@@ -11,7 +11,8 @@ from billing.ingest.facts.methods import fill_from_charge, method_row
 from billing.ingest.facts.unit import Unit, moment, ref
 from billing.models import Invoice, InvoiceStatus, Payment, PaymentAttempt
 from billing.money import display
-from billing.outcomes import ChargeFact, charge_record, payment_allocate
+from billing.outcomes import ChargeFact, charge_apply
+from billing.settling import payment_allocate
 from customers.models import Customer
 
 
@@ -27,8 +28,8 @@ def write_charge(unit: Unit, obj: JSON) -> None:
     fact = _fact(unit, customer, obj)
     if invoice is not None:
         invoice = _settled_document(unit, invoice)
-        recorded = charge_record(invoice_id=invoice.pk, fact=fact, now=unit.now)
-        # charge_record works on rows of its own.
+        recorded = charge_apply(invoice_id=invoice.pk, fact=fact, now=unit.now)
+        # charge_apply works on rows of its own.
         unit.invoices.pop(external_id, None)
         unit.touched.add(invoice.pk)
         if recorded.changed:

@@ -9,6 +9,7 @@ from billing.ingest.facts.unit import Unit, newest, ref, write
 from billing.models import PaymentMethod
 from customers.geography import is_timezone, language_of, timezone_of
 from customers.models import Contact, Customer, CustomerKind
+from customers.rows import row as find_row
 
 
 def lock_customer(unit: Unit, external_id: str) -> Customer:
@@ -22,19 +23,23 @@ def lock_customer(unit: Unit, external_id: str) -> Customer:
 
 
 def _row(unit: Unit, external_id: str) -> Customer:
-    row = unit.customers.get(external_id)
-    if row is None:
-        where = {"source": unit.source, "external_id": external_id}
-        row = Customer.objects.select_for_update(no_key=True).filter(**where).first()
-        if row is None:
+    known = unit.customers.get(external_id)
+    if known is None:
+        known = _locked(unit, external_id)
+        if known is None:
             # Two workers may hear of a new customer at once: one of them inserts, both lock.
             Customer.objects.bulk_create(
-                [Customer(**where, brand_id=unit.account.brand_id)],
+                [Customer(source=unit.source, external_id=external_id, brand_id=unit.account.brand_id)],
                 ignore_conflicts=True,
             )
-            row = Customer.objects.select_for_update(no_key=True).get(**where)
-        unit.customers[external_id] = row
-    return row
+            known = _locked(unit, external_id)
+            assert known is not None
+        unit.customers[external_id] = known
+    return known
+
+
+def _locked(unit: Unit, external_id: str) -> Customer | None:
+    return find_row(Customer, "source = %s AND external_id = %s FOR NO KEY UPDATE", [unit.source, external_id])
 
 
 def write_customer(unit: Unit, obj: JSON, *, deleted: bool = False) -> None:

@@ -6,7 +6,7 @@ which facts came leaves no trace.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from django.db.models import Sum
@@ -28,7 +28,9 @@ from billing.models import (
     RetryMode,
     RetryState,
 )
-from billing.outcomes import planned_cancel, recovered_by
+from billing.outcomes import recovered_by
+from billing.settling import planned_cancel
+from customers.rows import rows
 from customers.services import customers_reassess
 from customers.wake import wake
 
@@ -44,13 +46,9 @@ def follow_up(unit: Unit) -> None:
     """Brings every invoice the unit touched to rest and notes whose case must be looked at again."""
     if not unit.touched:
         return
-    _complete(unit)
-    invoices = list(
-        Invoice.objects.filter(pk__in=unit.touched).select_for_update(of=("self",), no_key=True).order_by("pk")
-    )
-    attempts: dict[int, list[PaymentAttempt]] = defaultdict(list)
-    for attempt in PaymentAttempt.objects.filter(invoice__in=invoices).order_by("number"):
-        attempts[attempt.invoice_id].append(attempt)
+    invoices, attempts = _standing(unit)
+    if _complete(unit, invoices, attempts):
+        invoices, attempts = _standing(unit)
     disputed = dict(
         Dispute.objects.filter(invoice__in=invoices, status=Dispute.Status.OPEN)
         .order_by("-opened_at")
@@ -70,6 +68,16 @@ def follow_up(unit: Unit) -> None:
         concerns_case = invoice.first_failed_at or invoice.collection_method == CollectionMethod.MANUAL
         if concerns_case or "disputed_at" in names:
             unit.reassess.add(invoice.customer_id)
+
+
+def _standing(unit: Unit) -> tuple[list[Invoice], dict[int, list[PaymentAttempt]]]:
+    """The invoices touched, locked, and the attempts at each, as the rows stand now."""
+    touched = [list(unit.touched)]
+    invoices = rows(Invoice, "id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", touched)
+    attempts: dict[int, list[PaymentAttempt]] = defaultdict(list)
+    for attempt in rows(PaymentAttempt, "invoice_id = ANY(%s) ORDER BY number", touched):
+        attempts[attempt.invoice_id].append(attempt)
+    return invoices, attempts
 
 
 def _derived(invoice: Invoice, attempts: list[PaymentAttempt]) -> dict[str, Any]:
@@ -100,10 +108,10 @@ def _failed_untold(invoice: Invoice) -> bool:
 def _credentials(customer_ids: Iterable[int]) -> dict[int, Any]:
     """Customer → when the newest usable method, or new details of one, came (aware UTC)."""
     newest: dict[int, Any] = {}
-    rows = PaymentMethod.objects.filter(
+    methods = PaymentMethod.objects.filter(
         customer__in=set(customer_ids), detached_at__isnull=True, never_again_at__isnull=True
     ).values_list("customer_id", "attached_at", "renewed_at")
-    for customer_id, *moments in rows:
+    for customer_id, *moments in methods:
         for at in moments:
             if at is not None and (customer_id not in newest or at > newest[customer_id]):
                 newest[customer_id] = at
@@ -115,11 +123,11 @@ def _retries(unit: Unit, invoice: Invoice, attempts: list[PaymentAttempt], crede
     declined = [a for a in attempts if a.status == AttemptStatus.DECLINED and a.at is not None]
     active = {a.status for a in attempts} & _ACTIVE
     if _is_over(invoice):
-        _stop(unit, invoice, RetryState.NONE, _over_reason(invoice))
+        _stop(unit, invoice, active, _over_reason(invoice))
         return
     conflict = invoice.processor_next_attempt_at is not None and invoice.processor_attempts > 0
     if unit.account.retry_mode == RetryMode.OWN and conflict:
-        _schedule_conflict(unit, invoice)
+        _schedule_conflict(unit, invoice, active)
         return
     if not declined:
         return
@@ -164,7 +172,7 @@ def _ours_to_retry(account: ProcessorAccount, invoice: Invoice) -> bool:
     return account.retry_mode == RetryMode.OWN
 
 
-def _schedule_conflict(unit: Unit, invoice: Invoice) -> None:
+def _schedule_conflict(unit: Unit, invoice: Invoice, active: Container[str]) -> None:
     """The processor retries although we are to: we say so and stay out of its way."""
     logger.warning(
         "account %s: the processor's own retry schedule is on (invoice %s) while we own the retries",
@@ -173,24 +181,27 @@ def _schedule_conflict(unit: Unit, invoice: Invoice) -> None:
     )
     seen = ProcessorAccount.objects.filter(pk=unit.account.pk, schedule_conflict_at__isnull=True)
     seen.update(schedule_conflict_at=unit.now)
-    _stop(unit, invoice, RetryState.NONE, _("The processor's own retry schedule is on."))
+    _stop(unit, invoice, active, _("The processor's own retry schedule is on."))
 
 
-def _stop(unit: Unit, invoice: Invoice, state: str, reason: str) -> None:
-    planned_cancel(invoice_id=invoice.pk, reason=reason, now=unit.now)
-    write(invoice, {"retry_state": state, "retry_reason": ""})
+def _stop(unit: Unit, invoice: Invoice, active: Container[str], reason: str) -> None:
+    if AttemptStatus.PLANNED in active:
+        planned_cancel(invoice_id=invoice.pk, reason=reason, now=unit.now)
+    write(invoice, {"retry_state": RetryState.NONE, "retry_reason": ""})
 
 
-def _complete(unit: Unit) -> None:
-    """Reads what the events did not tell: the charges of an invoice that failed or was paid without any known."""
-    invoices = list(Invoice.objects.filter(pk__in=unit.touched).select_related("customer"))
+def _complete(unit: Unit, invoices: Iterable[Invoice], attempts: Mapping[int, list[PaymentAttempt]]) -> bool:
+    """Reads what the events did not tell: the charges of an invoice that failed or was paid without any known.
+
+    Returns whether anything was written.
+    """
     settled = dict(
         Allocation.objects.filter(invoice__in=invoices)
         .values_list("invoice_id")
         .annotate(total=Sum("amount"))
         .values_list("invoice_id", "total")
     )
-    tried = set(PaymentAttempt.objects.filter(invoice__in=invoices).values_list("invoice_id", flat=True))
+    read = False
     for invoice in invoices:
         external_id = invoice.external_id or ""
         sum_settled = settled.get(invoice.pk, 0)
@@ -198,14 +209,18 @@ def _complete(unit: Unit) -> None:
             # Money came in for an invoice we are after: do not wait for the event that says it is paid.
             fresh = unit.read("invoice", external_id, optional=True)
             if fresh is not None:
+                read = True
                 write_invoice(unit, fresh)
         elif invoice.status == InvoiceStatus.PAID and sum_settled < invoice.amount_paid:
+            read = True
             _read_charges(unit, invoice)
             rest = invoice.amount_paid - _settled(invoice)
             if rest > 0 and unit.read("charges_of", external_id, optional=True) is not None:
                 write_out_of_band(unit, invoice, rest)
-        elif _failed_untold(invoice) and invoice.pk not in tried:
+        elif _failed_untold(invoice) and not attempts.get(invoice.pk):
+            read = True
             _read_charges(unit, invoice)
+    return read
 
 
 def _read_charges(unit: Unit, invoice: Invoice) -> None:

@@ -18,6 +18,7 @@ from billing.ingest.facts.unit import Unit, changed, moment, ref, write
 from billing.models import CollectionMethod, Invoice, InvoicePaymentLink, InvoiceStatus
 from billing.money import display
 from customers.models import Customer
+from customers.rows import row as find_row
 
 RANK = {
     InvoiceStatus.DRAFT: 0,
@@ -42,8 +43,7 @@ def invoice_row(unit: Unit, external_id: str) -> Invoice | None:
 def _find(unit: Unit, external_id: str) -> Invoice | None:
     row = unit.invoices.get(external_id)
     if row is None:
-        rows = Invoice.objects.select_related("customer").filter(source=unit.source, external_id=external_id)
-        row = rows.first()
+        row = find_row(Invoice, "source = %s AND external_id = %s", [unit.source, external_id])
         if row is not None:
             unit.invoices[external_id] = row
     return row
@@ -175,15 +175,23 @@ def payment_link(unit: Unit, payment_id: str) -> str:
 
 
 def remember_link(unit: Unit, payment_id: str, invoice_id: str | None) -> None:
-    """Notes which invoice a payment intent pays; it never pays another."""
+    """Notes which invoice a payment intent pays, to be written with the unit; it never pays another."""
     if unit.links.get(payment_id) != (invoice_id or ""):
+        unit.links[payment_id] = unit.new_links[payment_id] = invoice_id or ""
+
+
+def write_links(unit: Unit) -> None:
+    """Stores what the unit learned of payment intents, in their order so that two units never wait in a circle."""
+    if unit.new_links:
         InvoicePaymentLink.objects.bulk_create(
-            [InvoicePaymentLink(source=unit.source, payment_id=payment_id, invoice_id=invoice_id or "")],
+            [
+                InvoicePaymentLink(source=unit.source, payment_id=payment_id, invoice_id=invoice_id)
+                for payment_id, invoice_id in sorted(unit.new_links.items())
+            ],
             update_conflicts=True,
             unique_fields=["source", "payment_id"],
             update_fields=["invoice_id"],
         )
-        unit.links[payment_id] = invoice_id or ""
 
 
 def write_invoice_payment(unit: Unit, obj: JSON) -> None:

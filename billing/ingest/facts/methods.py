@@ -10,15 +10,18 @@ from billing.ingest.facts.customers import lock_customer
 from billing.ingest.facts.unit import Unit, moment, newest, ref, write
 from billing.models import Invoice, PaymentMethod
 from customers.models import Customer, Direction
+from customers.rows import row as find_row
 
 
 def method_row(unit: Unit, external_id: str, customer: Customer | None) -> PaymentMethod:
     """The row of a method somebody mentions; one not heard of is made with its name only, for later facts to fill."""
     row = unit.methods.get(external_id)
     if row is None:
-        row, _made = PaymentMethod.objects.get_or_create(
-            source=unit.source, external_id=external_id, defaults={"customer": customer}
-        )
+        row = find_row(PaymentMethod, "source = %s AND external_id = %s", [unit.source, external_id])
+        if row is None:
+            row, _made = PaymentMethod.objects.get_or_create(
+                source=unit.source, external_id=external_id, defaults={"customer": customer}
+            )
         unit.methods[external_id] = row
     if row.customer_id is None and customer is not None:
         write(row, {"customer": customer})

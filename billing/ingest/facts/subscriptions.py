@@ -11,6 +11,7 @@ from billing.ingest.facts.methods import method_row
 from billing.ingest.facts.unit import Unit, moment, newest, ref, write
 from billing.models import Subscription, SubscriptionStatus
 from customers.models import Customer
+from customers.rows import row as find_row
 
 #: A subscription in one of these never comes back, whatever stamp an event carries.
 ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
@@ -52,7 +53,7 @@ def write_subscription(unit: Unit, obj: JSON, *, previous: JSON | None = None) -
 def _find(unit: Unit, external_id: str) -> Subscription | None:
     row = unit.subscriptions.get(external_id)
     if row is None:
-        row = Subscription.objects.filter(source=unit.source, external_id=external_id).first()
+        row = find_row(Subscription, "source = %s AND external_id = %s", [unit.source, external_id])
         if row is not None:
             unit.subscriptions[external_id] = row
     return row

@@ -61,7 +61,9 @@ class Unit:
     methods: dict[str, PaymentMethod] = field(default_factory=dict)
     invoices: dict[str, Invoice] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    #: Payment intent → invoice: known by now, and those of them that are still to be written.
     links: dict[str, str] = field(default_factory=dict)
+    new_links: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.stamp = self.now

@@ -1,0 +1,61 @@
+"""Owns what money does to an invoice: allocated once, settled when nothing is left, its planned charge called off."""
+
+from datetime import datetime
+
+from django.db.models import F
+
+from billing.models import Allocation, AttemptStatus, Invoice, InvoiceStatus, Payment, PaymentAttempt, RetryState
+from billing.models.invoice import TRANSITIONS
+from customers.errors import SollecitoError
+
+
+def payment_allocate(*, payment: Payment, invoice: Invoice) -> int:
+    """Gives what is left of a payment to an invoice, once; returns the minor units given.
+
+    The caller holds the invoice's lock. Never more than the payment has or the invoice can take: both sums are
+    taken from the allocations themselves. Raises SollecitoError (`currency_mismatch`).
+    """
+    if payment.currency.upper() != invoice.currency.upper():
+        raise SollecitoError("The payment and the invoice differ in currency.", code="currency_mismatch")
+    given = dict(Allocation.objects.filter(invoice=invoice).values_list("payment_id", "amount"))
+    if payment.pk in given:
+        return 0
+    allocated = sum(given.values())
+    room = invoice.amount_due - invoice.amount_credited - allocated
+    amount = min(payment.amount - payment.allocated, room)
+    if amount <= 0:
+        return 0
+    Allocation.objects.create(payment=payment, invoice=invoice, amount=amount)
+    Payment.objects.filter(pk=payment.pk).update(allocated=F("allocated") + amount)
+    payment.allocated += amount
+    paid = max(invoice.amount_paid, allocated + amount)
+    Invoice.objects.filter(pk=invoice.pk).update(amount_paid=paid)
+    invoice.amount_paid = paid
+    return amount
+
+
+def invoice_settle(*, invoice: Invoice, at: datetime, recovered_by: str = "") -> bool:
+    """Marks an invoice paid when nothing is left to pay on it; returns whether it is paid now by this call.
+
+    Ends its retries: a planned one is cancelled. The caller holds the invoice's lock.
+    """
+    left = invoice.amount_due - invoice.amount_credited - invoice.amount_paid
+    if left > 0 or InvoiceStatus.PAID not in TRANSITIONS[invoice.status]:
+        return False
+    invoice.status = InvoiceStatus.PAID
+    invoice.paid_at = invoice.closed_at = at
+    invoice.retry_state, invoice.retry_reason = RetryState.NONE, ""
+    if invoice.first_failed_at is not None and not invoice.recovered_by:
+        invoice.recovered_by = recovered_by
+    invoice.save(
+        update_fields=["status", "paid_at", "closed_at", "retry_state", "retry_reason", "recovered_by", "updated_at"]
+    )
+    planned_cancel(invoice_id=invoice.pk, reason="The invoice is paid.", now=at)
+    return True
+
+
+def planned_cancel(*, invoice_id: int, reason: str, now: datetime) -> int:
+    """Cancels the planned attempt of an invoice, if there is one; the caller holds the invoice's lock."""
+    return PaymentAttempt.objects.filter(invoice_id=invoice_id, status=AttemptStatus.PLANNED).update(
+        status=AttemptStatus.CANCELLED, finished_at=now, cancel_reason=reason[:255]
+    )
