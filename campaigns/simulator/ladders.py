@@ -13,7 +13,7 @@ from campaigns.shipped_set import shipped_ladders, shipped_templates
 from customers.errors import SollecitoError
 
 #: Triggers of invoices the customer pays by hand: business to business, as a rule.
-BY_HAND = frozenset({Trigger.INVOICE_OVERDUE.value})
+BY_HAND = frozenset({Trigger.INVOICE_OVERDUE.value, Trigger.INVOICE_DUE.value})
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def play(life: Life, offers: Sequence[Offer], *, start: datetime, until: datetim
     Facts come first, then charges, the assessment and the ladder, as the loops do it. Messages arrive, charges are
     declined unless the life says that it is paid then, and no person steps in.
     """
-    world = World(life, offers, costs, start)
+    world = World(life, offers, costs, start, until)
     known = [moment for moment in world.moments() if start < moment <= until]
     known.reverse()
     before: datetime | None = None

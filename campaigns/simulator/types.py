@@ -98,6 +98,8 @@ class Life:
     guard: GuardSnapshot
     bills: tuple[Bill, ...] = ()
     case: CaseSnapshot | None = None
+    #: When the escalate loop looks at the case next; None: at once.
+    next_action_at: datetime | None = None
     promise: Promised | None = None
     excluded: bool = False
 

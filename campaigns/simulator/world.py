@@ -7,9 +7,19 @@ from django.utils.translation import gettext as _
 
 from billing.models.invoice import InvoiceStatus
 from billing.retries.types import PlannedRetry
+from campaigns.engine import ladder as rungs
 from campaigns.engine.assessment import Assessment, Debt, LiveCase, Offer, PromiseFact, Standing, assess
 from campaigns.engine.decide import decide
-from campaigns.engine.types import CaseSnapshot, Decision, InvoiceFact, LadderSpec, Outcome, RunFact, RunRecord
+from campaigns.engine.types import (
+    CaseSnapshot,
+    Decision,
+    InvoiceFact,
+    LadderSpec,
+    Outcome,
+    RunFact,
+    RunRecord,
+    StepSpec,
+)
 from campaigns.guard.check import check
 from campaigns.guard.types import Allowed, Blocked, Contacted, GuardSnapshot
 from campaigns.guard.zones import zone
@@ -42,10 +52,11 @@ _RUNS = {
 class World:
     """Mutable, one per life; `events` grows as the clock is moved by campaigns.simulator.play."""
 
-    def __init__(self, life: Life, offers: Sequence[Offer], costs: Costs, now: datetime) -> None:
+    def __init__(self, life: Life, offers: Sequence[Offer], costs: Costs, now: datetime, until: datetime) -> None:
         self.life = life
         self.offers = offers
         self.costs = costs
+        self.until = until
         self.tz = zone(life.zone)
         self.bills = {bill.id: bill for bill in life.bills}
         self.events: list[Event] = []
@@ -65,7 +76,7 @@ class World:
         self.plans: dict[int, RetryPlan] = {}
         if life.case is not None:
             self.members = {invoice.id for invoice in life.case.invoices}
-            self.next_action_at = now
+            self.next_action_at = life.next_action_at or now
         for bill in life.bills:
             if bill.paid_at is not None and bill.paid_at <= now:
                 self.paid.add(bill.id)
@@ -351,9 +362,22 @@ class World:
             last_decided_at=now if decision.runs else case.last_decided_at,
             rests_until=None if decision.woken else case.rests_until,
         )
-        # A step that is not allowed waits for a person; here none comes, and only new facts move the case.
-        stuck = decision.outcome is Outcome.BLOCKED or (decision.outcome is Outcome.DEFERRED and decision.tasks)
-        self.next_action_at = None if stuck else decision.next_action_at
+        self.next_action_at = decision.next_action_at
+        if decision.outcome is Outcome.BLOCKED and decision.next_action_at is not None:
+            self.next_action_at = self._unblocked(self.case, decision.runs[-1].step, now, decision.next_action_at)
+
+    def _unblocked(self, case: CaseSnapshot, step: StepSpec, now: datetime, again: datetime) -> datetime:
+        """The first look that may find something else than a step that is not allowed.
+
+        The loop asks every few hours whether a person has stepped in. Here none does, so the looks in between say
+        the same again until another step falls due, except where a window or a retry has its say as well.
+        """
+        if step.window_days or step.window_from or step.window_to or step.business_days or self.retry_at:
+            return again
+        due, period = len(rungs.due(case, now, self.tz)), again - now
+        while again < self.until and len(rungs.due(case, again, self.tz)) == due:
+            again += period
+        return again
 
     # --- telling
 

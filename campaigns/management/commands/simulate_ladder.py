@@ -4,7 +4,7 @@ import csv
 import json
 import os
 from argparse import ArgumentParser
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from django.core.management.base import BaseCommand, CommandError
 
 from billing.imports.presets import PRESETS, Preset, Receivable
 from billing.imports.receivables import ImportReport, receivables_read
-from campaigns.simulator import ladders, receivables
+from campaigns.simulator import ladders, open_cases, receivables
 from campaigns.simulator.costs import cost_table
 from campaigns.simulator.ladders import Candidate
 from campaigns.simulator.run import Simulation, simulate
+from customers import clock
 from customers.errors import SollecitoError
 
 
@@ -34,6 +35,8 @@ class Command(BaseCommand):
         parser.add_argument("--preset", choices=sorted(PRESETS), help="how the file is written (default: by headings)")
         parser.add_argument("--from", type=date.fromisoformat, dest="since", help="invoices issued from this day on")
         parser.add_argument("--to", type=date.fromisoformat, dest="upto", help="invoices issued up to this day")
+        parser.add_argument("--open-cases", type=int, metavar="N", help="plays a sample of N open cases instead")
+        parser.add_argument("--days", type=int, default=60, help="how far ahead open cases are played")
         parser.add_argument("--timezone", default="UTC", help="where the customers of the file are")
         parser.add_argument("--country", default="", help="their country where the file has none (ISO 3166)")
         parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
@@ -43,8 +46,10 @@ class Command(BaseCommand):
         try:
             if options["receivables"]:
                 found = self._receivables(options)
+            elif options["open_cases"] and options["ladder"]:
+                found = self._open_cases(options)
             else:
-                raise CommandError("Name a file: --receivables FILE.")
+                raise CommandError("Name a file (--receivables FILE), or a ladder and --open-cases N.")
         except SollecitoError as error:
             raise CommandError(error.message) from error
         if options["json"]:
@@ -86,6 +91,24 @@ class Command(BaseCommand):
             return [ladders.find(options["ladder"], options["ladder_version"])]
         return ladders.shipped_b2b()
 
+    # --- open cases
+
+    def _open_cases(self, options: dict[str, Any]) -> dict[str, Any]:
+        now = clock.now()
+        until = now + timedelta(days=options["days"])
+        candidate = ladders.find(options["ladder"], options["ladder_version"], prefer_stored=True)
+        ids = open_cases.sample(options["open_cases"], trigger=candidate.trigger)
+        lives = open_cases.lives(ids, now, candidate.spec)
+        played = simulate(
+            lives, candidate.offers, start=now, until=until, costs=cost_table(), processes=options["processes"]
+        )
+        return {
+            "cases": len(ids),
+            "from": now.isoformat(),
+            "to": until.isoformat(),
+            "ladders": [_figures(candidate, played)],
+        }
+
     # --- telling
 
     def _tell(self, found: dict[str, Any]) -> None:
@@ -95,6 +118,8 @@ class Command(BaseCommand):
                 f"{found['paid_late']} paid late, {found['disputed_left_alone']} disputed (left alone); "
                 f"{found['from']} to {found['to']} ({found['timezone']})."
             )
+        else:
+            self.stdout.write(f"{found['cases']} open cases, {found['from']} to {found['to']}.")
         for ladder in found["ladders"]:
             self._ladder(ladder)
 

@@ -1,0 +1,149 @@
+"""Whom to play from the database: the cases that are open now, read once, in a fixed number of queries per batch."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from django.db.models.expressions import RawSQL
+
+from billing.models import Invoice, Promise, RetryState
+from billing.retries import loading
+from billing.retries.eligibility import credential_of, refusal
+from billing.retries.loading import Material
+from campaigns.engine import ladder as rungs
+from campaigns.engine.load import load_cases
+from campaigns.engine.types import NO_RUNS, CaseSnapshot, InvoiceFact, LadderSpec
+from campaigns.guard.zones import zone
+from campaigns.models import Case
+from campaigns.models.case import LIVE_STATES
+from campaigns.simulator.types import Bill, Life, Promised, RetryPlan
+
+BATCH = 1000
+
+
+def sample(most: int, *, trigger: str = "", customer_id: int | None = None) -> list[int]:
+    """Ids of at most `most` live cases, spread evenly over all there are and the same every time; of one trigger or
+    one customer where told.
+    """
+    cases = Case.objects.filter(state__in=LIVE_STATES)
+    if trigger:
+        cases = cases.filter(trigger=trigger)
+    if customer_id is not None:
+        cases = cases.filter(customer_id=customer_id)
+    mixed = RawSQL("md5(campaigns_case.id::text)", [])
+    return sorted(cases.order_by(mixed, "id").values_list("id", flat=True)[:most])
+
+
+def lives(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None = None) -> list[Life]:
+    """A life per case as it stands at `now` (aware UTC), by case; with `ladder` as if the case followed that one.
+
+    Nobody pays: see docs/simulator.md.
+    """
+    return [life for ids in _batches(case_ids) for life in _read(ids, now, ladder)]
+
+
+def _batches(case_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (case_ids[first : first + BATCH] for first in range(0, len(case_ids), BATCH))
+
+
+def _read(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None) -> Iterator[Life]:
+    loaded = sorted(load_cases(case_ids, now).cases, key=lambda one: one.snapshot.case_id)
+    ids = {fact.id for one in loaded for fact in one.snapshot.invoices}
+    rows = {
+        row.pk: row
+        for row in Invoice.objects.filter(pk__in=ids).select_related(
+            "customer__brand", "subscription__default_payment_method", "default_payment_method"
+        )
+    }
+    material = loading.load(list(rows.values()), now)
+    customers = {one.snapshot.customer_id for one in loaded}
+    promises = {
+        (row.customer_id, row.brand_id): Promised(row.pk, row.amount, row.expires_at)
+        for row in Promise.objects.filter(customer__in=customers, status=Promise.Status.OPEN)
+    }
+    heads = {
+        pk: (name, at)
+        for pk, name, at in Case.objects.filter(pk__in=case_ids).values_list("pk", "customer__name", "next_action_at")
+    }
+    for one in loaded:
+        case = one.snapshot
+        name, next_action_at = heads[case.case_id]
+        moved = onto(case, ladder, now) if ladder is not None else case
+        yield Life(
+            key=case.case_id,
+            label=name,
+            customer_id=case.customer_id,
+            brand_id=case.brand_id,
+            zone=case.zone,
+            country=case.country,
+            guard=case.guard,
+            bills=tuple(_bill(fact, rows[fact.id], case.zone, material, now) for fact in case.invoices),
+            case=moved,
+            next_action_at=next_action_at if moved is case else None,
+            promise=promises.get((case.customer_id, case.brand_id)),
+        )
+
+
+def _bill(fact: InvoiceFact, row: Invoice, zone_name: str, material: Material, now: datetime) -> Bill:
+    manual = row.collection_method == "manual"
+    since = (row.due_at if manual else row.first_failed_at) or row.first_failed_at or row.due_at or now
+    return Bill(
+        id=fact.id,
+        number=row.number or str(row.pk),
+        currency=fact.currency,
+        balance=fact.balance,
+        since=since,
+        due_on=(row.due_at or since).astimezone(zone(zone_name)).date(),
+        trigger="invoice_overdue" if manual else "payment_failed",
+        decline_category=fact.decline_category,
+        asks_for=fact.asks_for,
+        retry_at=fact.retry_at,
+        retry_probability=fact.retry_probability,
+        retry=_retries(row, material, now),
+        subscription_id=fact.subscription_id,
+        subscription_status=fact.subscription_status,
+    )
+
+
+def _retries(row: Invoice, material: Material, now: datetime) -> RetryPlan | None:
+    """What the retry loop would be told; None where it would not plan a charge of this invoice."""
+    if row.retry_state not in (RetryState.PLANNED, RetryState.NEEDS_PLAN):
+        return None
+    account = material.accounts.get(row.source)
+    refused = refusal(row, account=account, promised=False, origin="retry", now=now)
+    if refused is not None or account is None:
+        return None
+    methods = material.methods(row)
+    planned = next((attempt for attempt in material.attempts[row.pk] if attempt.status == "planned"), None)
+    method = (planned.payment_method if planned is not None else None) or (methods[0] if methods else None)
+    if method is None:
+        return None
+    charges = material.charges[credential_of(method)]
+    return RetryPlan(
+        context=loading.context_of(row, account, method, now),
+        attempts=tuple(loading.past_attempts(material.attempts[row.pk], method)),
+        card_history=tuple(charge.at for charge in charges if charge.at is not None),
+        card_declines=tuple(loading.declines_elsewhere(charges, row, method)),
+        not_before=row.retry_not_before,
+    )
+
+
+def onto(case: CaseSnapshot, ladder: LadderSpec, now: datetime) -> CaseSnapshot:
+    """The case as if it had followed `ladder`: steps with the same keys count as taken, the others are ahead.
+
+    A case that has taken none of its steps begins with the first, whatever its age, as one opened late does.
+    """
+    if ladder.version_id == case.ladder.version_id and ladder.steps == case.ladder.steps:
+        return case
+    keys = {step.id: step.key for step in case.ladder.steps}
+    taken = {keys[pk]: run for pk, run in case.runs.items() if pk in keys}
+    passed = {step.key for step in case.ladder.steps if step.position <= case.position}
+    position = max((step.position for step in ladder.steps if step.key in passed), default=0)
+    runs = {step.id: taken[step.key]._replace(step_id=step.id) for step in ladder.steps if step.key in taken}
+    anchor = rungs.without_jump(ladder, case.anchor_at, position, now, zone(case.zone))
+    return case._replace(
+        ladder=ladder,
+        position=position,
+        anchor_at=anchor,
+        runs=runs or NO_RUNS,
+        guard=case.guard._replace(min_gap_hours=ladder.min_gap_hours),
+    )
