@@ -7,6 +7,7 @@ on the event being new.
 
 import hashlib
 import logging
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -74,6 +75,7 @@ def read(event: AnymailTrackingEvent, esp_name: str) -> Told:
     parts = (event.event_type, event.message_id, event.recipient, event.timestamp, event.click_url)
     name = event.event_id or hashlib.sha256(repr(parts).encode()).hexdigest()
     detail = event.mta_response or event.description or event.click_url or ""
+    reason = event.reject_reason or ""
     return Told(
         kind=event.event_type,
         at=at,
@@ -81,9 +83,36 @@ def read(event: AnymailTrackingEvent, esp_name: str) -> Told:
         message_key=str((event.metadata or {}).get("message_key", "")),
         provider_id=str(event.message_id or ""),
         recipient=str(event.recipient or ""),
-        reject_reason=event.reject_reason or "",
+        reject_reason=RejectReason.TIMED_OUT if is_soft(event) else reason,
         detail=str(detail)[:500],
     )
+
+
+#: Where a provider says that a bounce was a passing one. Anymail tells these like the lasting ones.
+_SOFT: tuple[tuple[str, frozenset[str]], ...] = (
+    ("Type", frozenset({"SoftBounce"})),  # Postmark
+    ("event", frozenset({"soft_bounce"})),  # Brevo
+    ("type", frozenset({"blocked", "expired"})),  # SendGrid
+    ("bounce_class", frozenset({"20", "21", "22", "23", "24", "40", "70"})),  # SparkPost
+)
+_ENHANCED = re.compile(r"\b([245])\.(\d{1,3})\.\d{1,3}\b")
+
+
+def is_soft(event: AnymailTrackingEvent) -> bool:
+    """Whether a bounce says nothing lasting against the address: a full mailbox, a busy server, a blocked sender."""
+    if event.event_type != EventType.BOUNCED:
+        return False
+    raw = event.esp_event if isinstance(event.esp_event, dict) else {}
+    raw = next(iter(raw.get("msys", {}).values()), raw)  # SparkPost wraps its events
+    if any(str(raw.get(name)) in values for name, values in _SOFT):
+        return True
+    if "hard_bounce" in raw:  # Mailjet
+        return not raw["hard_bounce"]
+    if raw.get("bounce", {}).get("bounceType") in ("Transient", "Undetermined"):  # Amazon SES
+        return True
+    found = _ENHANCED.search(str(event.mta_response or ""))
+    # 4.x.x passes; 5.2.2 is a full mailbox, 5.7.x a policy against the sender or the text.
+    return found is not None and (found[1] == "4" or found[0].startswith(("5.2.2", "5.7.")))
 
 
 def delivery_event_record(*, told: Told, now: datetime) -> bool:

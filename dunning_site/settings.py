@@ -130,6 +130,8 @@ for _name, _value in env.mail("EMAIL_URL", "smtp://localhost:25").items():
 #: Where the embedded SMTP sink keeps what it takes in; read by /dev/mail/ (dunning_site.dev_mail).
 DEV_MAIL_DIR = Path(env.text("SOLLECITO_VAR", str(BASE_DIR / "var"))) / "mail"
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "billing@localhost")
+#: Providers post incoming mail with its attachments in one body; 25 MB is what mail servers carry.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024
 #: Where replies are to arrive (`reply@in.example.com`, handed to /anymail/<provider>/inbound/); each mail gets an
 #: address of its own with a sign after a plus. Empty: replies go to the brand's own mailbox.
 INBOUND_ADDRESS = env.text("INBOUND_ADDRESS", "")

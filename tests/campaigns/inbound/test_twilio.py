@@ -119,9 +119,7 @@ def _other_account(url: str, values: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("forge", [_wrong_token, _other_address, _changed_field, _unsigned, _other_account])
-def test_forged_callbacks_are_refused(
-    settings: Any, forge: Callable[[str, dict[str, str]], dict[str, Any]]
-) -> None:
+def test_forged_callbacks_are_refused(settings: Any, forge: Callable[[str, dict[str, str]], dict[str, Any]]) -> None:
     message = sent()
     before = state()
     url = callback_url(message.key)
