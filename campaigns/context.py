@@ -18,12 +18,14 @@ from billing.models import (
     Promise,
 )
 from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, Logged, logged
+from campaigns.guard.book import PolicyBook
+from campaigns.guard.overrides import current_book
 from campaigns.guard.types import Contacted, GuardSnapshot
 from campaigns.guard.zones import is_guess, zone_name
 from campaigns.models import CaseInvoice, Message, MessagePurpose, MessageStatus
 from campaigns.models.message import PENDING
 from customers.addresses import normalise
-from customers.models import Suppression
+from customers.consent import Pairs, address_facts
 
 #: A promise broken longer ago is not what a message is about.
 PROMISES_REMEMBERED = timedelta(days=60)
@@ -64,7 +66,8 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
     invoices = _invoices({message.case_id for message in messages})
     cards = _cards(customer_ids)
     planned = _planned(invoice.pk for rows in invoices.values() for invoice in rows)
-    suppressed = _suppressed(messages)
+    suppressed, granted = address_facts({normalise(m.channel, m.recipient, m.customer.country) for m in messages})
+    book = current_book()
     contacts = _contacts(customer_ids, now)
     talked = logged(customer_ids, now)
     promised, broken = _promises(customer_ids, now)
@@ -92,6 +95,8 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
                     disputed=not pressed and any(row.disputed_at is not None for row in unpaid),
                     owes=bool(unpaid),
                     suppressed=suppressed,
+                    granted=granted,
+                    book=book,
                     contacts=tuple(c for pk, c in contacts.get(message.customer_id, ()) if pk != message.pk),
                     spoken=talked.get(message.customer_id, NOTHING_LOGGED),
                 ),
@@ -117,7 +122,9 @@ def _snapshot(
     in_plan: bool,
     disputed: bool,
     owes: bool,
-    suppressed: frozenset[tuple[str, str]],
+    suppressed: Pairs,
+    granted: Pairs,
+    book: PolicyBook,
     contacts: tuple[Contacted, ...],
     spoken: Logged,
 ) -> GuardSnapshot:
@@ -141,6 +148,10 @@ def _snapshot(
         owes=owes,
         addresses={message.channel: message.recipient},
         suppressed=suppressed,
+        granted=granted,
+        brand_id=message.brand_id,
+        collector=message.brand.collects_for_others,
+        book=book,
         contacts=(*contacts, *spoken.made),
         talks=spoken.talks,
         min_gap_hours=message.case.ladder_version.min_gap_hours,
@@ -191,13 +202,6 @@ def _planned(invoice_ids: Iterable[int]) -> dict[int, datetime]:
         ).values_list("invoice_id", "scheduled_for")
         if at is not None
     }
-
-
-def _suppressed(messages: list[Message]) -> frozenset[tuple[str, str]]:
-    wanted = {normalise(m.channel, m.recipient, m.customer.country) for m in messages}
-    return frozenset(
-        Suppression.objects.filter(lifted_at__isnull=True, address__in=wanted).values_list("channel", "address")
-    )
 
 
 def _contacts(customer_ids: set[int], now: datetime) -> dict[int, list[tuple[int, Contacted]]]:

@@ -36,7 +36,7 @@ BATCH_SECONDS = 240
 #: A channel out of reach is asked again after this; its messages' tries are not used up by it.
 OUTAGE_WAIT = timedelta(minutes=5)
 #: Blocks after which nobody will reach the customer unless a person does.
-_UNREACHABLE = frozenset({"address.missing", "address.suppressed", "customer.vulnerable"})
+_UNREACHABLE = frozenset({"address.missing", "address.suppressed", "consent.missing", "customer.vulnerable"})
 
 
 @dataclass(frozen=True, slots=True)

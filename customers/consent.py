@@ -176,6 +176,35 @@ def _tell(event: ConsentEvent) -> None:
     )
 
 
+_ADDRESSES = """
+    SELECT true, channel, address FROM customers_suppression
+     WHERE lifted_at IS NULL AND address = ANY(%s::text[])
+     UNION ALL
+    SELECT false, channel, address
+      FROM (SELECT DISTINCT ON (address, channel) channel, address, decision
+              FROM customers_consentevent
+             WHERE address = ANY(%s::text[])
+             ORDER BY address, channel, at DESC, id DESC) newest
+     WHERE decision = 'granted'
+"""
+Pairs = frozenset[tuple[str, str]]
+
+
+def address_facts(addresses: Collection[str]) -> tuple[Pairs, Pairs]:
+    """Of normalised addresses, the (channel, address) pairs that are suppressed, and those that allowed the channel.
+
+    One query; what the guard is shown.
+    """
+    with connection.cursor() as cursor:
+        wanted = list(addresses)
+        cursor.execute(_ADDRESSES, [wanted, wanted])
+        rows = cursor.fetchall()
+    return (
+        frozenset((channel, address) for suppressed, channel, address in rows if suppressed),
+        frozenset((channel, address) for suppressed, channel, address in rows if not suppressed),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """What holds for an address on a channel; `event` says since when and on what evidence."""

@@ -13,7 +13,7 @@ from billing.models import InvoiceStatus
 from campaigns.admin.case_actions import PromiseForm, take_promise
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.engine.load import load_cases
-from campaigns.guard.check import explain
+from campaigns.guard.explain import explain
 from campaigns.models import Case, Task
 from campaigns.models.case import LIVE_STATES
 from customers.admin.customer import CustomerAdmin

@@ -11,9 +11,11 @@ from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, logged
 from campaigns.engine.arrays import array
 from campaigns.engine.specs import PublishedText, asks_for, ladder_specs, published_texts
 from campaigns.engine.types import NO_RUNS, CaseSnapshot, InvoiceFact, RunFact
+from campaigns.guard.overrides import current_book
 from campaigns.guard.types import Contacted, GuardSnapshot
 from campaigns.guard.zones import is_guess, zone_name
 from customers.addresses import normalise
+from customers.consent import Pairs, address_facts
 from customers.models import Channel
 
 _EMAIL = Channel.EMAIL.value
@@ -25,7 +27,7 @@ CASE_COLUMNS = """
     c.rests_until::text, c.next_action_at::text,
     cu.name, cu.email, cu.phone, cu.kind, cu.country, cu.language, cu.timezone,
     cu.no_dunning, cu.do_not_contact, cu.legal_hold, cu.bankrupt, cu.vulnerable, cu.deleted_at IS NOT NULL,
-    b.timezone, b.default_language
+    b.timezone, b.default_language, b.collects_for_others
 """
 _CASES = f"""
     SELECT {CASE_COLUMNS}
@@ -63,9 +65,6 @@ _CONTACTS = """
       FROM customers_contact
      WHERE customer_id = ANY(%s::bigint[]) AND active
      ORDER BY customer_id, is_primary, id DESC
-"""
-_SUPPRESSED = """
-    SELECT channel, address FROM customers_suppression WHERE lifted_at IS NULL AND address = ANY(%s::text[])
 """
 # Customer by customer down the index: with ANY(…) a planner whose statistics lag behind reads the whole table, and
 # a night's run grows with its square.
@@ -121,7 +120,7 @@ def load_cases(case_ids: Collection[int], now: datetime) -> Batch:
 
 
 def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
-    """Snapshots of the given rows of CASE_COLUMNS, in ten queries."""
+    """Snapshots of the given rows of CASE_COLUMNS, in eleven queries."""
     case_ids = array([row[0] for row in rows])
     customer_ids = array(list({row[1] for row in rows}))
     texts = published_texts()
@@ -140,16 +139,14 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
         wanted = {
             normalise(channel, who.address, row[14]) for row in rows for channel, who in addressed[row[0]].items()
         }
-        cursor.execute(_SUPPRESSED, [array(list(wanted))])
-        suppressed: dict[str, set[tuple[str, str]]] = {}
-        for channel, address in cursor.fetchall():
-            suppressed.setdefault(address, set()).add((channel, address))
+        suppressed, granted = address_facts(wanted)
         cursor.execute(_MADE, [customer_ids, now - CONTACTS_REMEMBERED])
         made: dict[int, list[Contacted]] = {}
         for customer_id, channel, at in cursor.fetchall():
             made.setdefault(customer_id, []).append(Contacted(channel, at))
         cursor.execute(_PROMISES, [customer_ids, now])
         promised = set(cursor.fetchall())
+    book = current_book()
     talked = logged({row[1] for row in rows}, now)
     cases = []
     places: dict[tuple[str, str, str], tuple[str, bool]] = {}
@@ -158,6 +155,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             case_id, customer_id, brand_id, version_id, state, anchor_at, round_, position, rests_until, _due,
             _name, _mail, _telephone, kind, country, language, timezone,
             no_dunning, do_not_contact, legal_hold, bankrupt, vulnerable, deleted, brand_timezone, brand_language,
+            collector,
         ) = row  # fmt: skip
         facts = invoices.get(case_id, ())
         # What is disputed or in a plan is not pressed for; the others go on.
@@ -190,7 +188,11 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             disputed=not pressed and any(fact[5] for fact in facts),
             owes=bool(facts),
             addresses={channel: who.address for channel, who in reached.items()},
-            suppressed=_suppressed(reached, suppressed, country) if suppressed else frozenset(),
+            suppressed=_own(reached, suppressed, country),
+            granted=_own(reached, granted, country),
+            brand_id=brand_id,
+            collector=collector,
+            book=book,
             contacts=(*made.get(customer_id, ()), *spoken.made),
             talks=spoken.talks,
             min_gap_hours=ladder.min_gap_hours,
@@ -242,14 +244,11 @@ def addressees(email: str, phone: str, language: str, people: Sequence[tuple[Any
     return found
 
 
-def _suppressed(
-    addressees: Mapping[str, Addressee], suppressed: Mapping[str, set[tuple[str, str]]], country: str
-) -> frozenset[tuple[str, str]]:
-    return frozenset(
-        pair
-        for channel, who in addressees.items()
-        for pair in suppressed.get(normalise(channel, who.address, country), ())
-    )
+def _own(reached: Mapping[str, Addressee], pairs: Pairs, country: str) -> Pairs:
+    """Of pairs of channel and address, those of one case's addressees."""
+    if not pairs:
+        return pairs
+    return pairs & {(channel, normalise(channel, who.address, country)) for channel, who in reached.items()}
 
 
 def _invoice(fact: tuple[Any, ...]) -> InvoiceFact:

@@ -1,7 +1,6 @@
 """Owns the verdict: may this customer be contacted on this channel now? Pure; only delays or forbids."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -9,33 +8,51 @@ from django.utils.translation import gettext as _
 
 from campaigns.guard import zones
 from campaigns.guard.hours import Hours, is_holiday, is_open, next_open
-from campaigns.guard.policy import ChannelRules, Policy, policy_for
+from campaigns.guard.policy import ChannelRules, Policy
 from campaigns.guard.types import Allowed, Blocked, Deferred, GuardSnapshot, Verdict
 from campaigns.models.case import CaseState
 from campaigns.models.message import MessagePurpose
 from customers.addresses import normalise
 from customers.models import Channel
 
-_WEEK = timedelta(days=7)
+_DAY, _WEEK, _MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
 #: Channels that write to an address; the others reach the customer without one.
-_ADDRESSED = frozenset({Channel.EMAIL, Channel.SMS, Channel.WHATSAPP, Channel.CALL, Channel.LETTER})
+ADDRESSED = frozenset({Channel.EMAIL, Channel.SMS, Channel.WHATSAPP, Channel.CALL, Channel.LETTER})
 _STATES = frozenset(CaseState)
 _ALLOWED = Allowed()
+#: How soon to look again at rules a manager has to mend first.
+_MENDING = timedelta(hours=1)
+#: More than the rules there are: each may push the moment under another, and all only push it forward.
+_ROUNDS = 50
+
+
+def policy_of(snapshot: GuardSnapshot, now: datetime) -> Policy:
+    """The rules that hold for the snapshot's customer at `now` (aware UTC)."""
+    return snapshot.book.policy_for(
+        snapshot.country,
+        now,
+        snapshot.zone,
+        kind=snapshot.kind,
+        collector=snapshot.collector,
+        brand_id=snapshot.brand_id,
+    )
 
 
 def check(snapshot: GuardSnapshot, channel: str, now: datetime, policy: Policy | None = None) -> Verdict:
     """Whether `channel` may be used towards the customer at `now` (aware UTC).
 
-    A deferral's `until` is the first moment at which, as things stand, no rule would defer any more. Without
-    `policy` the shipped one of the customer's country and date is taken.
+    A deferral's `until` is later than `now`, and the first moment at which, as things stand, no rule would defer any
+    more. Without `policy` the one of the snapshot's book is taken.
     """
-    blocked = next(_blocks(snapshot, channel), None)
+    policy = policy or policy_of(snapshot, now)
+    rules = policy.rules(channel)
+    blocked = next(_blocks(snapshot, channel, rules), None)
     if blocked is not None:
         return blocked
-    policy = policy or policy_for(snapshot.country, now, snapshot.zone)
-    rules = policy.rules(channel)
+    if policy.unreadable:
+        return Deferred(now + _MENDING, "policy.unreadable", policy.unreadable)
     until, first = now, None
-    for _round in range(20):  # each rule may push the moment under another; all only push it forward
+    for _round in range(_ROUNDS):
         later = next(_delays(snapshot, channel, until, policy, rules), None)
         if later is None:
             break
@@ -44,7 +61,7 @@ def check(snapshot: GuardSnapshot, channel: str, now: datetime, policy: Policy |
     return _ALLOWED if first is None else Deferred(until, first.rule, _until(first.reason, until, snapshot.zone))
 
 
-def _blocks(snapshot: GuardSnapshot, channel: str) -> Iterator[Blocked]:
+def _blocks(snapshot: GuardSnapshot, channel: str, rules: ChannelRules) -> Iterator[Blocked]:
     receipt = snapshot.purpose == MessagePurpose.RECEIPT
     if snapshot.deleted:
         yield Blocked("customer.deleted", _("The customer was deleted at the source."))
@@ -54,13 +71,22 @@ def _blocks(snapshot: GuardSnapshot, channel: str) -> Iterator[Blocked]:
         yield from _exclusions(snapshot)
         yield from _case_states(snapshot)
     address = snapshot.addresses.get(channel, "")
-    if channel in _ADDRESSED:
+    if channel in ADDRESSED:
         if not address:
             yield Blocked("address.missing", _("There is no address for this channel."))
-        elif snapshot.suppressed and (channel, normalise(channel, address, snapshot.country)) in snapshot.suppressed:
+            return
+        if not snapshot.suppressed and rules.consent == "opt_out":
+            return
+        pair = (channel, normalise(channel, address, snapshot.country))
+        if pair in snapshot.suppressed:
             yield Blocked(
                 "address.suppressed",
                 _("%(address)s may not be used: it bounced, complained or opted out.") % {"address": address},
+            )
+        if rules.consent == "opt_in" and pair not in snapshot.granted:
+            yield Blocked(
+                "consent.missing",
+                _("%(address)s has not allowed this channel, and the rules ask for that.") % {"address": address},
             )
 
 
@@ -98,10 +124,40 @@ def _delays(
     snapshot: GuardSnapshot, channel: str, at: datetime, policy: Policy, rules: ChannelRules
 ) -> Iterator[Deferred]:
     """What stands against contact at `at`, each with the moment from which it no longer would."""
-    if snapshot.contacts and snapshot.purpose != MessagePurpose.RECEIPT:
-        yield from _gaps(snapshot, channel, at, rules)
-        yield from _caps(snapshot, channel, at, policy, rules)
+    if snapshot.purpose != MessagePurpose.RECEIPT:
+        if snapshot.talks:
+            yield from _peace(snapshot, channel, at, policy, rules)
+        if snapshot.contacts:
+            yield from _gaps(snapshot, channel, at, rules)
+            yield from _caps(snapshot, channel, at, policy, rules)
     yield from _closed_hours(snapshot, at, rules)
+
+
+def _peace(
+    snapshot: GuardSnapshot, channel: str, at: datetime, policy: Policy, rules: ChannelRules
+) -> Iterator[Deferred]:
+    """The quiet time after a conversation: for one channel after a call, for all after any."""
+    calls = [talk.at for talk in snapshot.talks if talk.channel == Channel.CALL]
+    if calls and rules.after_call_hours:
+        until = max(calls) + timedelta(hours=rules.after_call_hours)
+        if until > at:
+            words = _("There was a conversation by telephone less than %(span)s ago.") % {
+                "span": _span(rules.after_call_hours)
+            }
+            yield Deferred(until, f"after_call.{rules.policy}", words)
+    general = policy.general
+    if general.after_talk_hours and channel in ADDRESSED:
+        until = max(talk.at for talk in snapshot.talks) + timedelta(hours=general.after_talk_hours)
+        if until > at:
+            words = _("There was a conversation with the customer less than %(span)s ago.") % {
+                "span": _span(general.after_talk_hours)
+            }
+            yield Deferred(until, f"after_talk.{general.policy}", words)
+
+
+def _span(hours: int) -> str:
+    days, rest = divmod(hours, 24)
+    return _("%(count)s days") % {"count": days} if days > 1 and not rest else _("%(count)s hours") % {"count": hours}
 
 
 def _gaps(snapshot: GuardSnapshot, channel: str, at: datetime, rules: ChannelRules) -> Iterator[Deferred]:
@@ -111,10 +167,10 @@ def _gaps(snapshot: GuardSnapshot, channel: str, at: datetime, rules: ChannelRul
         if until > at:
             words = _("The last message was less than %(hours)s hours ago.") % {"hours": snapshot.min_gap_hours}
             yield Deferred(until, "min_gap.ladder", words)
-    same = [contact.at for contact in snapshot.contacts if contact.channel == channel]
-    if same and rules.min_gap_hours:
-        until = max(same) + timedelta(hours=rules.min_gap_hours)
-        if until > at:
+    if rules.min_gap_hours:
+        same = [contact.at for contact in snapshot.contacts if contact.channel == channel]
+        until = max(same, default=at) + timedelta(hours=rules.min_gap_hours)
+        if same and until > at:
             words = _("The last contact on this channel was less than %(hours)s hours ago.") % {
                 "hours": rules.min_gap_hours
             }
@@ -125,20 +181,39 @@ def _caps(
     snapshot: GuardSnapshot, channel: str, at: datetime, policy: Policy, rules: ChannelRules
 ) -> Iterator[Deferred]:
     on_channel = [contact.at for contact in snapshot.contacts if contact.channel == channel]
-    until = _room(on_channel, rules.per_week, at)
-    if until is not None:
-        words = _("%(count)s contacts on this channel within seven days are the most.") % {"count": rules.per_week}
-        yield Deferred(until, f"weekly_cap.{rules.policy}", words)
-    until = _room([contact.at for contact in snapshot.contacts], policy.per_week, at)
-    if until is not None:
-        words = _("%(count)s contacts within seven days are the most.") % {"count": policy.per_week}
-        yield Deferred(until, f"weekly_cap.all.{policy.code}", words)
+    limits = (
+        ("daily_cap", rules.per_day, _DAY, _("%(count)s contacts on this channel within a day are the most.")),
+        ("weekly_cap", rules.per_week, _WEEK, _("%(count)s contacts on this channel within seven days are the most.")),
+        (
+            "monthly_cap",
+            rules.per_month,
+            _MONTH,
+            _("%(count)s contacts on this channel within thirty days are the most."),
+        ),
+    )
+    for name, most, window, words in limits:
+        until = _room(on_channel, most, window, at)
+        if until is not None:
+            yield Deferred(until, f"{name}.{rules.policy}", words % {"count": most})
+    if channel not in ADDRESSED:
+        return
+    general = policy.general
+    everywhere = [contact.at for contact in snapshot.contacts if contact.channel in ADDRESSED]
+    for name, most, window, words in (
+        ("daily_cap", general.per_day, _DAY, _("%(count)s contacts within a day are the most.")),
+        ("weekly_cap", general.per_week, _WEEK, _("%(count)s contacts within seven days are the most.")),
+    ):
+        until = _room(everywhere, most, window, at)
+        if until is not None:
+            yield Deferred(until, f"{name}.all.{general.policy}", words % {"count": most})
 
 
-def _room(contacts: list[datetime], most: int, at: datetime) -> datetime | None:
-    """When one more fits into any seven days; None: at once. Contacts still to be made count as made."""
-    recent = sorted((moment for moment in contacts if moment > at - _WEEK), reverse=True)
-    return recent[most - 1] + _WEEK if most and len(recent) >= most else None
+def _room(contacts: list[datetime], most: int, window: timedelta, at: datetime) -> datetime | None:
+    """When one more fits into any span of that length; None: at once. Contacts still to be made count as made."""
+    if not most or len(contacts) < most:
+        return None
+    recent = sorted((moment for moment in contacts if moment > at - window), reverse=True)
+    return recent[most - 1] + window if len(recent) >= most else None
 
 
 def _closed_hours(snapshot: GuardSnapshot, at: datetime, rules: ChannelRules) -> Iterator[Deferred]:
@@ -179,32 +254,3 @@ def _until(words: str, until: datetime, zone: str) -> str:
         "moment": f"{local:%Y-%m-%d %H:%M}",
         "zone": zone,
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A verdict for people: what a badge shows and its details say."""
-
-    #: ok, wait or stop.
-    level: str
-    title: str
-    sentence: str
-    rule: str = ""
-    until: datetime | None = None
-    #: What the channel's rules rest on, with its basis (law, code, house).
-    source: str = ""
-    basis: str = ""
-
-
-def explain(snapshot: GuardSnapshot, channel: str, now: datetime, policy: Policy | None = None) -> Explanation:
-    """The verdict of `check` in words, with the source of the channel's rules."""
-    policy = policy or policy_for(snapshot.country, now, snapshot.zone)
-    rules = policy.rules(channel)
-    verdict = check(snapshot, channel, now, policy)
-    if isinstance(verdict, Blocked):
-        return Explanation("stop", _("No contact"), verdict.reason, verdict.rule)
-    if isinstance(verdict, Deferred):
-        return Explanation("wait", _("Later"), verdict.reason, verdict.rule, verdict.until, rules.source, rules.basis)
-    return Explanation(
-        "ok", _("Contact allowed"), _("Nothing stands against it now."), source=rules.source, basis=rules.basis
-    )

@@ -6,6 +6,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
+from campaigns.guard.book import SHIPPED, PolicyBook
+
 
 class Contacted(NamedTuple):
     """One contact already made, or handed to the outbox and still to be made."""
@@ -55,6 +57,13 @@ class GuardSnapshot(NamedTuple):
     min_gap_hours: int = 0
     #: `dunning` or `receipt` (MessagePurpose): a thank-you is no pressure and outlives its case.
     purpose: str = "dunning"
+    #: (channel, normalised address) pairs whose newest entry in the consent register allows the channel.
+    granted: frozenset[tuple[str, str]] = frozenset()
+    #: The brand that writes, and whether it collects debts owed to others: rules differ.
+    brand_id: int = 0
+    collector: bool = False
+    #: The contact policies, managers' own included, as they stood when the snapshot was taken.
+    book: PolicyBook = SHIPPED
     #: `zone` is only the main one of several in the country (campaigns.guard.zones.is_guess).
     zone_is_guess: bool = False
 

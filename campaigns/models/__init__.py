@@ -17,6 +17,7 @@ from campaigns.models.ladder import (
 )
 from campaigns.models.letter import Letter, PrintBatch
 from campaigns.models.message import DeliveryEvent, Message, MessagePurpose, MessageStatus
+from campaigns.models.policy import PolicyOverride
 from campaigns.models.segment import Segment
 from campaigns.models.task import Task
 from campaigns.models.template import Template, TemplateText, TemplateVersion
@@ -44,6 +45,7 @@ __all__ = [
     "OffsetUnit",
     "PrintBatch",
     "Segment",
+    "PolicyOverride",
     "Step",
     "StepAnchor",
     "StepRun",

@@ -23,7 +23,7 @@ class BrandAdmin(NoDeleteMixin, HistoryAdmin):
     search_fields = ("name", "code", "from_email")
     readonly_fields = ("created_at",)
     fieldsets = (
-        (None, {"fields": (("code", "name"), ("default_language", "timezone"))}),
+        (None, {"fields": (("code", "name"), ("default_language", "timezone"), "collects_for_others")}),
         ("Mail", {"fields": (("from_name", "from_email"), ("reply_to", "support_email"), "support_url")}),
         ("Looks", {"fields": (("color", "logo_url"), "postal_address")}),
     )

@@ -43,6 +43,11 @@ class Brand(models.Model):
     logo_url = models.URLField(_("logo"), blank=True)
     default_language = models.CharField(_("default language"), max_length=8, choices=LANGUAGES, default="en")
     timezone = models.CharField(_("time zone"), max_length=64, default="UTC", validators=[validate_timezone])
+    collects_for_others = models.BooleanField(
+        _("collects debts owed to others"),
+        default=False,
+        help_text=_("Debt collectors are bound by stricter rules than creditors, in the United States for example."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     history = HistoricalRecords()

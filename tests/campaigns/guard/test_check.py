@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.guard.check import check, explain
+from campaigns.guard.check import ADDRESSED, check, policy_of
+from campaigns.guard.explain import explain
 from campaigns.guard.hours import is_open
-from campaigns.guard.policy import policy_for
 from campaigns.guard.types import Allowed, Blocked, Contacted, Deferred, GuardSnapshot
 from campaigns.guard.zones import is_guess, zone, zone_name, zones_of
 
@@ -35,6 +35,7 @@ def test_nothing_stands_against_a_plain_mail_at_noon() -> None:
 @pytest.mark.parametrize(
     ("fields", "rule"),
     [
+        ({"deleted": True}, "customer.deleted"),
         ({"do_not_contact": True}, "customer.do_not_contact"),
         ({"legal_hold": True}, "customer.legal_hold"),
         ({"bankrupt": True}, "customer.bankrupt"),
@@ -70,6 +71,8 @@ def test_what_forbids_a_reminder(fields: dict[str, Any], rule: str) -> None:
         ({"owes": False}, None),
         ({"vulnerable": True}, None),
         ({"contacts": (Contacted("email", NOON - timedelta(minutes=5)),), "min_gap_hours": 20}, None),
+        ({"talks": (Contacted("call", NOON - timedelta(minutes=5)),)}, None),
+        ({"deleted": True}, "customer.deleted"),
         ({"do_not_contact": True}, "customer.do_not_contact"),
         ({"suppressed": frozenset({("email", "anna@example.com")})}, "address.suppressed"),
     ],
@@ -128,7 +131,7 @@ def local(text: str, name: str = "Europe/Rome", fold: int = 0) -> datetime:
     ],
 )
 def test_hours(country: str, zone_: str, channel: str, now: str, until: str | None, rule: str | None) -> None:
-    shown = snapshot(country=country, zone=zone_)
+    shown = snapshot(country=country, zone=zone_, granted=frozenset({("sms", "+393331234567")}))
     verdict = check(shown, channel, local(now, zone_).astimezone(UTC))
     if until is None:
         assert verdict == Allowed()
@@ -189,10 +192,14 @@ def test_seven_calls_in_seven_days_are_the_most_in_the_us() -> None:
     assert verdict.until == NOON - timedelta(hours=140) + timedelta(days=7)
 
 
+EVERYWHERE = {"email": "a@b.example", "sms": "+1", "call": "+1", "whatsapp": "+1", "letter": "x"}
 MOMENTS = st.integers(0, 2 * 365 * 24 * 3600).map(lambda n: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n))
 PLACES = st.sampled_from(
     [
         ("IT", "Europe/Rome"),
+        ("NL", "Europe/Amsterdam"),
+        ("CA", "America/St_Johns"),
+        ("ES", "Atlantic/Canary"),
         ("US", "America/New_York"),
         ("US", "Pacific/Honolulu"),
         ("FR", "Europe/Paris"),
@@ -205,16 +212,25 @@ PLACES = st.sampled_from(
 )
 
 
+PAST = st.lists(
+    st.tuples(
+        st.sampled_from(["email", "call", "sms", "whatsapp", "letter", "in_app"]),
+        st.timedeltas(-timedelta(days=2), timedelta(days=31)),
+    ),
+    max_size=25,
+)
+
+
 @given(
     now=MOMENTS,
     place=PLACES,
     channel=st.sampled_from(["email", "sms", "call", "whatsapp", "letter", "in_app"]),
     guess=st.booleans(),
     gap=st.integers(0, 72),
-    ago=st.lists(
-        st.tuples(st.sampled_from(["email", "call", "sms"]), st.timedeltas(-timedelta(days=2), timedelta(days=9))),
-        max_size=9,
-    ),
+    ago=PAST,
+    talks=PAST,
+    kind=st.sampled_from(["consumer", "business"]),
+    collector=st.booleans(),
 )
 def test_the_guard_only_delays_and_a_deferral_is_the_last(
     now: datetime,
@@ -223,6 +239,9 @@ def test_the_guard_only_delays_and_a_deferral_is_the_last(
     guess: bool,
     gap: int,
     ago: list[tuple[str, timedelta]],
+    talks: list[tuple[str, timedelta]],
+    kind: str,
+    collector: bool,
 ) -> None:
     shown = snapshot(
         country=place[0],
@@ -230,13 +249,30 @@ def test_the_guard_only_delays_and_a_deferral_is_the_last(
         zone_is_guess=guess,
         min_gap_hours=gap,
         contacts=tuple(Contacted(name, now - age) for name, age in ago),
-        addresses={"email": "a@b.example", "sms": "+1", "call": "+1", "whatsapp": "+1", "letter": "x"},
+        talks=tuple(Contacted(name, now - age) for name, age in talks),
+        kind=kind,
+        collector=collector,
+        addresses=EVERYWHERE,
+        granted=frozenset(EVERYWHERE.items()),
     )
-    rules = policy_for(place[0], now, place[1]).rules(channel)
+    policy = policy_of(shown, now)
+    rules = policy.rules(channel)
     verdict = check(shown, channel, now)
     if isinstance(verdict, Allowed):
         assert rules.hours is None or is_open(now, rules.hours, place[0], [zone(place[1])])
         assert not gap or all(now - contact.at >= timedelta(hours=gap) for contact in shown.contacts)
+        on_channel = [contact.at for contact in shown.contacts if contact.channel == channel]
+        for most, days in ((rules.per_day, 1), (rules.per_week, 7), (rules.per_month, 30)):
+            assert not most or sum(at > now - timedelta(days=days) for at in on_channel) < most
+        assert all(now - at >= timedelta(hours=rules.min_gap_hours) for at in on_channel)
+        if channel in ADDRESSED:
+            peace = timedelta(hours=policy.general.after_talk_hours)
+            assert all(now - talk.at >= peace for talk in shown.talks)
+            assert all(
+                now - talk.at >= timedelta(hours=rules.after_call_hours)
+                for talk in shown.talks
+                if talk.channel == "call"
+            )
         return
     assert isinstance(verdict, Deferred)
     assert verdict.until > now

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.guard.book import policy_for
 from campaigns.guard.hours import Hours, Span, is_open, next_open
-from campaigns.guard.policy import BASES, FOLDER, policy_for, read
+from campaigns.guard.policy import BASES, FOLDER, read
 from customers.errors import SollecitoError
 
 ROME = ZoneInfo("Europe/Rome")
@@ -91,11 +92,16 @@ def test_spans_that_are_none_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_policy_is_dated_and_sourced(path: object) -> None:
-    for version in read(path.stem, path.read_text()):  # type: ignore[attr-defined]
+    file = read(path.stem, path.read_text())  # type: ignore[attr-defined]
+    assert file.title != file.code
+    for version in file.versions:
         assert version.channels
-        for rules in version.channels.values():
-            assert rules.basis in BASES
-            assert len(rules.source) > 40
+        for rules in (*version.channels.values(), *version.business_channels.values()):
+            for ground in (rules.ground(), *rules.because.values()):
+                assert ground.basis in BASES
+                assert len(ground.source) > 40
+                # What we chose ourselves must not look like the law's.
+                assert ground.source.startswith(("House", "No statute")) <= (ground.basis in ("house", "code"))
             assert rules.policy == path.stem  # type: ignore[attr-defined]
 
 
@@ -108,6 +114,15 @@ def test_every_shipped_policy_is_dated_and_sourced(path: object) -> None:
         "versions: [{valid_from: 2026-01-01, channels: {call: {source: '', basis: law}}}]",
         "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, open: {sunday: []}}}}]",
         "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, hours: []}}}]",
+        "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, per_week: many}}}]",
+        "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, per_week: -1}}}]",
+        "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, consent: maybe}}}]",
+        "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, texts: [poem]}}}]",
+        "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, because: {open: {}}}}}]",
+        "versions: [{valid_from: soon, channels: {call: {source: x, basis: law}}}]",
+        "versions: [{valid_from: 2026-01-01, business: {hours: 1}}]",
+        "{versions: [], colour: red}",
+        "[unbalanced",
         "{}",
     ],
 )
@@ -122,10 +137,10 @@ versions:
   - {valid_from: 2026-01-01, channels: {call: {source: old, basis: law}}}
   - {valid_from: 2026-07-01, channels: {call: {source: new, basis: law}}}
 """
-    assert [version.valid_from.month for version in read("xx", source)] == [7, 1]
+    assert [version.valid_from.month for version in read("xx", source).versions] == [7, 1]
     assert policy_for("IT", datetime(2016, 1, 1, tzinfo=UTC) + timedelta(days=3650)).code == "it"
     early = policy_for("FR", datetime(2022, 6, 1, tzinfo=UTC))
-    assert early.code == "default"
+    assert early.rules("call").policy == "eu"
 
 
 def test_a_country_without_rules_for_a_channel_has_the_defaults() -> None:
