@@ -303,7 +303,7 @@ def _ladder() -> LadderVersion:
 def render_texts() -> None:
     """Renders the step's mail TEXTS times, as the delivering processes do, from a context that is ready."""
     text = TemplateText.objects.get(
-        version__template__code="card_failed_1", version__status="published", language="en"
+        version__template__code="card_failed_1", version__status="published", language="en", channel="email"
     )
     source = CompiledTemplate(text.subject, text.compiled_html, text.compiled_text)
     context = example_context("en")

@@ -42,9 +42,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mails", type=int, default=2000)
     mails: int = parser.parse_args().mails
-    text = next(t for t in shipped_templates() if t.code == "card_failed_1").texts["en"]
+    text = next(t for t in shipped_templates() if t.code == "card_failed_1").texts["email"]["en"]
     started = time.perf_counter()
-    template = compile_template(subject=text.subject, mjml=text.mjml)
+    template = compile_template(subject=text.subject, mjml=text.body)
     publish = time.perf_counter() - started
     contexts = []
     for number in range(mails):  # amounts differ, as they do in life

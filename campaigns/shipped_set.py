@@ -6,8 +6,10 @@ ladder files are read by campaigns.ladder_yaml, as every other ladder file is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -20,48 +22,71 @@ from customers.models import Channel
 
 @dataclass(frozen=True, slots=True)
 class ShippedText:
-    """One language of a template; `text` is None where the plain part is to be derived."""
+    """A template in one language over one channel: MJML for e-mail, plain text for all others."""
 
     subject: str
-    mjml: str
-    text: str | None
+    body: str
 
 
 @dataclass(frozen=True, slots=True)
 class ShippedTemplate:
-    """One template with its texts by language."""
+    """One template; `texts` by channel, then by language."""
 
     code: str
     name: str
     channel: str
     tone: str
-    texts: Mapping[str, ShippedText]
+    texts: Mapping[str, Mapping[str, ShippedText]]
+
+
+#: Key of a language's entry → channel; `body` is the e-mail's.
+_CHANNEL_OF = {
+    "body": Channel.EMAIL.value,
+    "sms": Channel.SMS.value,
+    "in_app": Channel.IN_APP.value,
+    "letter": Channel.LETTER.value,
+    "call": Channel.CALL.value,
+}
+#: Channels whose message has a heading: they share the subject.
+_HEADED = frozenset({Channel.EMAIL.value, Channel.IN_APP.value, Channel.LETTER.value})
+_AS_WRITTEN = re.compile(r"(\[\[\w+\]\]\s*)+|<mj-.*", re.S)
 
 
 def shipped_templates() -> list[ShippedTemplate]:
     """Every template of the shipped set, by code."""
-    found = []
-    for folder in sorted(path for path in (SHIPPED / "templates").iterdir() if path.is_dir()):
-        meta = yaml.safe_load((folder / "meta.yaml").read_text("utf-8"))
-        texts = {}
-        for body in sorted(folder.glob("*.mjml")):
-            language, plain = body.stem, folder / f"{body.stem}.txt"
-            texts[language] = ShippedText(
-                subject=(folder / f"{language}.subject.txt").read_text("utf-8").strip(),
-                mjml=body.read_text("utf-8"),
-                text=plain.read_text("utf-8") if plain.exists() else None,
+    return [_template(path) for path in sorted((SHIPPED / "templates").glob("*.yaml"))]
+
+
+def _template(path: Path) -> ShippedTemplate:
+    data = yaml.safe_load(path.read_text("utf-8"))
+    texts: dict[str, dict[str, ShippedText]] = {}
+    for language, entry in data["texts"].items():
+        for key, source in entry.items():
+            if key == "subject":
+                continue
+            channel = _CHANNEL_OF[_one_of(list(_CHANNEL_OF), key, f"{path.name}: {language}")]
+            texts.setdefault(channel, {})[language] = ShippedText(
+                subject=entry["subject"] if channel in _HEADED else "",
+                body=mail_body(source) if channel == Channel.EMAIL else source.strip(),
             )
-        place = f"{folder.name}/meta.yaml"
-        found.append(
-            ShippedTemplate(
-                code=folder.name,
-                name=meta["name"],
-                channel=_one_of(Channel.values, meta["channel"], f"{place}: channel"),
-                tone=_one_of(Template.Tone.values, meta["tone"], f"{place}: tone"),
-                texts=texts,
-            )
-        )
-    return found
+    return ShippedTemplate(
+        code=path.stem,
+        name=data["name"],
+        channel=_one_of(Channel.values, data.get("channel", "email"), f"{path.name}: channel"),
+        tone=_one_of(Template.Tone.values, data["tone"], f"{path.name}: tone"),
+        texts=texts,
+    )
+
+
+def mail_body(paragraphs: str) -> str:
+    """MJML of a mail written as paragraphs with an empty line between them; parts and MJML stay as they are."""
+    lines = []
+    for paragraph in re.split(r"\n\s*\n", paragraphs.strip()):
+        text = paragraph.strip()
+        if not _AS_WRITTEN.fullmatch(text):
+            text = f"<mj-text>{text}</mj-text>"
+        lines += [f"    {line}" for line in text.splitlines()]
+    return "\n".join(["<mj-section>", "  <mj-column>", *lines, "  </mj-column>", "</mj-section>", ""])
 
 
 def shipped_ladders() -> list[LadderDoc]:

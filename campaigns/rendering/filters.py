@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from typing import Any
@@ -24,6 +25,7 @@ MAX_ITEMS = 1_000
 MAX_NUMBER = 10**15  # keeps repeated sums from growing integers without end
 
 Filter = Callable[..., Any]
+_FIRST = re.compile(r"\b1 ")
 
 
 def _refuse(message: str) -> FilterArgumentError:
@@ -122,7 +124,10 @@ def money_list(balances: object, *, context: RenderContext) -> str:
 
 @lru_cache(maxsize=2048)
 def _date_text(date: datetime.date, locale: Locale, form: str) -> str:
-    return str(format_date(date, form, locale=locale))
+    text = str(format_date(date, form, locale=locale))
+    if date.day == 1 and locale.language == "fr" and form != "short":
+        text = _FIRST.sub("1er ", text, count=1)  # French says the first, and only the first, as an ordinal
+    return text
 
 
 def local_date(value: object, form: object = "long", *, context: RenderContext) -> str:

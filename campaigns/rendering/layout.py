@@ -1,7 +1,8 @@
 """Owns the shared frame around a mail's own sections, and its fragments and words.
 
-A template writes `[[name]]` for a fragment (`campaigns/shipped/layout/<name>.mjml`) or a word of its language
-(`words.yaml`); both are put in at publish, so the stored mail depends on nothing.
+A template writes `[[name]]` for a fragment (`campaigns/shipped/layout/<name>.mjml`, or `.txt` where it is plain
+text and of use in letters and messages too) or a word of its language (`words.yaml`); both are put in at publish,
+so the stored mail depends on nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ def _fragments() -> dict[str, str]:
     return {path.stem: path.read_text("utf-8").strip() for path in sorted((SHIPPED / "layout").glob("*.mjml"))}
 
 
+@lru_cache(maxsize=1)
+def _plain_fragments() -> dict[str, str]:
+    return {path.stem: path.read_text("utf-8").strip() for path in sorted((SHIPPED / "layout").glob("*.txt"))}
+
+
 @lru_cache(maxsize=32)
 def _words(language: str) -> Mapping[str, str]:
     words: dict[str, dict[str, str]] = yaml.safe_load((SHIPPED / "layout" / "words.yaml").read_text("utf-8"))
@@ -34,14 +40,14 @@ def _words(language: str) -> Mapping[str, str]:
 
 def slot_names() -> list[str]:
     """What a template may write between [[ and ]]: the fragments first, then the words."""
-    fragments = [name for name in _fragments() if name != _FRAME]
+    fragments = [name for name in (*_fragments(), *_plain_fragments()) if name != _FRAME]
     return fragments + [name for name in _words(FALLBACK_LANGUAGE) if name != "language"]
 
 
 def wrap(source: str, language: str) -> str:
     """`source` as a whole MJML document with its slots filled; sections are put into the shared frame."""
     short = language.replace("_", "-").split("-")[0].lower()
-    slots = {**_fragments(), **_words(short)}
+    slots = {**_fragments(), **_plain_fragments(), **_words(short)}
 
     def fill(match: re.Match[str]) -> str:
         return slots.get(match[1], match[0])
@@ -55,8 +61,8 @@ def wrap(source: str, language: str) -> str:
 
 
 def fill_words(source: str, language: str) -> str:
-    """`source` of a plain text with the words it names by [[name]] in its language; there are no fragments here."""
-    words = _words(language.replace("_", "-").split("-")[0].lower())
+    """`source` of a plain text with the words and plain fragments (`<name>.txt`) it names by [[name]]."""
+    words = {**_plain_fragments(), **_words(language.replace("_", "-").split("-")[0].lower())}
     for _level in range(2):
         source = _SLOT.sub(lambda match: words.get(match[1], match[0]), source)
     return source

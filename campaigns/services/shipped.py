@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from simple_history.utils import bulk_create_with_history
 
 from campaigns.ladder_yaml import LadderDoc
 from campaigns.models import Ladder, LadderVersion, Segment, Template, TemplateText, TemplateVersion, VersionStatus
@@ -83,8 +84,12 @@ def shipped_load(*, now: datetime, brand_id: int | None = None) -> ShippedResult
 
 
 def _same_texts(version: TemplateVersion, shipped: ShippedTemplate) -> bool:
-    there = {text.language: (text.subject, text.body, text.text) for text in version.texts.all()}
-    return there == {language: (text.subject, text.mjml, text.text or "") for language, text in shipped.texts.items()}
+    there = {(text.channel, text.language): (text.subject, text.body, text.text) for text in version.texts.all()}
+    return there == {
+        (channel, language): (text.subject, text.body, "")
+        for channel, texts in shipped.texts.items()
+        for language, text in texts.items()
+    }
 
 
 def _drafting(template: Template) -> bool:
@@ -98,10 +103,14 @@ def _drafting_ladder(ladder: Ladder) -> bool:
 def _publish_template(row: Template, shipped: ShippedTemplate, now: datetime) -> None:
     draft = template_draft(template_id=row.pk)
     draft.texts.all().delete()
-    for language, text in shipped.texts.items():
-        TemplateText.objects.create(
-            version=draft, language=language, subject=text.subject, body=text.mjml, text=text.text or ""
-        )
+    bulk_create_with_history(
+        [
+            TemplateText(version=draft, language=language, channel=channel, subject=text.subject, body=text.body)
+            for channel, texts in shipped.texts.items()
+            for language, text in texts.items()
+        ],
+        TemplateText,
+    )
     try:
         template_publish(version_id=draft.pk, actor_id=None, now=now)
     except SollecitoError as error:

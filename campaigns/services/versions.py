@@ -1,6 +1,7 @@
 """Drafts and publishing of ladders and templates: a published version never changes, a new one takes its place."""
 
 from datetime import datetime
+from functools import lru_cache
 
 from django.db import transaction
 from django.db.models import Max
@@ -20,7 +21,7 @@ from campaigns.models import (
 from campaigns.models.ladder import VERSION_TRANSITIONS
 from campaigns.rendering.lint import check_template
 from campaigns.rendering.problems import TemplateRefused
-from campaigns.rendering.render import compile_template
+from campaigns.rendering.render import CompiledTemplate, compile_template
 from customers.errors import SollecitoError, check_transition
 
 #: What a version holds besides its steps; copied into drafts, compared and exported.
@@ -129,22 +130,7 @@ def template_publish(*, version_id: int, actor_id: int | None, now: datetime) ->
     if not texts:
         raise SollecitoError(_("A template needs a text in at least one language."), code="template_empty")
     for text in texts:
-        problems = check_template(
-            subject=text.subject,
-            mjml=text.body,
-            text=text.text or None,
-            language=text.language,
-            channel=text.channel,
-        )
-        if errors := [p for p in problems if p.severity == "error"]:
-            raise TemplateRefused(errors)
-        compiled = compile_template(
-            subject=text.subject,
-            mjml=text.body,
-            text=text.text or None,
-            language=text.language,
-            channel=text.channel,
-        )
+        compiled = _ready(text.subject, text.body, text.text, text.language, text.channel)
         TemplateText.objects.filter(pk=text.pk).update(
             subject=compiled.subject, compiled_html=compiled.html, compiled_text=compiled.text
         )
@@ -154,3 +140,13 @@ def template_publish(*, version_id: int, actor_id: int | None, now: datetime) ->
     TemplateVersion.objects.filter(pk=version.pk).update(
         status=TemplateVersion.Status.PUBLISHED, published_at=now, published_by=actor_id
     )
+
+
+@lru_cache(maxsize=1024)
+def _ready(subject: str, body: str, text: str, language: str, channel: str) -> CompiledTemplate:
+    """The compiled text; raises TemplateRefused with each error. Kept: the shipped set is loaded again and again."""
+    plain = text or None
+    problems = check_template(subject=subject, mjml=body, text=plain, language=language, channel=channel)
+    if errors := [p for p in problems if p.severity == "error"]:
+        raise TemplateRefused(errors)
+    return compile_template(subject=subject, mjml=body, text=plain, language=language, channel=channel)

@@ -332,7 +332,8 @@ def test_a_template_with_an_unknown_variable_is_refused_with_its_line(boss: Clie
     body = "<mj-section><mj-column>\n<mj-text>Dear {{ custmer.name }}</mj-text>\n</mj-column></mj-section>"
     data = {
         "texts-TOTAL_FORMS": 1, "texts-INITIAL_FORMS": 1, "texts-0-id": text.pk, "texts-0-version": version.pk,
-        "texts-0-language": "en", "texts-0-subject": "Hello", "texts-0-body": body, "texts-0-text": "",
+        "texts-0-language": "en", "texts-0-channel": "email", "texts-0-subject": "Hello", "texts-0-body": body,
+        "texts-0-text": "",
     }  # fmt: skip
     answer = boss.post(f"{change(version)}?section=details", data)
     assert answer.status_code == 200

@@ -22,7 +22,8 @@ def test_it_loads_once():
     second = shipped_load(now=NOW)
     assert (second.templates, second.ladders) == ((), ())
     assert counts == [model.objects.count() for model in (Ladder, LadderVersion, Step, TemplateVersion, TemplateText)]
-    assert not TemplateText.objects.filter(compiled_html="").exists()
+    assert not TemplateText.objects.filter(compiled_text="").exists()
+    assert not TemplateText.objects.filter(channel="email", compiled_html="").exists()
 
 
 def test_a_changed_file_is_a_new_version_and_staff_s_own_is_kept(django_user_model):
