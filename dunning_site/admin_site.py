@@ -79,6 +79,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             _list(_("Ladders"), "stairs", "campaigns", "ladder"),
+            _list(_("Segments"), "filter_alt", "campaigns", "segment"),
             _list(_("Templates"), "draft", "campaigns", "template"),
             _list(_("Messages"), "mail", "campaigns", "message"),
             _list(_("Suppressions"), "block", "customers", "suppression"),

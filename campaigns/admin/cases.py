@@ -24,6 +24,7 @@ from campaigns.admin.case_actions import CASE_ACTIONS
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.admin.customer_sections import contact_fact
 from campaigns.admin.rungs import rungs
+from campaigns.admin.segments import CaseSegmentFilter
 from campaigns.guard.zones import zone_name
 from campaigns.models import Case, CaseInvoice, EndAction
 from campaigns.models.case import LIVE_STATES
@@ -118,6 +119,7 @@ class CaseAdmin(PageAdmin, ReadOnlyAdmin):
         ("close_reason", ChoicesDropdownFilter),
         ("trigger", ChoicesDropdownFilter),
         ("brand", RelatedDropdownFilter),
+        CaseSegmentFilter,
         ("ladder_version__ladder", RelatedDropdownFilter),
         ("owner", AutocompleteSelectFilter),
         ("next_action_at", RangeDateTimeFilter),

@@ -12,6 +12,7 @@ from billing import money
 from billing.models import InvoiceStatus
 from campaigns.admin.case_actions import PromiseForm, take_promise
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
+from campaigns.admin.segments import SegmentFilter
 from campaigns.engine.load import load_cases
 from campaigns.guard.explain import explain
 from campaigns.models import Case, Task
@@ -88,6 +89,7 @@ def _largest_balance(customer: Customer, now: datetime) -> dict[str, Any]:
     return initial
 
 
+CustomerAdmin.list_filter = (SegmentFilter, *CustomerAdmin.list_filter)
 CustomerAdmin.add_fact(_live_case)
 CustomerAdmin.add_action(
     PageAction(

@@ -58,13 +58,13 @@ def _steps(request: HttpRequest, version: LadderVersion, now: datetime) -> dict[
 
 @admin.register(Ladder)
 class LadderAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
-    list_display = ("name", "code", "trigger", "brand", "priority", "on", "published")
-    list_select_related = ("brand",)
+    list_display = ("name", "code", "trigger", "brand", "segment", "priority", "on", "published")
+    list_select_related = ("brand", "segment")
     list_filter = (("trigger", ChoicesDropdownFilter), ("brand", RelatedDropdownFilter), "active")
     search_fields = ("name", "code")
-    autocomplete_fields = ("brand",)
+    autocomplete_fields = ("brand", "segment")
     readonly_fields = ("created_at",)
-    fields = (("name", "code"), "description", ("trigger", "brand"), ("priority", "active"), "created_at")
+    fields = (("name", "code"), "description", ("trigger", "brand"), ("segment", "priority", "active"), "created_at")
     page_sections = [
         Section(
             "versions",
