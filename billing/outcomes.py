@@ -155,7 +155,7 @@ def _attempt_of(
     ours = next((a for a in attempts if a.status in UNRESOLVED), None)
     if known is not None:
         if ours is not None and ours.pk == attempt_id and ours.pk != known.pk:
-            _merge(ours, known, now)
+            _merge(invoice, ours, known, now)
         return known
     if ours is not None and (ours.pk == attempt_id or _may_be(ours, fact)):
         return ours
@@ -180,14 +180,19 @@ def _may_be(ours: PaymentAttempt, fact: ChargeFact) -> bool:
     return same_method and (fact.at is None or sent_at is None or fact.at >= sent_at - CLOCK_SKEW)
 
 
-def _merge(ours: PaymentAttempt, known: PaymentAttempt, now: datetime) -> None:
-    """Our attempt's charge was taken for somebody else's: one row keeps the charge and learns why it was made."""
+def _merge(invoice: Invoice, ours: PaymentAttempt, known: PaymentAttempt, now: datetime) -> None:
+    """Our attempt's charge was taken for somebody else's: one row keeps the charge and learns why it was made.
+
+    What brought the money is then asked anew: it may have been answered while the charge was a stranger's.
+    """
     PaymentAttempt.objects.filter(pk=ours.pk).update(
         status=AttemptStatus.CANCELLED, finished_at=now, cancel_reason=f"Recorded as attempt {known.number}."
     )
     PaymentAttempt.objects.filter(pk=known.pk).update(
         origin=ours.origin, strategy=ours.strategy, probability=ours.probability, explanation=ours.explanation
     )
+    if Invoice.objects.filter(pk=invoice.pk).exclude(recovered_by="").update(recovered_by=""):
+        customers_reassess([invoice.customer_id], now)
 
 
 def _complete(attempt: PaymentAttempt, attempts: Iterable[PaymentAttempt], fact: ChargeFact) -> None:

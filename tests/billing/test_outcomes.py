@@ -83,6 +83,22 @@ def test_a_charge_taken_for_the_processors_learns_that_it_was_ours():
     assert (ours.status, kept.origin, kept.strategy) == (AttemptStatus.CANCELLED, "retry", "rules")
 
 
+def test_what_brought_the_money_is_asked_anew_when_the_charge_turns_out_to_be_ours():
+    invoice = owing()
+    mine, other = (factories.payment_method(invoice.customer) for _ in range(2))
+    ours = factories.attempt(
+        invoice, status=AttemptStatus.IN_FLIGHT, origin="staff", claimed_at=NOW, payment_method=mine
+    )
+    charge_record(invoice_id=invoice.pk, fact=paid(payment_method_id=other.pk), now=NOW)
+    # Meanwhile the campaign side took it for a stranger's.
+    type(invoice).objects.filter(pk=invoice.pk).update(recovered_by="silent_retry")
+    type(invoice.customer).objects.filter(pk=invoice.customer_id).update(reassess_at=None)
+    charge_record(invoice_id=invoice.pk, fact=paid(at=None), now=NOW, attempt_id=ours.pk)
+    invoice.refresh_from_db()
+    invoice.customer.refresh_from_db()
+    assert (invoice.recovered_by, invoice.customer.reassess_at) == ("", NOW)
+
+
 @pytest.mark.parametrize(
     ("mode", "state"),
     [("own", RetryState.NEEDS_PLAN), ("take_over", RetryState.NEEDS_PLAN), ("observe", RetryState.NONE)],
