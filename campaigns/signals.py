@@ -13,6 +13,14 @@ from django.dispatch import Signal
 case_exhausted = Signal()
 #: kwargs: case_id (int), customer_id (int), state (str: recovered, lost or cancelled), reason (str).
 case_closed = Signal()
+#: kwargs: case_id (int), customer_id (int), suspend (bool): the service is to be suspended, or given back.
+service_changed = Signal()
+
+
+def announce_service(*, case_id: int, customer_id: int, suspend: bool) -> None:
+    """Sends `service_changed` when the current transaction commits."""
+    kwargs = {"case_id": case_id, "customer_id": customer_id, "suspend": suspend}
+    transaction.on_commit(lambda: service_changed.send(sender=None, **kwargs))
 
 
 def announce_exhausted(*, case_id: int, customer_id: int, balances: Mapping[str, int]) -> None:

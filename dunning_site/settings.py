@@ -224,6 +224,8 @@ IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "add"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 
 # --- Sizes of batches; the defaults suit a small database server.
+#: A YAML file with newer rows of statutory interest (billing/fees/rates.yaml); empty: the shipped table alone.
+FEE_RATES = env.text("FEE_RATES", "")
 BATCH_SIZE_ESCALATE = env.number("BATCH_SIZE_ESCALATE", 1000)
 BATCH_SIZE_DELIVER = env.number("BATCH_SIZE_DELIVER", 100)
 BATCH_SIZE_PLAN = env.number("BATCH_SIZE_PLAN", 500)

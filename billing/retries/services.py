@@ -5,8 +5,17 @@ from datetime import datetime
 
 from django.db import transaction
 
-from billing.models import AttemptStatus, CollectionMethod, Invoice, InvoiceStatus, PaymentAttempt, RetryState
+from billing.models import (
+    AttemptOrigin,
+    AttemptStatus,
+    CollectionMethod,
+    Invoice,
+    InvoiceStatus,
+    PaymentAttempt,
+    RetryState,
+)
 from billing.outcomes import UNRESOLVED
+from billing.retries.declines import classify
 from customers import log
 from customers.models import Customer
 from customers.wake import wake
@@ -76,6 +85,59 @@ def retries_resume(*, invoice_ids: Iterable[int], now: datetime) -> int:
         if woken:
             wake("billing.tasks.plan_retries")
     return woken
+
+
+def retries_hasten(*, invoice_ids: Iterable[int], reason: str, now: datetime) -> int:
+    """Brings the planned charge of these invoices forward to `now` (aware UTC), in the caller's transaction.
+
+    Never before the wait their last declines impose; the networks' limits are asked again when the charge is made.
+    What has stopped, or is not ours to charge, is left alone. Returns the number of charges brought forward. The
+    caller need not hold the invoices' locks: only planned rows are touched.
+    """
+    planned = list(
+        PaymentAttempt.objects.select_for_update(of=("self",), skip_locked=True)
+        .select_related("invoice")
+        .filter(
+            invoice__in=list(invoice_ids),
+            status=AttemptStatus.PLANNED,
+            origin=AttemptOrigin.RETRY,
+            scheduled_for__gt=now,
+        )
+    )
+    declined = PaymentAttempt.objects.filter(
+        invoice__in=[attempt.invoice_id for attempt in planned], status=AttemptStatus.DECLINED, at__isnull=False
+    )
+    floors: dict[int, datetime] = {}
+    for row in declined:
+        verdict = classify(
+            decline_code=row.decline_code,
+            network_decline_code=row.network_decline_code,
+            advice_code=row.advice_code,
+            network_advice_code=row.network_advice_code,
+        )
+        if row.at is not None:
+            floors[row.invoice_id] = max(row.at + verdict.retry.wait, floors.get(row.invoice_id, now))
+    hastened = []
+    for attempt in planned:
+        at = max(now, floors.get(attempt.invoice_id, now), attempt.invoice.retry_not_before or now)
+        if attempt.scheduled_for is not None and at < attempt.scheduled_for:
+            attempt.scheduled_for, attempt.explanation = at, reason[:500]
+            hastened.append(attempt)
+    PaymentAttempt.objects.bulk_update(hastened, ["scheduled_for", "explanation"], batch_size=500)
+    log.record_many(
+        log.Entry(
+            customer_id=attempt.invoice.customer_id,
+            at=now,
+            kind="attempt.hastened",
+            summary=f"Charge of {attempt.invoice} brought forward: {reason}",
+            subject=f"invoice:{attempt.invoice_id}",
+            data={"attempt": attempt.pk},
+        )
+        for attempt in hastened
+    )
+    if hastened:
+        wake("billing.tasks.charge_due")
+    return len(hastened)
 
 
 def _lock(invoice_ids: Iterable[int]) -> list[Invoice]:

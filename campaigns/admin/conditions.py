@@ -20,7 +20,7 @@ from unfold.widgets import (
 
 from billing.models import SubscriptionStatus
 from billing.retries.taxonomy import AsksFor, Category
-from campaigns.engine.conditions import FACTS, check_condition
+from campaigns.engine.conditions import FACTS, NUMBER, SUM, check_condition
 from customers.errors import SollecitoError
 from customers.models import CustomerKind
 
@@ -36,6 +36,15 @@ FACT: dict[str, Words] = {
     "customer_kind": _("the customer"),
     "balance": _("the balance"),
     "retries_left": _("a retry is still to come"),
+    "tag": _("a tag of the customer"),
+    "trigger": _("what opened the case"),
+    "has_address": _("there is an address for"),
+    "engagement": _("what was done with our messages"),
+    "open_invoices": _("the number of open invoices"),
+    "days_overdue": _("the number of days overdue"),
+    "promises_broken": _("the number of broken promises"),
+    "hours_to_retry": _("the number of hours to the next retry"),
+    "round": _("the round"),
 }
 #: A fact that is true or false → what it says when false.
 UNTRUE: dict[str, Words] = {"retries_left": _("no retry is left")}
@@ -141,7 +150,8 @@ class ConditionRow(forms.Form):
         self.fields["fact"].widget.attrs["data-shape"] = "1"
         chosen = self["fact"].value()
         self.name = chosen if chosen in FACTS else names[0]
-        self._shape(FACTS[self.name][1], FACTS[self.name][2])
+        kind = FACTS[self.name][2]
+        self._shape(FACTS[self.name][1], kind if isinstance(kind, frozenset) else None)
 
     def _shape(self, operators: frozenset[str], allowed: frozenset[str] | None) -> None:
         """Adds the fields a fact with these operators and allowed values needs."""
@@ -163,6 +173,7 @@ class ConditionRow(forms.Form):
             )
         else:
             hint = _("Amounts with their currency: 50 EUR, 60 USD") if self.is_money else _("Separated by commas")
+            hint = _("A whole number") if self.is_number else hint
             self.fields["value"] = forms.CharField(
                 label=_("Value"), max_length=200, help_text=hint, widget=UnfoldAdminTextInputWidget
             )
@@ -170,7 +181,12 @@ class ConditionRow(forms.Form):
     @property
     def is_money(self) -> bool:
         """True if the fact is compared with amounts by currency."""
-        return self.name == "balance"
+        return FACTS[self.name][2] == SUM
+
+    @property
+    def is_number(self) -> bool:
+        """True if the fact is compared with a whole number."""
+        return FACTS[self.name][2] == NUMBER
 
     def part(self) -> tuple[str, str, Any]:
         """The fact, operator and operand of a valid row. Raises SollecitoError naming what cannot be read."""
@@ -180,6 +196,10 @@ class ConditionRow(forms.Form):
             return self.name, operator, value == "true"
         if self.is_money:
             return self.name, operator, _amounts(value)
+        if self.is_number:
+            if not value.strip().isdigit():
+                raise SollecitoError(_now("Write a whole number."), code="bad_condition")
+            return self.name, operator, int(value)
         if isinstance(value, str):
             value = [item.strip() for item in value.split(",") if item.strip()]
             if self.name in ("currency", "country"):
@@ -208,7 +228,7 @@ def _initial(fact: str, operator: str, operand: Any) -> dict[str, Any]:
         value = ", ".join(f"{amount} {currency}" for currency, amount in operand.items())
     else:
         value = [str(item) for item in _items(operand)]
-        if fact in FACTS and FACTS[fact][2] is None:
+        if fact in FACTS and not isinstance(FACTS[fact][2], frozenset):
             value = ", ".join(value)
     return {"fact": fact, "operator": operator, "value": value}
 

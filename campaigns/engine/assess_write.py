@@ -8,16 +8,18 @@ from typing import Any
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from billing.models import Invoice, InvoiceStatus, Promise, RetryState
+from billing.fees import fees_follow_payment
+from billing.models import Invoice, InvoiceStatus, PaymentPlan, Promise, RetryState
 from billing.retries.services import retries_resume
 from campaigns.engine.arrays import array
-from campaigns.engine.assessment import Assessment
 from campaigns.engine.attribution import attribute
+from campaigns.engine.effects import service_key
 from campaigns.engine.load import addressees, load_people
 from campaigns.engine.specs import published_texts
-from campaigns.signals import announce_closed
+from campaigns.engine.standing import Assessment
+from campaigns.signals import announce_closed, announce_service
 from customers.log import Entry, record_many
-from customers.models import Channel
+from customers.models import Channel, Interaction
 from customers.wake import wake
 
 DELIVER = "campaigns.tasks.deliver_due"
@@ -29,13 +31,14 @@ RECEIPT = "payment_received"
 _OPEN = """
     INSERT INTO campaigns_case
            (customer_id, brand_id, ladder_version_id, trigger, state, opened_at, anchor_at, round, position,
-            next_action_at, next_action_reason, rests_until, rest_reason, close_reason, created_at)
+            next_action_at, next_action_reason, rests_until, rest_reason, close_reason, created_at,
+            payment_method_id, subscription_id)
     SELECT customer_id, brand_id, version_id, trigger, state, %s, anchor_at, 1, 0, next_action_at, reason,
-           rests_until, rest_reason, '', %s
+           rests_until, rest_reason, '', %s, payment_method_id, subscription_id
       FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::timestamptz[],
-                  %s::timestamptz[], %s::text[], %s::timestamptz[], %s::text[])
+                  %s::timestamptz[], %s::text[], %s::timestamptz[], %s::text[], %s::bigint[], %s::bigint[])
            AS u(customer_id, brand_id, version_id, trigger, state, anchor_at, next_action_at, reason, rests_until,
-                rest_reason)
+                rest_reason, payment_method_id, subscription_id)
     ON CONFLICT (customer_id, brand_id)
           WHERE state IN ('open', 'paused', 'promised', 'in_plan', 'disputed', 'agency') DO NOTHING
     RETURNING id, customer_id, brand_id
@@ -45,11 +48,13 @@ _UPDATE = """
        SET state = u.state, anchor_at = u.anchor_at, round = u.round, position = u.position,
            next_action_at = u.next_action_at, next_action_reason = u.reason, rests_until = u.rests_until,
            rest_reason = u.rest_reason, close_reason = u.close_reason,
-           closed_at = CASE WHEN u.close_reason <> '' THEN %s END
+           closed_at = CASE WHEN u.close_reason <> '' THEN %s END,
+           ladder_version_id = COALESCE(u.version_id, c.ladder_version_id),
+           trigger = CASE WHEN u.trigger <> '' THEN u.trigger ELSE c.trigger END
       FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::int[], %s::int[], %s::timestamptz[], %s::text[],
-                  %s::timestamptz[], %s::text[], %s::text[])
+                  %s::timestamptz[], %s::text[], %s::text[], %s::bigint[], %s::text[])
            AS u(id, state, anchor_at, round, position, next_action_at, reason, rests_until, rest_reason,
-                close_reason)
+                close_reason, version_id, trigger)
      WHERE c.id = u.id
 """
 _JOIN = """
@@ -97,6 +102,15 @@ _PROMISES = """
       FROM unnest(%s::bigint[], %s::text[]) AS u(id, status)
      WHERE p.id = u.id AND p.status = 'open'
 """
+_PLANS = """
+    UPDATE billing_paymentplan SET status = 'broken', closed_at = %s WHERE id = ANY(%s) AND status = 'active'
+"""
+# Out of the plan they are pressed for again; the retry loop is told by _resume_retries.
+_OUT_OF_PLAN = """
+    UPDATE billing_invoice i SET in_plan = false
+      FROM billing_paymentplan_invoices m
+     WHERE m.invoice_id = i.id AND m.paymentplan_id = ANY(%s) AND i.in_plan
+"""
 
 
 def write(
@@ -108,8 +122,9 @@ def write(
     """Writes what was judged at `now`, and when each claimed customer is looked at next."""
     looks = dict(next_looks)
     with connection.cursor() as cursor:
-        changes = _opened(cursor, changes, looks, now)
+        # Closed before opened: a customer and brand have one live case at any moment.
         _existing(cursor, changes, now)
+        changes = _opened(cursor, changes, looks, now)
         joins = [(change.case_id, invoice_id) for change in changes for invoice_id in change.joins]
         if joins:
             cursor.execute(_JOIN, [now, *_columns(joins)])
@@ -119,10 +134,16 @@ def write(
         promises = [(change.promise_id, change.promise_status) for change in changes if change.promise_id]
         if promises:
             cursor.execute(_PROMISES, [now, *_columns(promises)])
+        plans = [change.plan_broken_id for change in changes if change.plan_broken_id]
+        if plans:
+            cursor.execute(_PLANS, [now, plans])
+            cursor.execute(_OUT_OF_PLAN, [plans])
         cursor.execute(_LOOK, _columns(sorted(looks.items())))
         _receipts(cursor, [change.case_id for change in changes if change.receipt and change.case_id], now)
     attribute({*unattributed, *(pk for change in changes for pk, outcome in change.leaves if outcome == "paid")})
-    _history(promises)
+    fees_follow_payment(customer_ids=looks, now=now)
+    _history(promises, plans)
+    _give_back_service(changes, now)
     _resume_retries(changes, now)
     _tell(changes, now)
 
@@ -132,7 +153,7 @@ def _resume_retries(changes: Sequence[Assessment], now: datetime) -> None:
     woken = {
         (change.customer_id, change.brand_id)
         for change in changes
-        if change.promise_status or any(told.kind == "case.woken" for told in change.told)
+        if change.promise_status or change.plan_broken_id or any(told.kind == "case.woken" for told in change.told)
     }
     if not woken:
         return
@@ -159,6 +180,7 @@ def _opened(
             change.customer_id, change.brand_id, change.opening.ladder.version_id, change.opening.trigger,
             change.fields.state, change.fields.anchor_at, change.fields.next_action_at,
             change.fields.next_action_reason[:255], change.fields.rests_until, change.fields.rest_reason[:255],
+            change.opening.payment_method_id, change.opening.subscription_id,
         )
         for change in changes
         if change.opening is not None and change.fields is not None
@@ -184,6 +206,7 @@ def _existing(cursor: Any, changes: Sequence[Assessment], now: datetime) -> None
         (
             change.case_id, fields.state, fields.anchor_at, fields.round, fields.position, fields.next_action_at,
             fields.next_action_reason[:255], fields.rests_until, fields.rest_reason[:255], fields.close_reason,
+            fields.version_id, fields.trigger,
         )
         for change in changes
         if change.opening is None and (fields := change.fields) is not None
@@ -230,8 +253,35 @@ def _receipts(cursor: Any, case_ids: Sequence[int], now: datetime) -> None:
         wake(DELIVER)
 
 
-def _history(promises: Sequence[tuple[int | None, str]]) -> None:
-    """Keeps the history of promises, which plain SQL passes by."""
+def _give_back_service(changes: Sequence[Assessment], now: datetime) -> None:
+    """Asks for what the ladder had suspended once the debt is settled."""
+    ended = {change.case_id: change for change in changes if change.receipt and change.case_id}
+    if not ended:
+        return
+    keys = [service_key(case_id) for case_id in ended if case_id]
+    suspended = set(Interaction.objects.filter(key__in=keys).values_list("key", flat=True))
+    for case_id, change in ended.items():
+        if case_id and service_key(case_id) in suspended:
+            record_many(
+                [
+                    Entry(
+                        customer_id=change.customer_id,
+                        at=now,
+                        kind="service.resume",
+                        summary=_("The service is to be given back."),
+                        subject=f"case:{case_id}",
+                        key=f"case:{case_id}:service.resume",
+                    )
+                ]
+            )
+            announce_service(case_id=case_id, customer_id=change.customer_id, suspend=False)
+
+
+def _history(promises: Sequence[tuple[int | None, str]], plans: Sequence[int]) -> None:
+    """Keeps the history of promises and plans, which plain SQL passes by."""
+    if plans:
+        broken = list(PaymentPlan.objects.filter(pk__in=plans))
+        PaymentPlan.history.bulk_history_create(broken, update=True)
     if promises:
         rows = list(Promise.objects.filter(pk__in=[pk for pk, _status in promises]))
         Promise.history.bulk_history_create(rows, update=True)

@@ -1,192 +1,82 @@
-"""Judges a customer's standing with a brand: open a case, let invoices join and leave, rest, wake, close. Pure.
+"""Judges a customer's standing with a brand: open a case, keep it, close it, go over to another ladder. Pure.
 
 - A case opens over everything that failed or fell overdue and is neither disputed nor in a plan. Debts found
   late begin with the ladder's first step, whatever their age: nobody's first word is a last notice.
-- An invoice that fails later joins the case where it stands; there is no second welcome.
-- When the oldest is settled and others remain, the case counts from the oldest of those: it falls back to the
-  rung that one has earned, never climbs by it, and begins a new round so that later steps may speak again.
-- A promise, a plan, a dispute of everything lets it rest; a pause and an agency are staff's to end.
-- It closes as recovered when all was settled and something was paid, as cancelled when nothing was.
+- The customer's own ladder wins over every offer; else the first offer, by priority, whose trigger, brand and
+  segment fit. `no dunning` wins over all of it.
+- A promise or plan that breaks is a trigger of its own: a live case goes over to the ladder for it, if there is one.
+- What is only coming (campaigns.engine.occasions) never stands in the way of what has happened.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from django.utils.translation import gettext as _
 
 from billing.models.arrangement import Promise
-from billing.models.invoice import InvoiceStatus
 from campaigns.engine import ladder as rungs
-from campaigns.engine.types import LadderSpec
+from campaigns.engine.keeping import go_on, resting
+from campaigns.engine.occasions import announce, go_ahead
+from campaigns.engine.standing import (
+    Assessment,
+    CaseFields,
+    Debt,
+    LiveCase,
+    Offer,
+    Opening,
+    PromiseFact,
+    Standing,
+    Told,
+)
 from campaigns.guard.zones import zone
-from campaigns.models.case import TRANSITIONS, CaseState, CloseReason
-from customers.errors import check_transition
+from campaigns.models.case import CaseState
+from campaigns.models.ladder import PRE_DUNNING, Trigger
 
-#: States staff put a case into; facts do not end them.
-_STAFF_OWNED = frozenset({CaseState.PAUSED.value, CaseState.AGENCY.value})
-
-
-@dataclass(frozen=True, slots=True)
-class Debt:
-    """An invoice as the assessment sees it; `since` is its first failure or due date, aware UTC."""
-
-    id: int
-    brand_id: int
-    trigger: str
-    since: datetime
-    status: str = InvoiceStatus.OPEN.value
-    #: Minor units still owed.
-    balance: int = 0
-    disputed: bool = False
-    in_plan: bool = False
-    #: It was in a case that ended unpaid or that staff closed: it does not start another.
-    finished: bool = False
-
-    @property
-    def owed(self) -> bool:
-        return self.status == InvoiceStatus.OPEN and self.balance > 0
-
-    @property
-    def pressed(self) -> bool:
-        return self.owed and not self.disputed and not self.in_plan
-
-    @property
-    def outcome(self) -> str:
-        """How it was settled, for CaseInvoice.outcome."""
-        return "credited" if self.status == InvoiceStatus.OPEN else self.status
+_BROKEN = Trigger.PROMISE_BROKEN.value
+_MISSED = Trigger.INSTALMENT_MISSED.value
 
 
-@dataclass(frozen=True, slots=True)
-class LiveCase:
-    """The customer's open case with a brand."""
-
-    id: int
-    state: str
-    ladder: LadderSpec
-    anchor_at: datetime
-    round: int
-    position: int
-    rests_until: datetime | None
-    #: Invoices in it that have not left.
-    members: tuple[Debt, ...] = ()
-    #: An invoice left it as paid already.
-    paid_before: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PromiseFact:
-    """An open promise; `paid` is what has come in since it was made, in its currency (minor units)."""
-
-    id: int
-    amount: int
-    expires_at: datetime
-    paid: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A published ladder a new case may follow; in order of priority."""
-
-    trigger: str
-    brand_id: int | None
-    spec: LadderSpec
-    #: Whom it is for; None: everybody.
-    segment_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """All that is known of one customer with one brand."""
-
-    customer_id: int
-    brand_id: int
-    zone: str
-    excluded: bool = False
-    case: LiveCase | None = None
-    #: Invoices that failed or fell overdue and are in no live case.
-    loose: tuple[Debt, ...] = ()
-    promise: PromiseFact | None = None
-    #: Of the segments offers are made to, those the customer is in.
-    segments: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class CaseFields:
-    """What a case is to hold from now on."""
-
-    state: str
-    anchor_at: datetime
-    round: int
-    position: int
-    #: None: as it is. Only looked at where `look` is set or the case closes or rests.
-    next_action_at: datetime | None = None
-    next_action_reason: str = ""
-    rests_until: datetime | None = None
-    rest_reason: str = ""
-    close_reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One line for the log."""
-
-    kind: str
-    summary: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A case to be opened."""
-
-    trigger: str
-    ladder: LadderSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """What is to be written for one customer and brand."""
-
-    customer_id: int
-    brand_id: int
-    case_id: int | None = None
-    opening: Opening | None = None
-    #: None: the case's own row stays as it is.
-    fields: CaseFields | None = None
-    joins: tuple[int, ...] = ()
-    leaves: tuple[tuple[int, str], ...] = ()
-    told: tuple[Told, ...] = ()
-    promise_id: int | None = None
-    promise_status: str = ""
-    receipt: bool = False
-
-
-def assess(standing: Standing, offers: Sequence[Offer], now: datetime) -> Assessment | None:
-    """What changes for a customer and brand at `now` (aware UTC); None if nothing does. Pure."""
-    promise_status, told = _promise(standing, now)
-    rests_by = standing.promise if standing.promise is not None and not promise_status else None
-    if standing.case is not None:
-        changed = _go_on(standing, standing.case, rests_by, now)
-    else:
-        changed = _open(standing, rests_by, offers, now)
-    if changed is None and not promise_status:
-        return None
-    base = changed or Assessment(standing.customer_id, standing.brand_id)
-    return Assessment(
-        customer_id=standing.customer_id,
-        brand_id=standing.brand_id,
-        case_id=standing.case.id if standing.case else None,
-        opening=base.opening,
-        fields=base.fields,
-        joins=base.joins,
-        leaves=base.leaves,
-        told=(*told, *base.told),
+def assess(standing: Standing, offers: Sequence[Offer], now: datetime) -> tuple[Assessment, ...]:
+    """What changes for a customer and brand at `now` (aware UTC), in this order; nothing if nothing does. Pure."""
+    promise_status, promise_told = _promise(standing, now)
+    missed, plan_told = _plan(standing)
+    if missed:
+        standing = _out_of_plan(standing)
+    kept = standing.promise if standing.promise is not None and not promise_status else None
+    broken = _BROKEN if promise_status == Promise.Status.BROKEN else _MISSED if missed else ""
+    changes = _changes(standing, kept, broken, offers, now)
+    told = (*promise_told, *plan_told)
+    if not told:
+        return tuple(changes)
+    first = changes[0] if changes else Assessment(standing.customer_id, standing.brand_id)
+    first = replace(
+        first,
+        case_id=first.case_id or (standing.case.id if standing.case and first.opening is None else None),
+        told=(*told, *first.told),
         promise_id=standing.promise.id if standing.promise and promise_status else None,
         promise_status=promise_status,
-        receipt=base.receipt,
+        plan_broken_id=standing.plan.id if standing.plan and missed else None,
     )
+    return (first, *changes[1:])
+
+
+def _changes(
+    standing: Standing, promise: PromiseFact | None, broken: str, offers: Sequence[Offer], now: datetime
+) -> list[Assessment]:
+    case = standing.case
+    if case is None:
+        opened = _open(standing, promise, broken, offers, now) or announce(standing, _best_for(standing, offers), now)
+        return [opened] if opened else []
+    if case.ahead:
+        # A failure is more than a warning of one: its own ladder takes the customer over.
+        opened = _open(standing, promise, broken, offers, now)
+        ahead = go_ahead(standing, case, overtaken=opened is not None, now=now)
+        return [replace(ahead, case_id=case.id), *([opened] if opened else [])] if ahead else []
+    changed = go_on(standing, case, promise, now)
+    if broken:
+        changed = _go_over(standing, case, changed, broken, offers, now)
+    return [replace(changed, case_id=case.id)] if changed else []
 
 
 def _promise(standing: Standing, now: datetime) -> tuple[str, tuple[Told, ...]]:
@@ -204,29 +94,64 @@ def _promise(standing: Standing, now: datetime) -> tuple[str, tuple[Told, ...]]:
     return "", ()
 
 
+def _plan(standing: Standing) -> tuple[bool, tuple[Told, ...]]:
+    """Whether an instalment was missed: less has come in than was due with its grace."""
+    plan = standing.plan
+    if plan is None or plan.paid >= plan.due:
+        return False, ()
+    data = {"plan": plan.id, "due": plan.due, "paid": plan.paid}
+    return True, (Told("plan.broken", _("An instalment was missed; the payment plan has ended."), data),)
+
+
+def _out_of_plan(standing: Standing) -> Standing:
+    """The standing once the broken plan protects its invoices no more."""
+    assert standing.plan is not None
+    inside = standing.plan.invoices
+
+    def freed(debts: Sequence[Debt]) -> tuple[Debt, ...]:
+        return tuple(replace(debt, in_plan=False) if debt.id in inside else debt for debt in debts)
+
+    case = replace(standing.case, members=freed(standing.case.members)) if standing.case else None
+    return replace(standing, case=case, loose=freed(standing.loose))
+
+
+def _best_for(standing: Standing, offers: Sequence[Offer]) -> list[Offer]:
+    """The offers made to this customer, their own ladder first."""
+    own = [offer for offer in offers if offer.ladder_id == standing.override_id]
+    return own + [
+        offer
+        for offer in offers
+        if offer.ladder_id != standing.override_id
+        and offer.brand_id in (None, standing.brand_id)
+        and (offer.segment_id is None or offer.segment_id in standing.segments)
+    ]
+
+
+def _offer(standing: Standing, offers: Sequence[Offer], trigger: str) -> Offer | None:
+    """The ladder for a trigger of something that has happened. The customer's own answers to any of these."""
+    for offer in _best_for(standing, offers):
+        own = offer.ladder_id == standing.override_id and offer.trigger not in PRE_DUNNING
+        if own or offer.trigger == trigger:
+            return offer
+    return None
+
+
 def _open(
-    standing: Standing, promise: PromiseFact | None, offers: Sequence[Offer], now: datetime
+    standing: Standing, promise: PromiseFact | None, broken: str, offers: Sequence[Offer], now: datetime
 ) -> Assessment | None:
     debts = [debt for debt in standing.loose if debt.owed and not debt.finished]
     pressed = sorted((debt for debt in debts if debt.pressed), key=lambda debt: (debt.since, debt.id))
     if standing.excluded or not pressed:
         return None
-    # The oldest debt's trigger chooses; where no ladder answers to it, the next oldest's.
-    offer, trigger = next(
-        (
-            (offer, debt.trigger)
-            for debt in pressed
-            for offer in offers
-            if offer.trigger == debt.trigger
-            and offer.brand_id in (None, standing.brand_id)
-            and (offer.segment_id is None or offer.segment_id in standing.segments)
-        ),
-        (None, ""),
-    )
+    # What was broken chooses, then the oldest debt's trigger; where no ladder answers to it, the next oldest's.
+    triggers = dict.fromkeys(([broken] if broken else []) + [debt.trigger for debt in pressed])
+    found = ((_offer(standing, offers, trigger), trigger) for trigger in triggers)
+    offer, trigger = next(((offer, trigger) for offer, trigger in found if offer is not None), (None, ""))
     if offer is None:
         return None
-    anchor = rungs.without_jump(offer.spec, pressed[0].since, 0, now, zone(standing.zone))
-    state, until, why = _resting(promise)
+    since = now if trigger == broken else pressed[0].since
+    anchor = rungs.without_jump(offer.spec, since, 0, now, zone(standing.zone))
+    state, until, why = resting(promise)
     return Assessment(
         standing.customer_id,
         standing.brand_id,
@@ -246,140 +171,39 @@ def _open(
     )
 
 
-def _resting(promise: PromiseFact | None) -> tuple[str, datetime | None, str]:
-    if promise is None:
-        return CaseState.OPEN.value, None, ""
-    return CaseState.PROMISED.value, promise.expires_at, _("A promise to pay stands.")
-
-
-def _go_on(standing: Standing, case: LiveCase, promise: PromiseFact | None, now: datetime) -> Assessment | None:
-    leaves = tuple((debt.id, debt.outcome) for debt in case.members if not debt.owed)
-    joining = () if standing.excluded else tuple(d for d in standing.loose if d.owed and not d.finished)
-    remaining = [debt for debt in (*case.members, *joining) if debt.owed]
-    told: list[Told] = [Told("case.invoice_left", _left(outcome), {"invoice": pk}) for pk, outcome in leaves]
-    told += [Told("case.invoice_joined", _("An invoice joined the case."), {"invoice": debt.id}) for debt in joining]
-    if standing.excluded or not remaining:
-        return _close(standing, case, leaves, remaining, told)
-    fields = _keep(standing, case, remaining, joining, promise, told, now)
-    if fields is None and not leaves and not joining:
-        return None
-    return Assessment(
-        standing.customer_id,
-        standing.brand_id,
-        fields=fields,
-        joins=tuple(debt.id for debt in joining),
-        leaves=leaves,
-        told=tuple(told),
-    )
-
-
-def _left(outcome: str) -> str:
-    words = {
-        "paid": _("An invoice of the case was paid."),
-        "void": _("An invoice of the case was voided."),
-        "uncollectible": _("An invoice of the case was marked uncollectible."),
-    }
-    return words.get(outcome, _("Nothing is owed any more on an invoice of the case."))
-
-
-def _close(
+def _go_over(
     standing: Standing,
     case: LiveCase,
-    leaves: tuple[tuple[int, str], ...],
-    remaining: Sequence[Debt],
-    told: list[Told],
-) -> Assessment:
-    paid = case.paid_before or any(outcome == InvoiceStatus.PAID for _id, outcome in leaves)
-    if remaining:
-        state, reason, summary = CaseState.CANCELLED, CloseReason.EXCLUDED, _("Closed: excluded from dunning.")
-    elif paid:
-        state, reason, summary = CaseState.RECOVERED, CloseReason.PAID, _("Recovered: everything is paid.")
-    else:
-        state, reason, summary = CaseState.CANCELLED, CloseReason.VOIDED, _("Closed: nothing is owed any more.")
-    check_transition(TRANSITIONS, what="Case", source=case.state, target=state.value)
-    told.append(Told(f"case.{state.value}", summary))
-    return Assessment(
-        standing.customer_id,
-        standing.brand_id,
-        fields=CaseFields(
-            state=state.value,
-            anchor_at=case.anchor_at,
-            round=case.round,
-            position=case.position,
-            close_reason=reason.value,
-        ),
-        leaves=(*leaves, *((debt.id, reason.value) for debt in remaining if debt in case.members)),
-        told=tuple(told),
-        receipt=state is CaseState.RECOVERED,
-    )
-
-
-def _keep(
-    standing: Standing,
-    case: LiveCase,
-    remaining: Sequence[Debt],
-    joining: Sequence[Debt],
-    promise: PromiseFact | None,
-    told: list[Told],
+    changed: Assessment | None,
+    trigger: str,
+    offers: Sequence[Offer],
     now: datetime,
-) -> CaseFields | None:
-    """The live case's new fields, None if they stay; adds to `told`."""
-    tz = zone(standing.zone)
-    pressed = [debt for debt in remaining if debt.pressed]
-    state, until, why = _state(case, remaining, pressed, promise)
-    anchor, position, round_ = case.anchor_at, case.position, case.round
-    oldest = min(debt.since for debt in pressed or remaining)
-    if oldest > anchor:
-        position = min(position, rungs.earned(case.ladder, oldest, now, tz))
-        anchor, round_ = oldest, round_ + 1
-        told.append(
+) -> Assessment | None:
+    """The change with the case gone over to the ladder for a broken word, if there is one it does not follow yet."""
+    offer = next((offer for offer in _best_for(standing, offers) if offer.trigger == trigger), None)
+    state = changed.fields.state if changed and changed.fields else case.state
+    if offer is None or state != CaseState.OPEN or offer.spec.version_id == case.ladder.version_id:
+        return changed
+    base = changed or Assessment(standing.customer_id, standing.brand_id)
+    round_ = base.fields.round if base.fields else case.round
+    return replace(
+        base,
+        fields=CaseFields(
+            state=state,
+            anchor_at=now,
+            round=round_ + 1,
+            position=0,
+            next_action_at=now,
+            next_action_reason=_("Just gone over to this ladder."),
+            version_id=offer.spec.version_id,
+            trigger=trigger,
+        ),
+        told=(
+            *base.told,
             Told(
-                "case.reanchored",
-                _("The oldest debt is settled; the case counts from the next."),
-                {"position": position, "round": round_},
-            )
-        )
-    elif position == 0 and any(debt.since < anchor for debt in joining):
-        # Told of in the wrong order, before anything was said: the case counts from the oldest all the same.
-        anchor = min(anchor, rungs.without_jump(case.ladder, oldest, 0, now, tz))
-    if state != case.state:
-        if state == CaseState.OPEN:
-            anchor = rungs.without_jump(case.ladder, anchor, position, now, tz)
-            told.append(Told("case.woken", _("The case goes on.")))
-        else:
-            told.append(Told("case.rested", why, {"state": state}))
-    unchanged = (state, anchor, position, round_) == (case.state, case.anchor_at, case.position, case.round)
-    if unchanged and (state in _STAFF_OWNED or until == case.rests_until):
-        return None
-    check_transition(TRANSITIONS, what="Case", source=case.state, target=state)
-    if state in _STAFF_OWNED:
-        # A pause with a date is ended by the escalate loop, at that date.
-        at, reason = (case.rests_until if state == CaseState.PAUSED else None), ""
-        until = case.rests_until
-    elif state == CaseState.OPEN:
-        at, reason = now, _("The facts have changed.")
-    else:
-        at, reason = None, why
-    return CaseFields(
-        state=state,
-        anchor_at=anchor,
-        round=round_,
-        position=position,
-        next_action_at=at,
-        next_action_reason=reason,
-        rests_until=until,
-        rest_reason=why,
+                "case.ladder_started",
+                _("Gone over to the ladder for a broken word."),
+                {"version": offer.spec.version_id, "from": case.ladder.version_id, "trigger": trigger},
+            ),
+        ),
     )
-
-
-def _state(
-    case: LiveCase, remaining: Sequence[Debt], pressed: Sequence[Debt], promise: PromiseFact | None
-) -> tuple[str, datetime | None, str]:
-    """The state the facts ask for, until when and why."""
-    if case.state in _STAFF_OWNED:
-        return case.state, case.rests_until, ""
-    if pressed:
-        return _resting(promise)
-    if all(debt.disputed for debt in remaining):
-        return CaseState.DISPUTED.value, None, _("Everything owed is disputed.")
-    return CaseState.IN_PLAN.value, None, _("What is owed is in a payment plan.")

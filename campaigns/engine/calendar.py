@@ -25,6 +25,14 @@ def add_days(moment: datetime, days: int, tz: ZoneInfo) -> datetime:
     return at_local(local.date() + timedelta(days=days), local.time(), tz)
 
 
+def month_end(moment: datetime, tz: ZoneInfo) -> datetime:
+    """The same local wall-clock time on the last day of the local month `moment` falls in (UTC in, UTC out)."""
+    local = moment.astimezone(tz)
+    first = local.date().replace(day=1)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return at_local(following - timedelta(days=1), local.time(), tz)
+
+
 @lru_cache(maxsize=256)
 def _calendar(country: str) -> holidays.HolidayBase | None:
     try:

@@ -4,18 +4,23 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from campaigns.engine.calendar import add_days, in_words, next_open
+from campaigns.engine.calendar import add_days, in_words, month_end, next_open
 from campaigns.engine.types import CaseSnapshot, LadderSpec, StepSpec
 from campaigns.engine.words import phrase as _
-from campaigns.models.ladder import OffsetUnit, StepAnchor
+from campaigns.models.ladder import PRE_DUNNING, OffsetUnit, StepAnchor
 from customers.errors import SollecitoError
 
+_CASE = StepAnchor.CASE.value
 _HOURS = OffsetUnit.HOURS.value
 _PREVIOUS = StepAnchor.PREVIOUS.value
+_MONTH_END = StepAnchor.MONTH_END.value
 
 
 def after(step: StepSpec, base: datetime, tz: ZoneInfo) -> datetime:
-    """When the step is due, counted from `base`: hours are hours, days keep the local time of day."""
+    """When the step is due, counted from `base`: hours are hours, days keep the local time of day. A negative
+    offset is before it; `month_end` counts from the last day of the local month `base` falls in."""
+    if step.anchor == _MONTH_END:
+        base = month_end(base, tz)
     if step.offset_unit == _HOURS:
         return base + timedelta(hours=step.offset)
     return add_days(base, step.offset, tz) if step.offset else base
@@ -34,14 +39,27 @@ def opening(step: StepSpec, moment: datetime, tz: ZoneInfo, country: str) -> dat
     )
 
 
-def check_steps(steps: Sequence[StepSpec]) -> None:
-    """Refuses rungs that could not be climbed: out of order, or with a window that never opens.
+def check_steps(steps: Sequence[StepSpec], *, trigger: str = "") -> None:
+    """Refuses rungs that could not be climbed: out of order, before the beginning (with PRE_DUNNING triggers: after
+    the day), or with a window that never opens.
 
     Raises SollecitoError naming the step. Days count as 24 hours here: clock changes reorder nothing a person
-    would write.
+    would write. Steps counted from the end of the month are compared among themselves.
     """
-    latest = 0
+    latest: dict[str, int] = {}
+    ahead = trigger in PRE_DUNNING
     for step in steps:
+        if ahead and (step.anchor != _CASE or step.offset > 0):
+            raise SollecitoError(
+                _("Step “%(step)s”: here steps count back from the day that is coming; write 0 or less.")
+                % {"step": step.name},
+                code="step_after_the_day",
+            )
+        if not ahead and step.offset < 0 and step.anchor != _MONTH_END:
+            raise SollecitoError(
+                _("Step “%(step)s” would fall due before there is anything to ask for.") % {"step": step.name},
+                code="step_before_the_day",
+            )
         if any(not 1 <= day <= 7 for day in step.window_days):
             raise SollecitoError(
                 _("Step “%(step)s”: weekdays are numbers from 1 to 7.") % {"step": step.name}, code="step_window"
@@ -52,12 +70,12 @@ def check_steps(steps: Sequence[StepSpec]) -> None:
             )
         if step.anchor != _PREVIOUS:
             hours = step.offset if step.offset_unit == _HOURS else step.offset * 24
-            if hours < latest:
+            if hours < latest.get(step.anchor, hours):
                 raise SollecitoError(
                     _("Step “%(step)s” falls due before the one above it.") % {"step": step.name},
                     code="step_order",
                 )
-            latest = hours
+            latest[step.anchor] = hours
 
 
 def top(ladder: LadderSpec) -> int:
@@ -65,19 +83,33 @@ def top(ladder: LadderSpec) -> int:
     return ladder.steps[-1].position if ladder.steps else 0
 
 
+def _moment(steps: Sequence[StepSpec], place: int, base: datetime, tz: ZoneInfo) -> datetime:
+    """When the step at `place` is due, counted from `base`. Where the end of the month has a say, never before the
+    step above it: in a short month it would overtake."""
+    step = steps[place]
+    moment = after(step, base, tz)
+    if place and step.anchor != _PREVIOUS:
+        above = steps[place - 1]
+        if above.anchor != _PREVIOUS and _MONTH_END in (step.anchor, above.anchor):
+            return max(moment, _moment(steps, place - 1, base, tz))
+    return moment
+
+
 def due(case: CaseSnapshot, now: datetime, tz: ZoneInfo) -> list[tuple[StepSpec, datetime]]:
     """The steps still to be taken whose moment has come, in order, with that moment. One that counts from a
     step not yet taken is not due."""
     found: list[tuple[StepSpec, datetime]] = []
     previous: StepSpec | None = None
-    for step in case.ladder.steps:
+    steps = case.ladder.steps
+    for place, step in enumerate(steps):
         if step.position > case.position:
             base: datetime | None = case.anchor_at
             if step.anchor == _PREVIOUS and previous is not None:
                 base = None if previous.position > case.position else _taken_at(case, previous)
             # Zones differ by a day and clocks change by hours: far steps need no calendar.
-            if base is not None and (step.offset_unit == _HOURS or base + timedelta(days=step.offset - 2) <= now):
-                moment = after(step, base, tz)
+            near = base is not None and (step.offset_unit == _HOURS or base + timedelta(days=step.offset - 2) <= now)
+            if base is not None and near:
+                moment = _moment(steps, place, base, tz)
                 if moment <= now:
                     found.append((step, moment))
         previous = step
@@ -96,16 +128,19 @@ def next_moment(case: CaseSnapshot, position: int, settled_at: datetime | None, 
     is due already is due at once (never before `settled_at`, so that a queue read by key comes to it).
     """
     previous: StepSpec | None = None
-    for step in case.ladder.steps:
+    steps = case.ladder.steps
+    for place, step in enumerate(steps):
         if step.position > position:
             if step.anchor == _PREVIOUS and previous is not None:
                 base = settled_at or _taken_at(case, previous)
             else:
                 base = case.anchor_at
-            due = after(step, base, tz)
+            due = _moment(steps, place, base, tz)
             moment = opening(step, due if settled_at is None else max(due, settled_at), tz, case.country)
             return moment, _("“%(step)s”: %(when)s") % {"step": step.name, "when": in_words(moment, tz)}
         previous = step
+    if case.ahead:
+        return case.anchor_at, _("The day itself: %(when)s") % {"when": in_words(case.anchor_at, tz)}
     base = settled_at or (_taken_at(case, previous) if previous is not None else case.anchor_at)
     moment = base + timedelta(hours=case.ladder.end_after_hours)
     return moment, _("The ladder ends: %(when)s") % {"when": in_words(moment, tz)}
@@ -114,12 +149,17 @@ def next_moment(case: CaseSnapshot, position: int, settled_at: datetime | None, 
 def earned(ladder: LadderSpec, anchor: datetime, now: datetime, tz: ZoneInfo) -> int:
     """Position of the last step a debt that began at `anchor` would have taken by `now` had all gone to plan."""
     position, due = 0, anchor
-    for step in ladder.steps:
-        due = after(step, due if step.anchor == _PREVIOUS else anchor, tz)
+    for place, step in enumerate(ladder.steps):
+        due = _moment(ladder.steps, place, due if step.anchor == _PREVIOUS else anchor, tz)
         if due > now:
             break
         position = step.position
     return position
+
+
+def begins(ladder: LadderSpec, anchor: datetime, tz: ZoneInfo) -> datetime:
+    """When the first step towards a day that is coming falls due; the day itself for a ladder without steps."""
+    return min((after(step, anchor, tz) for step in ladder.steps), default=anchor)
 
 
 def without_jump(ladder: LadderSpec, anchor: datetime, position: int, now: datetime, tz: ZoneInfo) -> datetime:
@@ -128,8 +168,8 @@ def without_jump(ladder: LadderSpec, anchor: datetime, position: int, now: datet
     Used where a case did not climb for a reason that is not the machinery's: debts found late start with the
     first rung, and a case that rested continues. Never moves the anchor back.
     """
-    ahead = [step for step in ladder.steps if step.position > position]
-    if len(ahead) < 2 or _PREVIOUS in (ahead[0].anchor, ahead[1].anchor):
+    ahead = [place for place, step in enumerate(ladder.steps) if step.position > position]
+    if len(ahead) < 2 or _PREVIOUS in (ladder.steps[ahead[0]].anchor, ladder.steps[ahead[1]].anchor):
         return anchor
-    first, second = after(ahead[0], anchor, tz), after(ahead[1], anchor, tz)
+    first, second = (_moment(ladder.steps, place, anchor, tz) for place in ahead[:2])
     return anchor + (now - first) if second <= now and first < now else anchor

@@ -14,12 +14,17 @@ from campaigns.engine.types import NO_RUNS, CaseSnapshot, InvoiceFact, RunFact
 from campaigns.guard.overrides import current_book
 from campaigns.guard.types import Contacted, GuardSnapshot
 from campaigns.guard.zones import is_guess, zone_name
+from campaigns.models.ladder import PRE_DUNNING, Trigger
 from customers.addresses import normalise
 from customers.consent import Pairs, address_facts
 from customers.models import Channel
 
 _EMAIL = Channel.EMAIL.value
 _CALL = Channel.CALL.value
+_SMS = Channel.SMS.value
+_WHATSAPP = Channel.WHATSAPP.value
+#: A case before the day that is about no invoice: assess closes it when the card is replaced or the renewal is off.
+_NO_INVOICE = frozenset({Trigger.CARD_EXPIRING.value, Trigger.RENEWAL_UPCOMING.value})
 
 # Moments as text: Django has psycopg read them in Python, and fromisoformat takes a tenth of that.
 CASE_COLUMNS = """
@@ -27,7 +32,8 @@ CASE_COLUMNS = """
     c.rests_until::text, c.next_action_at::text,
     cu.name, cu.email, cu.phone, cu.kind, cu.country, cu.language, cu.timezone,
     cu.no_dunning, cu.do_not_contact, cu.legal_hold, cu.bankrupt, cu.vulnerable, cu.deleted_at IS NOT NULL,
-    b.timezone, b.default_language, b.collects_for_others
+    b.timezone, b.default_language, b.collects_for_others, c.trigger, cu.tags,
+    (SELECT count(*)::int FROM billing_promise p WHERE p.customer_id = cu.id AND p.status = 'broken')
 """
 _CASES = f"""
     SELECT {CASE_COLUMNS}
@@ -52,7 +58,7 @@ _INVOICES = """
      ORDER BY ci.case_id, i.id
 """
 _RUNS = """
-    SELECT r.case_id, r.round, r.step_id, r.decision, r.decided_at, r.rule, m.status, m.id, t.status
+    SELECT r.case_id, r.round, r.step_id, r.decision, r.decided_at, r.rule, m.status, m.id, t.status, m.channel, m.rule
       FROM campaigns_steprun r
       LEFT JOIN campaigns_message m ON m.step_run_id = r.id
       LEFT JOIN campaigns_task t
@@ -75,7 +81,7 @@ _MADE = """
            SELECT channel, COALESCE(sent_at, send_at, queued_at) AS at
              FROM campaigns_message
             WHERE customer_id = u.id AND queued_at > %s AND purpose = 'dunning'
-              AND status NOT IN ('cancelled', 'failed')
+              AND status NOT IN ('cancelled', 'failed', 'bounced')
             ORDER BY customer_id, queued_at DESC
             LIMIT 50
      ) m
@@ -155,7 +161,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             case_id, customer_id, brand_id, version_id, state, anchor_at, round_, position, rests_until, _due,
             _name, _mail, _telephone, kind, country, language, timezone,
             no_dunning, do_not_contact, legal_hold, bankrupt, vulnerable, deleted, brand_timezone, brand_language,
-            collector,
+            collector, trigger, tags, broken,
         ) = row  # fmt: skip
         facts = invoices.get(case_id, ())
         # What is disputed or in a plan is not pressed for; the others go on.
@@ -186,7 +192,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             promised=(customer_id, brand_id) in promised,
             in_plan=not pressed and any(fact[6] for fact in facts),
             disputed=not pressed and any(fact[5] for fact in facts),
-            owes=bool(facts),
+            owes=bool(facts) or trigger in _NO_INVOICE,
             addresses={channel: who.address for channel, who in reached.items()},
             suppressed=_own(reached, suppressed, country),
             granted=_own(reached, granted, country),
@@ -214,6 +220,11 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             runs=own_runs,
             last_decided_at=last_decided,
             rests_until=datetime.fromisoformat(rests_until) if rests_until else None,
+            trigger=trigger,
+            ahead=trigger in PRE_DUNNING,
+            stands=trigger in _NO_INVOICE,
+            tags=tuple(tags) if tags else (),
+            promises_broken=broken,
         )
         cases.append(Loaded(snapshot, reached, brand_language, language))
     return Batch(cases, texts)
@@ -234,13 +245,14 @@ def addressees(email: str, phone: str, language: str, people: Sequence[tuple[Any
     if email:
         found[_EMAIL] = Addressee(None, email, language)
     if phone:
-        found[_CALL] = Addressee(None, phone, language)
+        found[_CALL] = found[_SMS] = found[_WHATSAPP] = Addressee(None, phone, language)
     # Sorted so that the best comes last and stays.
     for _customer, contact_id, contact_email, contact_phone, contact_language in people:
         if contact_email:
             found[_EMAIL] = Addressee(contact_id, contact_email, contact_language or language)
         if contact_phone:
             found[_CALL] = Addressee(contact_id, contact_phone, contact_language or language)
+            found[_SMS] = found[_WHATSAPP] = found[_CALL]
     return found
 
 
@@ -263,11 +275,16 @@ def _invoice(fact: tuple[Any, ...]) -> InvoiceFact:
 def _runs(rows: Sequence[tuple[Any, ...]], round_: int) -> tuple[Mapping[int, RunFact], datetime | None]:
     own: dict[int, RunFact] = {}
     last: datetime | None = None
-    for _case, round_of, step_id, decision, decided_at, rule, message_status, message_id, task_status in rows:
+    for (
+        _case, round_of, step_id, decision, decided_at, rule, message_status, message_id, task_status, channel,
+        message_rule,
+    ) in rows:  # fmt: skip
         if last is None or decided_at > last:
             last = decided_at
         if round_of == round_:
+            tried = own[step_id].channels if step_id in own else ()
             own[step_id] = RunFact(
-                step_id, decision, decided_at, rule, message_status or "", message_id, task_status or ""
-            )
+                step_id, decision, decided_at, rule, message_status or "", message_id, message_rule or "",
+                (*tried, channel) if channel else tried, task_status or "",
+            )  # fmt: skip
     return own, last

@@ -1,14 +1,15 @@
 """Writes what was decided for a batch of cases: one statement per table, in the caller's transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from django.db import connection
 
-from billing.models import ProcessorCommand
 from campaigns.engine.arrays import array
+from campaigns.engine.effects import Effect, carry_out, effects_of
 from campaigns.engine.load import Addressee, Loaded
 from campaigns.engine.specs import PublishedText
 from campaigns.engine.types import CaseSnapshot, Decision, Outcome, RunRecord, StepSpec
@@ -16,11 +17,14 @@ from campaigns.engine.words import phrase as _
 from campaigns.models import Task
 from campaigns.models.case import CaseState, CloseReason
 from campaigns.models.case import Decision as Kind
-from campaigns.models.ladder import Action, EndAction
+from campaigns.models.ladder import Action
 from campaigns.signals import announce_closed, announce_exhausted
 from customers.log import Entry, record_many
+from customers.models import Channel
 from customers.wake import wake
 
+_CALL = Channel.CALL.value
+NO_LADDERS: Mapping[str, int] = MappingProxyType({})
 #: The task that sends what was queued (campaigns.tasks).
 DELIVER = "campaigns.tasks.deliver_due"
 
@@ -56,6 +60,30 @@ _RUNS_AND_MESSAGES = """
      WHERE w.template_version_id IS NOT NULL
     ON CONFLICT DO NOTHING
 """
+# The same rung by another channel: it hangs on the run that was taken, and can be there only once per channel.
+_AGAIN = """
+    INSERT INTO campaigns_message
+           (customer_id, brand_id, case_id, step_run_id, contact_id, purpose, channel, template_version_id,
+            language, recipient, key, status, subject, html, text, queued_at, send_at, attempts, provider_id,
+            reason, rule)
+    SELECT w.customer_id, w.brand_id, w.case_id, r.id, w.contact_id, 'dunning', w.channel, w.template_version_id,
+           w.language, w.recipient, 'step:' || r.id || ':' || COALESCE(w.contact_id, 0) || ':' || w.channel,
+           'queued', '', '', '', %s, %s, 0, '', '', ''
+      FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
+                  %s::bigint[], %s::text[], %s::text[])
+           AS w(case_id, step_id, round, customer_id, brand_id, template_version_id, channel, contact_id, language,
+                recipient)
+      JOIN campaigns_steprun r ON r.case_id = w.case_id AND r.step_id = w.step_id AND r.round = w.round
+    ON CONFLICT DO NOTHING
+"""
+# A case that goes over to another ladder begins it anew; its rounds go on, so that no step acts twice in one.
+_START = """
+    UPDATE campaigns_case c
+       SET ladder_version_id = u.version_id, round = c.round + 1, position = 0, anchor_at = %s,
+           next_action_at = %s, next_action_reason = u.reason
+      FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS u(id, version_id, reason)
+     WHERE c.id = u.id
+"""
 _CASES = """
     UPDATE campaigns_case c
        SET state = u.state, anchor_at = u.anchor_at, position = u.position,
@@ -85,25 +113,38 @@ class _Rows:
     tasks: list[Task] = field(default_factory=list)
     quiet: list[int] = field(default_factory=list)
     quiet_until: datetime | None = None
-    commands: list[ProcessorCommand] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    again: list[tuple[Any, ...]] = field(default_factory=list)
+    starts: list[tuple[Any, ...]] = field(default_factory=list)
     messages: int = 0
 
 
-def persist(decided: Iterable[tuple[Loaded, Decision]], texts: dict[int, PublishedText], now: datetime) -> int:
-    """Writes the decisions taken at `now`; returns the number of messages queued."""
+def persist(
+    decided: Iterable[tuple[Loaded, Decision]],
+    texts: dict[int, PublishedText],
+    now: datetime,
+    ladders: Mapping[str, int] = NO_LADDERS,
+) -> int:
+    """Writes the decisions taken at `now`; returns the number of messages queued. `ladders` are the published
+    versions by code of those that are to be started."""
     rows = _Rows()
     for loaded, decision in decided:
         _gather(rows, loaded, decision, texts, now)
+        if decision.start:
+            _start(rows, loaded.snapshot, decision.start, ladders, now)
+    rows.tasks += carry_out(rows.effects, now)
     with connection.cursor() as cursor:
         if rows.runs:
             cursor.execute(_RUNS_AND_MESSAGES, [*_columns(rows.runs), now, now, now])
+        if rows.again:
+            cursor.execute(_AGAIN, [now, now, *_columns(rows.again)])
         cursor.execute(_CASES, [now, *_columns(rows.cases)])
+        if rows.starts:
+            cursor.execute(_START, [now, now, *_columns(rows.starts)])
         if rows.quiet:
             cursor.execute(_QUIET, [rows.quiet_until, sorted(rows.quiet), rows.quiet_until])
     if rows.tasks:
         Task.objects.bulk_create(rows.tasks, ignore_conflicts=True)
-    if rows.commands:
-        ProcessorCommand.objects.bulk_create(rows.commands, ignore_conflicts=True)
     record_many(rows.entries)
     if rows.messages:
         wake(DELIVER)
@@ -130,13 +171,11 @@ def _gather(rows: _Rows, loaded: Loaded, decision: Decision, texts: dict[int, Pu
         rows.entries.append(_entry(case, now, "case.woken", _("The pause has ended; the ladder goes on.")))
     for run in decision.runs:
         acts = decision.act is not None and run.step.id == decision.act.id
-        who = text = None
-        if acts and run.step.action == Action.MESSAGE:
-            who = loaded.addressees.get(run.step.channel)
-            text = texts.get(run.step.template_id or 0)
-        _run(rows, loaded, run, who, text, now)
-        if acts and run.step.action != Action.MESSAGE:
-            rows.tasks.append(_step_task(case, run.step, now))
+        writes = acts and run.step.action == Action.MESSAGE and decision.channel != _CALL
+        letter = _letter(loaded, run.step, decision.channel, texts) if writes else None
+        _run(rows, loaded, run, letter, now)
+    if decision.act is not None:
+        _acts(rows, loaded, decision, texts, now)
     for task in decision.tasks:
         rows.tasks.append(
             Task(
@@ -153,26 +192,99 @@ def _gather(rows: _Rows, loaded: Loaded, decision: Decision, texts: dict[int, Pu
     if decision.quiet_invoices:
         rows.quiet.extend(decision.quiet_invoices)
         rows.quiet_until = now + decision.retry_quiet
-    if decision.outcome is Outcome.ENDED:
+    if decision.act is not None or decision.outcome is Outcome.ENDED:
+        rows.effects.extend(effects_of(case, decision))
+    if decision.outcome is Outcome.ENDED and not decision.start:
         _end(rows, case, decision, now)
 
 
-def _run(
-    rows: _Rows,
-    loaded: Loaded,
-    run: RunRecord,
-    who: Addressee | None,
-    text: PublishedText | None,
-    now: datetime,
-) -> None:
+class _Letter(NamedTuple):
+    """What a message row is made of."""
+
+    version_id: int
+    channel: str
+    who: Addressee
+    language: str
+
+
+def _letter(loaded: Loaded, step: StepSpec, channel: str, texts: dict[int, PublishedText]) -> _Letter | None:
+    """The message of a step over `channel`; None where it has no address or no text after all."""
+    who, text = loaded.addressees.get(channel), texts.get(step.template_id or 0)
+    if who is None or text is None or not text.text_channel(channel):
+        return None
+    language = text.language(channel, who.language, loaded.customer_language, loaded.brand_language)
+    return _Letter(text.version_id, channel, who, language)
+
+
+def _acts(rows: _Rows, loaded: Loaded, decision: Decision, texts: dict[int, PublishedText], now: datetime) -> None:
+    """What a message step does besides its first message: a call where no writing reaches, or another way."""
+    case, step = loaded.snapshot, decision.act
+    if step is None or step.action != Action.MESSAGE:
+        return
+    if decision.channel == _CALL:
+        rows.tasks.append(
+            Task(
+                customer_id=case.customer_id,
+                case_id=case.case_id,
+                kind=Task.Kind.CALL,
+                title=step.name,
+                notes=_("No written way reaches this customer."),
+                # The task the ladder waits for: nobody climbs before the call was made.
+                key=f"step:{case.case_id}:{step.id}:{case.round}",
+                due_at=now,
+                created_at=now,
+            )
+        )
+    elif decision.again and (letter := _letter(loaded, step, decision.channel, texts)) is not None:
+        rows.again.append(
+            (case.case_id, step.id, case.round, case.customer_id, case.brand_id, letter.version_id, letter.channel,
+             letter.who.contact_id, letter.language, letter.who.address)
+        )  # fmt: skip
+        rows.messages += 1
+    if decision.again:
+        words = _("Step “%(step)s” was not heard and goes by %(channel)s.")
+        summary = words % {"step": step.name, "channel": Channel(decision.channel).label}
+        rows.entries.append(_entry(case, now, "step.another_way", summary, channel=decision.channel))
+
+
+def _start(rows: _Rows, case: CaseSnapshot, code: str, ladders: Mapping[str, int], now: datetime) -> None:
+    """Has the case go over to another ladder; where that one is gone, a person decides."""
+    version_id = ladders.get(code)
+    if version_id is None:
+        rows.tasks.append(
+            Task(
+                customer_id=case.customer_id,
+                case_id=case.case_id,
+                kind=Task.Kind.REVIEW,
+                title=_("The ladder “%(code)s” has no published version") % {"code": code},
+                notes=_("This case was to go over to it. Publish it and move the case, or close the case."),
+                key=f"start:{case.case_id}:{case.round}",
+                due_at=now,
+                created_at=now,
+            )
+        )
+        return
+    rows.starts.append((case.case_id, version_id, _("Just gone over to this ladder.")))
+    rows.entries.append(
+        _entry(
+            case,
+            now,
+            "case.ladder_started",
+            _("Gone over to the ladder “%(code)s”.") % {"code": code},
+            data={"ladder": code, "version": version_id, "from": case.ladder.version_id},
+        )
+    )
+
+
+def _run(rows: _Rows, loaded: Loaded, run: RunRecord, letter: _Letter | None, now: datetime) -> None:
     case = loaded.snapshot
     step = run.step
     head = (case.case_id, step.id, case.round, run.scheduled_for, run.decision, run.reason[:255], run.rule)
-    if who is not None and text is not None and text.text_channel(step.channel):
-        language = text.language(step.channel, who.language, loaded.customer_language, loaded.brand_language)
+    who = letter.who if letter is not None else None
+    if letter is not None:
         rows.runs.append(
-            (*head, case.customer_id, case.brand_id, text.version_id, step.channel, who.contact_id, language,
-             who.address)
+            (*head, case.customer_id, case.brand_id, letter.version_id, letter.channel, letter.who.contact_id,
+             letter.language, letter.who.address)
         )  # fmt: skip
         rows.messages += 1
     else:
@@ -185,7 +297,7 @@ def _run(
                 kind=f"step.{run.decision}",
                 summary=_told(run, who),
                 subject=f"case:{case.case_id}",
-                channel=step.channel if who is not None else "",
+                channel=letter.channel if letter is not None else "",
                 data={"step": step.key, "round": case.round, "rule": run.rule} if run.rule else {"step": step.key},
             )
         )
@@ -212,32 +324,9 @@ def _entry(case: CaseSnapshot, now: datetime, kind: str, summary: str, **fields:
     )
 
 
-def _step_task(case: CaseSnapshot, step: StepSpec, now: datetime) -> Task:
-    return Task(
-        customer_id=case.customer_id,
-        case_id=case.case_id,
-        kind=Task.Kind.CALL if step.action == Action.CALL_TASK else Task.Kind.REVIEW,
-        title=step.name,
-        key=f"take:{case.case_id}:{step.id}:{case.round}",
-        due_at=now,
-        created_at=now,
-    )
-
-
 def _end(rows: _Rows, case: CaseSnapshot, decision: Decision, now: datetime) -> None:
-    """Orders the end actions, in their order, and tells of the end: once, as the case ends only once."""
+    """Tells of the end: once, as a case ends only once. At an agency the case lives on."""
     balances = case.balances()
-    for action in decision.end_actions:
-        if action == EndAction.CANCEL_SUBSCRIPTION:
-            ids = dict.fromkeys(i.subscription_id for i in case.invoices if i.subscription_id is not None)
-            rows.commands.extend(
-                _command(case, ProcessorCommand.Kind.CANCEL_SUBSCRIPTION, now, subscription_id=pk) for pk in ids
-            )
-        elif action == EndAction.MARK_UNCOLLECTIBLE:
-            rows.commands.extend(
-                _command(case, ProcessorCommand.Kind.MARK_UNCOLLECTIBLE, now, invoice_id=invoice.id)
-                for invoice in case.invoices
-            )
     rows.entries.append(
         _entry(
             case,
@@ -248,29 +337,13 @@ def _end(rows: _Rows, case: CaseSnapshot, decision: Decision, now: datetime) -> 
             key=f"case:{case.case_id}:exhausted",
         )
     )
-    rows.entries.append(_entry(case, now, "case.lost", _("The case is closed as lost: the ladder is exhausted.")))
     announce_exhausted(case_id=case.case_id, customer_id=case.customer_id, balances=balances)
+    if decision.state != CaseState.LOST:
+        return
+    rows.entries.append(_entry(case, now, "case.lost", _("The case is closed as lost: the ladder is exhausted.")))
     announce_closed(
         case_id=case.case_id,
         customer_id=case.customer_id,
         state=CaseState.LOST.value,
         reason=CloseReason.EXHAUSTED.value,
-    )
-
-
-def _command(
-    case: CaseSnapshot,
-    kind: str,
-    now: datetime,
-    *,
-    invoice_id: int | None = None,
-    subscription_id: int | None = None,
-) -> ProcessorCommand:
-    return ProcessorCommand(
-        kind=kind,
-        invoice_id=invoice_id,
-        subscription_id=subscription_id,
-        key=f"case:{case.case_id}:{kind}:{invoice_id or subscription_id}",
-        due_at=now,
-        created_at=now,
     )

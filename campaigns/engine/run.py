@@ -15,8 +15,11 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from campaigns.engine.decide import decide
+from campaigns.engine.effects import lock_customers, needs_lock
 from campaigns.engine.load import CASE_COLUMNS, Loaded, load
-from campaigns.engine.persist import persist
+from campaigns.engine.one_clock import SOON
+from campaigns.engine.persist import NO_LADDERS, persist
+from campaigns.engine.specs import published_versions
 from campaigns.engine.types import Decision, Outcome
 from campaigns.engine.words import one_language
 
@@ -92,7 +95,9 @@ def escalate_due(*, now: datetime, limit: int | None = None, after: Key | None =
                 logger.exception("case %s cannot be decided", loaded.snapshot.case_id)
                 decided.append((loaded, _poisoned(loaded, now)))
                 failed += 1
-        messages = persist(decided, batch.texts, now)
+        decided = _with_locks(decided, now)
+        starts = {decision.start for _loaded, decision in decided if decision.start}
+        messages = persist(decided, batch.texts, now, published_versions(starts) if starts else NO_LADDERS)
     return _count(decided, failed, messages, last=(datetime.fromisoformat(rows[-1][9]), rows[-1][0]))
 
 
@@ -104,7 +109,26 @@ def escalate_all(*, now: datetime, limit: int | None = None) -> Iterator[Escalat
         after = result.last
 
 
+def _with_locks(decided: list[tuple[Loaded, Decision]], now: datetime) -> list[tuple[Loaded, Decision]]:
+    """The decisions that can be carried out now: those about a customer somebody else holds wait a moment, since
+    waiting for that lock with cases in hand would be waiting in a circle."""
+    wanted = {loaded.snapshot.customer_id for loaded, decision in decided if needs_lock(decision)}
+    if not wanted:
+        return decided
+    held = lock_customers(wanted)
+    return [
+        (loaded, decision)
+        if loaded.snapshot.customer_id in held or not needs_lock(decision)
+        else (loaded, _later(loaded, now, SOON, "Somebody is at work on this customer."))
+        for loaded, decision in decided
+    ]
+
+
 def _poisoned(loaded: Loaded, now: datetime) -> Decision:
+    return _later(loaded, now, POISON, "This case cannot be decided; see the error log.")
+
+
+def _later(loaded: Loaded, now: datetime, wait: timedelta, why: str) -> Decision:
     case = loaded.snapshot
     return Decision(
         case_id=case.case_id,
@@ -112,8 +136,8 @@ def _poisoned(loaded: Loaded, now: datetime) -> Decision:
         position=case.position,
         anchor_at=case.anchor_at,
         state=case.state,
-        next_action_at=now + POISON,
-        next_action_reason="This case cannot be decided; see the error log.",
+        next_action_at=now + wait,
+        next_action_reason=why,
     )
 
 

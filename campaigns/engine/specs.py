@@ -6,9 +6,13 @@ from functools import lru_cache
 
 from billing.retries.taxonomy import POLICIES, Category
 from campaigns.engine.types import LadderSpec, StepSpec
-from campaigns.models import LadderVersion, Step, TemplateText, TemplateVersion
+from campaigns.models import LadderVersion, Step, TemplateText, TemplateVersion, VersionStatus
 from campaigns.models.template import TEXT_OF
+from customers.models import Channel
 
+#: Ways that need no text of ours: a person speaks.
+WORDLESS = frozenset({Channel.CALL.value})
+NOTHING: frozenset[str] = frozenset()
 _CATEGORIES = frozenset(category.value for category in Category)
 
 
@@ -59,7 +63,7 @@ def ladder_specs(version_ids: Collection[int], texts: dict[int, PublishedText]) 
     """Specs of ladder versions by id. Two queries."""
     steps: dict[int, list[StepSpec]] = {}
     for step in Step.objects.filter(version_id__in=version_ids, enabled=True).order_by("version_id", "position"):
-        steps.setdefault(step.version_id, []).append(step_spec(step, has_text=step.template_id in texts))
+        steps.setdefault(step.version_id, []).append(_published_spec(step, texts.get(step.template_id or 0)))
     return {
         version.pk: LadderSpec(
             version_id=version.pk,
@@ -76,8 +80,28 @@ def ladder_specs(version_ids: Collection[int], texts: dict[int, PublishedText]) 
     }
 
 
-def step_spec(step: Step, *, has_text: bool = True) -> StepSpec:
-    """A step's row as the engine reads it."""
+def published_versions(codes: Collection[str]) -> dict[str, int]:
+    """Ids of the published versions of active ladders, by the ladder's code. One query."""
+    rows = LadderVersion.objects.filter(
+        status=VersionStatus.PUBLISHED, ladder__active=True, ladder__code__in=codes
+    ).values_list("ladder__code", "id")
+    return dict(rows)
+
+
+def step_spec(step: Step) -> StepSpec:
+    """A step's row as the engine reads it, taken for one whose template speaks over all its channels."""
+    return _spec(step, has_text=True, mute=NOTHING)
+
+
+def _published_spec(step: Step, text: PublishedText | None) -> StepSpec:
+    if text is None:
+        return _spec(step, has_text=False, mute=NOTHING)
+    ways = (step.channel, *step.fallback_channels)
+    mute = [way for way in ways if way not in WORDLESS and not text.text_channel(way)]
+    return _spec(step, has_text=True, mute=frozenset(mute))
+
+
+def _spec(step: Step, *, has_text: bool, mute: frozenset[str]) -> StepSpec:
     return StepSpec(
         id=step.pk,
         position=step.position,
@@ -90,6 +114,7 @@ def step_spec(step: Step, *, has_text: bool = True) -> StepSpec:
         channel=step.channel,
         template_id=step.template_id,
         has_text=has_text,
+        mute=mute,
         condition=step.condition or {},
         window_days=tuple(step.window_days),
         window_from=step.window_from,

@@ -37,6 +37,8 @@ class StepSpec:
     wait_for_retry_hours: int = 0
     #: Tried in order where `channel` does not reach anybody.
     fallback_channels: tuple[str, ...] = ()
+    #: Those of its channels its template has no text for.
+    mute: frozenset[str] = frozenset()
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -80,9 +82,12 @@ class RunFact(NamedTuple):
     decision: str
     decided_at: datetime
     rule: str = ""
-    #: Of the step's message, if it has one: campaigns.models.MessageStatus.
+    #: Of the step's newest message, if it has one: campaigns.models.MessageStatus, and the rule that stopped it.
     message_status: str = ""
     message_id: int | None = None
+    message_rule: str = ""
+    #: Channels it has gone by already.
+    channels: tuple[str, ...] = ()
     #: Of the task that asks a person to step in for it: empty, `open` or closed (`done`, `cancelled`).
     task_status: str = ""
 
@@ -110,6 +115,13 @@ class CaseSnapshot(NamedTuple):
     #: case was anchored anew.
     last_decided_at: datetime | None = None
     rests_until: datetime | None = None
+    trigger: str = ""
+    #: Nothing has happened yet: `anchor_at` is the day that is coming (campaigns.models.ladder.PRE_DUNNING).
+    ahead: bool = False
+    #: What a case before the day is about still stands, though no invoice is owed (a card, a renewal).
+    stands: bool = False
+    tags: tuple[str, ...] = ()
+    promises_broken: int = 0
 
     def balances(self) -> dict[str, int]:
         """Sums still owed in minor units by currency."""
@@ -162,13 +174,19 @@ class Decision(NamedTuple):
     state: str
     next_action_at: datetime | None
     next_action_reason: str
-    #: The step that acts now, if one does; its record is the last of `runs`.
+    #: The step that acts now, if one does; its record is the last of `runs`, or an earlier one where `again`.
     act: StepSpec | None = None
+    #: The channel its message takes.
+    channel: str = ""
+    #: The step acted before and was not heard: this is the same rung by another channel.
+    again: bool = False
+    #: Code of the ladder the case goes over to.
+    start: str = ""
     runs: tuple[RunRecord, ...] = ()
     tasks: tuple[TaskWanted, ...] = ()
     #: The case rested and goes on.
     woken: bool = False
-    #: The ladder is exhausted: end actions to be ordered, then the case is lost.
+    #: The ladder is exhausted: end actions to be ordered; then the case is lost, unless one of them keeps it alive.
     end_actions: tuple[str, ...] = ()
     #: Invoices not to be charged again before `retry_quiet` has passed (a new card was asked for).
     quiet_invoices: tuple[int, ...] = ()

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from campaigns.engine.assessment import Offer
 from campaigns.engine.specs import ladder_specs, published_texts, step_spec
+from campaigns.engine.standing import Offer
 from campaigns.engine.types import LadderSpec
 from campaigns.ladder_yaml import LadderDoc
 from campaigns.models import LadderVersion, VersionStatus

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from campaigns.engine.assessment import Offer
+from campaigns.engine.standing import Offer
 from campaigns.simulator.types import Costs, Event, Life
 from campaigns.simulator.world import World
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from campaigns.engine.assessment import Offer
+from campaigns.engine.standing import Offer
 from campaigns.engine.words import one_language
 from campaigns.simulator.figures import Figures, figures
 from campaigns.simulator.play import play

@@ -8,8 +8,9 @@ from django.utils.translation import gettext as _
 from billing.models.invoice import InvoiceStatus
 from billing.retries.types import PlannedRetry
 from campaigns.engine import ladder as rungs
-from campaigns.engine.assessment import Assessment, Debt, LiveCase, Offer, PromiseFact, Standing, assess
+from campaigns.engine.assessment import assess
 from campaigns.engine.decide import decide
+from campaigns.engine.standing import Assessment, Debt, LiveCase, Offer, PromiseFact, Standing
 from campaigns.engine.types import (
     CaseSnapshot,
     Decision,
@@ -179,7 +180,7 @@ class World:
         promise = self.promise and PromiseFact(
             self.promise.id, self.promise.amount, self.promise.expires_at, self.promise.paid
         )
-        change = assess(
+        changes = assess(
             Standing(
                 customer_id=self.life.customer_id,
                 brand_id=self.life.brand_id,
@@ -192,7 +193,7 @@ class World:
             self.offers,
             now,
         )
-        if change is not None:
+        for change in changes:
             self._apply(change, now)
 
     def _debt(self, bill: Bill) -> Debt:

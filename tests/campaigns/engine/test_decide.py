@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.engine.decide import RETRY_SETTLES, SOON, decide
+from campaigns.engine.decide import decide
+from campaigns.engine.one_clock import RETRY_SETTLES, SOON
 from campaigns.engine.types import Outcome, RunFact
 from campaigns.guard.types import Allowed, Blocked, Deferred
 from tests.campaigns.engine.snapshots import DAY, HOUR, START, allow, case, guard, invoice, ladder, step

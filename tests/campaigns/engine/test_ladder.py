@@ -7,7 +7,7 @@ import pytest
 from campaigns.engine.conditions import check_condition, unmet
 from campaigns.engine.ladder import check_steps
 from customers.errors import SollecitoError
-from tests.campaigns.engine.snapshots import case, guard, invoice, step
+from tests.campaigns.engine.snapshots import START, case, guard, invoice, step
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_steps_that_can():
 def test_conditions(condition, holds):
     snapshot = case(invoices=(invoice(subscription_status="past_due"),), guard=guard())
     check_condition(condition)
-    assert (unmet(condition, snapshot) == "") is holds
+    assert (unmet(condition, snapshot, START) == "") is holds
 
 
 @pytest.mark.parametrize(

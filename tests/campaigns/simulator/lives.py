@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from campaigns.engine.assessment import Offer
+from campaigns.engine.standing import Offer
 from campaigns.simulator.play import play
 from campaigns.simulator.types import Bill, Costs, Event, Life
 from tests.campaigns.engine import snapshots
