@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from billing.retries.decline_table import TABLE, CodeRule
 from billing.retries.taxonomy import (
@@ -124,6 +125,7 @@ _FIELDS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
 )
 
 
+@lru_cache(maxsize=4096)  # a plan reads every past decline anew; there are few combinations of codes
 def classify(
     *,
     decline_code: str | None = None,

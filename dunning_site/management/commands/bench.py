@@ -13,7 +13,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["engine"])
+        parser.add_argument("what", choices=["engine", "simulator"])
         parser.add_argument(
             "--cases", type=int, nargs="+", default=[10_000, 100_000], help="Sizes, one after the other."
         )
@@ -23,15 +23,22 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="JSON only.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from benchmarks import engine
+        from benchmarks import engine, simulator
 
+        progress = (lambda _text: None) if options["json"] else self._progress
+        if options["what"] == "simulator":
+            self._print(simulator.run(options["cases"], progress=progress), options)
+            return
         figures = engine.run(
             options["cases"],
             batch_size=options["batch"],
             naive_sample=options["naive"],
             workers=options["workers"],
-            progress=(lambda _text: None) if options["json"] else self._progress,
+            progress=progress,
         )
+        self._print(figures, options)
+
+    def _print(self, figures: dict[str, Any], options: dict[str, Any]) -> None:
         self.stdout.write(json.dumps(figures, indent=None if options["json"] else 2))
 
     def _progress(self, text: str) -> None:
