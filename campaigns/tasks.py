@@ -7,6 +7,7 @@ from celery import shared_task
 from campaigns import delivery, outbox
 from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
+from campaigns.services.simulations import simulations_run
 from customers.clock import now
 
 #: Batches one task takes at most, so that it ends well within its time limit; the next tick goes on.
@@ -41,3 +42,10 @@ def sweep_messages() -> None:
     for _batch in range(MOST_BATCHES):
         if not outbox.sweep(now=now()).total:
             break
+
+
+@shared_task(name="campaigns.tasks.run_simulations")
+def run_simulations() -> None:
+    """Plays the simulations staff asked for, one after the other; the next tick takes what a time limit left."""
+    while simulations_run(now=now()).total:
+        pass

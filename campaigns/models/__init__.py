@@ -19,6 +19,7 @@ from campaigns.models.letter import Letter, PrintBatch
 from campaigns.models.message import DeliveryEvent, Message, MessagePurpose, MessageStatus
 from campaigns.models.policy import PolicyOverride
 from campaigns.models.segment import Segment
+from campaigns.models.simulation import SimulationRun
 from campaigns.models.task import Task
 from campaigns.models.template import Template, TemplateText, TemplateVersion
 
@@ -46,6 +47,7 @@ __all__ = [
     "PrintBatch",
     "Segment",
     "PolicyOverride",
+    "SimulationRun",
     "Step",
     "StepAnchor",
     "StepRun",

@@ -11,9 +11,10 @@ from campaigns.guard.zones import zone
 from campaigns.models.case import CaseState
 from campaigns.models.ladder import Trigger
 from campaigns.simulator.types import Bill, Life
+from customers.addresses import normalise
 from customers.models import Channel, CustomerKind
 
-#: A file tells no addresses: everybody is taken to be reachable on every channel.
+#: A file tells no addresses: everybody is taken to be reachable, and to have agreed to be, on every channel.
 _EVERYWHERE = dict.fromkeys((str(channel) for channel in Channel), "customer@example.invalid")
 
 
@@ -60,6 +61,7 @@ def _life(number: int, name: str, rows: list[Receivable], trigger: str, zone_nam
             zone=zone_name,
             case_state=CaseState.OPEN.value,
             addresses=_EVERYWHERE,
+            granted=frozenset((channel, normalise(channel, to, place)) for channel, to in _EVERYWHERE.items()),
         ),
         bills=tuple(_bill(row, trigger, zone_name) for row in rows),
     )
