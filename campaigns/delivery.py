@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from babel.dates import format_date
 from django.conf import settings
 from django.utils.translation import gettext as _
 
@@ -20,6 +21,7 @@ from campaigns.channels.base import Channel, ChannelError, Fate, Outgoing, chann
 from campaigns.context import Sending, load
 from campaigns.guard.check import check
 from campaigns.guard.types import Allowed, Contacted, Deferred
+from campaigns.guard.zones import zone
 from campaigns.links import LinkRequest, MailLinks, link_maker
 from campaigns.models import Message, MessagePurpose, MessageStatus
 from campaigns.outbox import BACKOFF, MAX_TRIES, Settled
@@ -194,6 +196,12 @@ def _outgoing(sending: Sending, rendered: Rendered, language: str, links: MailLi
         template=message.template_version.template.code,
         amount=", ".join(display(amount, currency, language) for currency, amount in sums.items()),
         link=links.pay,
+        from_address=brand.postal_address,
+        color=brand.color,
+        country=message.customer.country,
+        date_words=format_date(
+            now.astimezone(zone(sending.snapshot.zone)).date(), "long", locale=language.replace("-", "_")
+        ),
         tags=(message.purpose, brand.code),
         metadata={"case": str(message.case_id)},
     )

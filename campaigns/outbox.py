@@ -184,8 +184,13 @@ def settle(rows: Sequence[Settled], now: datetime) -> set[int]:
             for row in told
             if row.kind
         )
-        _tasks([(row.message, row.task, row.reason) for row in told if row.task], now)
+        _tasks([(row.message, row.task, row.reason) for row in told if row.task and _for_a_person(row)], now)
     return done
+
+
+def _for_a_person(row: Settled) -> bool:
+    # What may have been sent is never said again by another channel.
+    return row.status == MessageStatus.AMBIGUOUS or not has_ways_left(row.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,7 @@ def sweep(*, now: datetime, limit: int = 500) -> SweepResult:
     """
     stuck = (
         Message.objects.filter(status=MessageStatus.SENDING, claimed_at__lt=now - STUCK_AFTER)
-        .select_related("step_run")
+        .select_related("step_run__step")
         .defer("html")
         .order_by("claimed_at")[:limit]
     )
@@ -266,6 +271,18 @@ def task_key_of(message: Message) -> str:
     """Key of the task that asks a person about a message: the one the engine waits for before it goes on."""
     run = message.step_run
     return task_key(message.case_id, run.step_id, run.round) if run else f"message:{message.pk}"
+
+
+def has_ways_left(message: Message) -> bool:
+    """True if its step names a further channel that was not tried: the engine goes on with it before it asks anybody.
+
+    Reads the step (select_related("step_run__step") in bulk) and, if it has others at all, the channels tried.
+    """
+    run = message.step_run
+    others = set(run.step.fallback_channels) if run is not None else set()
+    if not others:
+        return False
+    return bool(others - set(Message.objects.filter(step_run=run).values_list("channel", flat=True)))
 
 
 def _tasks(wanted: Iterable[tuple[Message, str, str]], now: datetime) -> None:

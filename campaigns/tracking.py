@@ -21,11 +21,12 @@ from django.utils.translation import gettext as _
 
 from campaigns.models import DeliveryEvent, Message, MessageStatus, Task
 from campaigns.models.message import stronger
-from campaigns.outbox import task_key_of
+from campaigns.outbox import has_ways_left, task_key_of
 from customers import clock
 from customers.log import Entry, record
 from customers.models import ActorKind, Direction, Suppression
 from customers.services import customers_reassess, suppression_add
+from customers.wake import wake
 
 log = logging.getLogger(__name__)
 
@@ -124,9 +125,10 @@ def delivery_event_record(*, told: Told, now: datetime) -> bool:
     lost = _STATUS.get(told.kind) in (MessageStatus.BOUNCED, MessageStatus.COMPLAINED)
     with transaction.atomic():
         if lost:
+            wake("campaigns.tasks.assess_customers")
             # Before the message: the order in which the engine takes its locks.
             customers_reassess([message.customer_id], now)
-        message = Message.objects.select_for_update(of=("self",)).select_related("step_run", "customer").get(
+        message = Message.objects.select_for_update(of=("self",)).select_related("step_run__step", "customer").get(
             pk=message.pk
         )  # fmt: skip
         _event, new = DeliveryEvent.objects.get_or_create(
@@ -140,7 +142,7 @@ def delivery_event_record(*, told: Told, now: datetime) -> bool:
         if told.kind in _TOLD:
             _tell(message, told)
         _suppress(message, told)
-        if lost:
+        if lost and (told.kind == EventType.COMPLAINED or not has_ways_left(message)):
             _ask_a_person(message, told, now)
     return True
 

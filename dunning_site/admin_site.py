@@ -82,6 +82,8 @@ NAVIGATION: list[dict[str, Any]] = [
             _list(_("Segments"), "filter_alt", "campaigns", "segment"),
             _list(_("Templates"), "draft", "campaigns", "template"),
             _list(_("Messages"), "mail", "campaigns", "message"),
+            _list(_("Incoming"), "move_to_inbox", "campaigns", "inboundmessage"),
+            _list(_("Letters to print"), "print", "campaigns", "printbatch"),
             _list(_("Suppressions"), "block", "customers", "suppression"),
             _list(_("Communication log"), "history", "customers", "interaction"),
         ],

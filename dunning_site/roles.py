@@ -25,6 +25,8 @@ COLLECTOR = frozenset(
         "billing.change_invoice",
         "campaigns.change_case",
         "campaigns.change_message",
+        "campaigns.change_inboundmessage",
+        "campaigns.add_printbatch",
         "campaigns.add_task",
         "campaigns.change_task",
         "portal.add_portallink",

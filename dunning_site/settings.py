@@ -198,7 +198,16 @@ CHANNELS = {
     "email": "campaigns.channels.email.EmailChannel",
     "sms": "campaigns.channels.twilio.SmsChannel",
     "whatsapp": "campaigns.channels.twilio.WhatsAppChannel",
+    # Printed by people; `campaigns.channels.letter.PostalApiChannel` hands letters to a postal service instead.
+    "letter": env.text("LETTER_CHANNEL", "campaigns.channels.letter.PrintedLetterChannel"),
+    "in_app": "campaigns.channels.in_app.InAppChannel",
 }
+#: Folders with fonts for letters beside those that come with the typesetter; the system's are used too.
+LETTER_FONTS = env.items("LETTER_FONTS")
+LETTER_SYSTEM_FONTS = env.flag("LETTER_SYSTEM_FONTS", True)
+POSTAL_API_URL = env.text("POSTAL_API_URL", "")
+POSTAL_API_KEY = env.text("POSTAL_API_KEY", "")
+POSTAL_API_TIMEOUT = env.number("POSTAL_API_TIMEOUT", 30)
 
 # --- Twilio. Senders are a number in E.164 or a messaging service (MG…).
 TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID", "")

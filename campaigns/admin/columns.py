@@ -18,6 +18,7 @@ DECISION = {"done": "success", "deferred": "warning", "blocked": "danger"}
 MESSAGE = {
     "queued": "info",
     "sending": "info",
+    "to_print": "info",
     "sent": "primary",
     "delivered": "success",
     "opened": "success",

@@ -35,6 +35,11 @@ class Outgoing:
     template: str = ""
     amount: str = ""
     link: str = ""
+    #: For a letter: the sender's postal address, the brand's colour, the customer's country, the day in words.
+    from_address: str = ""
+    color: str = "#000000"
+    country: str = ""
+    date_words: str = ""
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 

@@ -34,7 +34,7 @@ def find(
     if message is None:
         message, by = message_of(references) or _by_provider_id(references), "thread"
     if message is not None:
-        return Match(message.customer, message, _live_case(message.customer, message), by)
+        return Match(message.customer, message, live_case(message.customer, message), by)
     return _by_address(channel, sender, country)
 
 
@@ -63,13 +63,13 @@ def _by_address(channel: str, sender: str, country: str) -> Match | None:
         if normalise(channel, message.recipient, message.customer.country) == spelled
     ]
     if written:
-        return Match(written[0].customer, written[0], _live_case(written[0].customer, written[0]), "address")
-    owing = [row for row in customers if _live_case(row, None)]
+        return Match(written[0].customer, written[0], live_case(written[0].customer, written[0]), "address")
+    owing = [row for row in customers if live_case(row, None)]
     chosen = (owing or customers)[0]
     # Two who both owe and neither was written to there: a guess would file it under the wrong name.
     if len(owing) > 1 or (not owing and len(customers) > 1):
         return None
-    return Match(chosen, None, _live_case(chosen, None), "address")
+    return Match(chosen, None, live_case(chosen, None), "address")
 
 
 def _customers(channel: str, sender: str, country: str) -> list[Customer]:
@@ -87,7 +87,8 @@ def _customers(channel: str, sender: str, country: str) -> list[Customer]:
     return list(Customer.objects.filter(pk__in=ids, deleted_at__isnull=True).order_by("-id"))
 
 
-def _live_case(customer: Customer, message: Message | None) -> Case | None:
+def live_case(customer: Customer, message: Message | None) -> Case | None:
+    """The customer's live case: of the message's brand, or the newest."""
     live = Case.objects.filter(customer=customer, state__in=LIVE_STATES).select_related("ladder_version", "owner")
     if message is not None:
         return live.filter(brand_id=message.brand_id).first()

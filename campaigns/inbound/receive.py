@@ -102,12 +102,17 @@ def inbound_record(*, told: Incoming, now: datetime) -> InboundMessage | None:
         if found is None:
             log.info("inbound: %s message %s is of nobody we know", told.channel, inbound.pk)
             return inbound
-        _tell(inbound, notes, now)
-        if kind is InboundKind.HUMAN:
-            _task(inbound, found, notes, now)
-            if found.case is not None:
-                _rest(found.case, now)
+        follow(inbound, found, notes, now)
     return inbound
+
+
+def follow(inbound: InboundMessage, found: match.Match, notes: list[str], now: datetime) -> None:
+    """What follows once it is known whose a message is; in the caller's transaction, the customer locked."""
+    _tell(inbound, notes)
+    if inbound.kind == InboundKind.HUMAN:
+        _task(inbound, found, notes, now)
+        if found.case is not None:
+            _rest(found.case, now)
 
 
 def clean(text: str) -> str:
@@ -151,7 +156,7 @@ _WORDS = {
 }
 
 
-def _tell(inbound: InboundMessage, notes: list[str], now: datetime) -> None:
+def _tell(inbound: InboundMessage, notes: list[str]) -> None:
     assert inbound.customer_id is not None
     kind = InboundKind(inbound.kind)
     person = kind not in _MACHINES

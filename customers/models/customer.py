@@ -75,6 +75,9 @@ class Customer(models.Model):
     name = models.CharField(_("name"), max_length=255, blank=True)
     email = models.EmailField(_("e-mail"), max_length=320, blank=True)
     phone = models.CharField(_("telephone"), max_length=32, blank=True)
+    postal_address = models.TextField(
+        _("postal address"), max_length=300, blank=True, help_text=_("As it stands on an envelope, without the name.")
+    )
     kind = models.CharField(_("kind"), max_length=10, choices=CustomerKind.choices, default=CustomerKind.CONSUMER)
     country = models.CharField(_("country"), max_length=2, blank=True, help_text=_("ISO 3166 two letters."))
     language = models.CharField(_("language"), max_length=8, blank=True)

@@ -1,0 +1,131 @@
+"""Owns letters on paper as PDF: the sheet with its address window, the cover list, and both in one file.
+
+Typst sets them in this process, from fonts in its wheel (Latin with all European accents, Greek, Cyrillic),
+settings.LETTER_FONTS and the system's. A letter with characters no font has is refused: boxes in place of a name
+would be posted unseen.
+"""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import typst
+from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext as _
+from pypdf import PdfReader, PdfWriter
+
+from campaigns.channels.base import ChannelError, Fate, Outgoing
+from customers.errors import SollecitoError
+
+_SHEETS = Path(__file__).resolve().parent / "shipped" / "letter"
+#: Countries that fold US letter into #10 envelopes; the rest of the world uses A4.
+_US_PAPER = frozenset({"US", "CA", "MX", "PH", "PR"})
+#: Tried in this order, then every font there is.
+_FONTS = ("Libertinus Serif", "Noto Serif", "Noto Serif CJK JP", "Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic")
+#: Lines of an address that fit the window.
+MOST_LINES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A finished PDF."""
+
+    pdf: bytes
+    pages: int
+
+
+@lru_cache(maxsize=4)
+def _fonts(folders: tuple[str, ...], system: bool) -> typst.Fonts:
+    # Reading the system's fonts takes a second; a letter takes thirty milliseconds.
+    return typst.Fonts(include_system_fonts=system, font_paths=list(folders))
+
+
+def _compile(sheet: str, data: dict[str, Any], at: datetime) -> Sheet:
+    fonts = _fonts(tuple(settings.LETTER_FONTS), settings.LETTER_SYSTEM_FONTS)
+    have = set(fonts.families())
+    wanted = [name for name in _FONTS if name in have]
+    data = data | {"fonts": wanted or sorted(have)[:1]}
+    compiler = typst.Compiler(root=str(_SHEETS), font_paths=fonts, ignore_system_fonts=True)
+    pdf = compiler.compile(
+        str(_SHEETS / sheet), sys_inputs={"data": json.dumps(data, ensure_ascii=False)}, timestamp=at
+    )
+    if not isinstance(pdf, bytes):
+        raise SollecitoError("The typesetter gave no PDF.", code="letter_not_set")
+    reader = PdfReader(io.BytesIO(pdf))
+    # A character without a glyph is written as glyph 0, which reads back as NUL.
+    if any("\x00" in (page.extract_text() or "") for page in reader.pages):
+        raise SollecitoError(
+            _("No font holds all characters of this letter; see LETTER_FONTS."), code="letter_glyph_missing"
+        )
+    return Sheet(pdf, len(reader.pages))
+
+
+def address_lines(name: str, address: str) -> list[str]:
+    """The lines of the window: the name, unless the address begins with it, and the address."""
+    lines = [" ".join(line.split()) for line in address.splitlines()]
+    lines = [line for line in lines if line]
+    if name and lines and lines[0].casefold() != name.casefold():
+        lines.insert(0, name)
+    return lines
+
+
+def letter(outgoing: Outgoing) -> Sheet:
+    """Sets one letter. Raises ChannelError if it has no address, or characters no font has."""
+    lines = address_lines(outgoing.recipient_name, outgoing.recipient)
+    if len(lines) < 2 or len(lines) > MOST_LINES:
+        raise ChannelError(
+            f"A letter's address has 2 to {MOST_LINES} lines, this one {len(lines)}.",
+            fate=Fate.PERMANENT,
+            code="letter_address",
+            dead_address=len(lines) < 2,
+        )
+    home = [" ".join(line.split()) for line in outgoing.from_address.splitlines() if line.strip()]
+    with translation.override(outgoing.language):
+        facts = [(_("Date"), outgoing.date_words), (_("To pay"), outgoing.amount)]
+        data = {
+            "paper": "us-letter" if outgoing.country in _US_PAPER else "a4",
+            "language": outgoing.language.split("-")[0],
+            "subject": outgoing.subject,
+            "sender_name": outgoing.from_name,
+            "color": outgoing.color,
+            "return_line": " · ".join([outgoing.from_name, *home]),
+            "footer": " · ".join([outgoing.from_name, *home, outgoing.from_email]),
+            "address": lines,
+            "facts": [(name, value) for name, value in facts if value],
+            "paragraphs": [block.splitlines() for block in outgoing.text.strip().split("\n\n") if block.strip()],
+        }
+    try:
+        return _compile("letter.typ", data, outgoing.at)
+    except SollecitoError as error:
+        raise ChannelError(error.message, fate=Fate.PERMANENT, code=error.code) from error
+    except typst.TypstError as error:
+        raise ChannelError(f"typst: {error}"[:400], fate=Fate.PERMANENT, code="letter_not_set") from error
+
+
+def cover(*, title: str, rows: Sequence[Sequence[str]], pages: int, at: datetime, language: str) -> Sheet:
+    """Sets the cover list of a batch: one row per letter (place, name, address, pages, message)."""
+    data = {
+        "title": title,
+        "language": language.split("-")[0],
+        "summary": _("%(letters)s letters, %(pages)s pages.") % {"letters": len(rows), "pages": pages},
+        "head": [_("No."), _("Name"), _("Address"), _("Pages"), _("Message")],
+        "rows": [list(row) for row in rows],
+        "signed": [_("Printed and put into envelopes by, on"), _("Posted by, on")],
+    }
+    return _compile("cover.typ", data, at)
+
+
+def together(sheets: Sequence[bytes]) -> bytes:
+    """All PDFs in one, in their order."""
+    writer = PdfWriter()
+    for pdf in sheets:
+        writer.append(io.BytesIO(pdf), import_outline=False)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
