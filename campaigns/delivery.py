@@ -19,7 +19,7 @@ from billing.money import display, totals
 from campaigns import letter, outbox
 from campaigns.channels.base import Channel, ChannelError, Fate, Outgoing, channel
 from campaigns.context import Sending, load
-from campaigns.guard.check import check
+from campaigns.guard.check import check, policy_of
 from campaigns.guard.types import Allowed, Contacted, Deferred
 from campaigns.guard.zones import zone
 from campaigns.links import LinkRequest, MailLinks, link_maker
@@ -192,7 +192,7 @@ def _outgoing(sending: Sending, rendered: Rendered, language: str, links: MailLi
         html=rendered.html,
         language=language,
         at=now,
-        unsubscribe_url=links.unsubscribe,
+        unsubscribe_url=links.unsubscribe if policy_of(sending.snapshot, now).rules(message.channel).one_click else "",
         template=message.template_version.template.code,
         amount=", ".join(display(amount, currency, language) for currency, amount in sums.items()),
         link=links.pay,

@@ -17,7 +17,8 @@ from django.utils.module_loading import import_string
 
 @dataclass(frozen=True, slots=True)
 class LinkRequest:
-    """One mail that needs links. `key` is the caller's own and comes back as key of the answer."""
+    """One mail that needs links. `key` is the Message's id and comes back as key of the answer: the link by which the
+    mail is refused names it."""
 
     key: int
     customer_id: int

@@ -54,14 +54,17 @@ def opt_out_record(
     customer_id: int | None = None,
     contact_id: int | None = None,
     country: str = "",
+    unless_known: bool = False,
 ) -> ConsentEvent:
     """Records that nobody may write to `address` on `channel` any more, from `at` (aware UTC; now unless told).
 
     Suppresses the address, writes the customer's log and has their case looked at again, all in one transaction.
     `country` reads local telephone numbers. A fact whose `evidence.key` is known already changes nothing and its
-    event comes back. Raises SollecitoError without an address.
+    event comes back; with `unless_known` the same goes for a decision that is the newest already. Raises
+    SollecitoError without an address.
     """
-    return _record(Decision.WITHDRAWN, channel, address, evidence, now, at, customer_id, contact_id, country)
+    about = (customer_id, contact_id, country)
+    return _record(Decision.WITHDRAWN, channel, address, evidence, now, at, about, unless_known)
 
 
 def opt_in_record(
@@ -74,12 +77,14 @@ def opt_in_record(
     customer_id: int | None = None,
     contact_id: int | None = None,
     country: str = "",
+    unless_known: bool = False,
 ) -> ConsentEvent:
     """Records that `address` may be written to on `channel`; as opt_out_record.
 
     Lifts a suppression that rests on an opt-out. One for a bounce, a complaint or by staff's own word stays.
     """
-    return _record(Decision.GRANTED, channel, address, evidence, now, at, customer_id, contact_id, country)
+    about = (customer_id, contact_id, country)
+    return _record(Decision.GRANTED, channel, address, evidence, now, at, about, unless_known)
 
 
 def _record(
@@ -89,10 +94,10 @@ def _record(
     evidence: Evidence,
     now: datetime,
     at: datetime | None,
-    customer_id: int | None,
-    contact_id: int | None,
-    country: str,
+    about: tuple[int | None, int | None, str],
+    unless_known: bool,
 ) -> ConsentEvent:
+    customer_id, contact_id, country = about
     spelled = normalise(channel, address, country)
     if not spelled or channel not in Channel.values:
         raise SollecitoError(_("Consent is given or refused for an address on a channel."), code="no_address")
@@ -102,6 +107,9 @@ def _record(
         _lock(channel, spelled)
         if evidence.key and (known := ConsentEvent.objects.filter(key=evidence.key).first()) is not None:
             return known
+        newest = _newest(channel, spelled) if unless_known else None
+        if newest is not None and newest.decision == decision:
+            return newest
         event = ConsentEvent.objects.create(
             customer_id=customer_id,
             contact_id=contact_id,
@@ -133,9 +141,15 @@ def _lock(channel: str, address: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"consent:{channel}:{address}"])
 
 
+def _newest(channel: str, address: str) -> ConsentEvent | None:
+    return ConsentEvent.objects.filter(channel=channel, address=address).order_by("-at", "-id").first()
+
+
 def _enforce(channel: str, address: str, now: datetime) -> None:
     """Makes the suppression of an address agree with the newest decision about it."""
-    newest = ConsentEvent.objects.filter(channel=channel, address=address).order_by("-at", "-id")[0]
+    newest = _newest(channel, address)
+    if newest is None:
+        return
     if newest.decision == Decision.WITHDRAWN:
         suppression_add(
             channel=channel,

@@ -75,7 +75,7 @@ def page(
     """Renders a portal page with its headers: nothing is cached, indexed, framed, or told to another site."""
     nonce = secrets.token_urlsafe(16)
     link: PortalLink | None = context.get("link")
-    brand = link.brand if link else None
+    brand = context.get("brand") or (link.brand if link else None)
     shared = {
         "brand": brand,
         "nonce": nonce,

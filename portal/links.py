@@ -16,6 +16,7 @@ from customers.errors import SollecitoError
 from customers.log import Entry, record
 from customers.models import ActorKind, Direction
 from portal.models import PortalLink
+from portal.preferences import mail_sign
 
 #: Stands where a token stood in what is stored.
 REDACTED = "…"
@@ -80,18 +81,18 @@ def links_for_mail(requests: Sequence[LinkRequest], now: datetime) -> Mapping[in
     """Mints a link for each mail of a batch in one statement; implements campaigns.links.LinkMaker."""
     minted = {r.key: _new(r.customer_id, r.brand_id, now, settings.PORTAL_LINK_DAYS) for r in requests}
     PortalLink.objects.bulk_create([link for _, link in minted.values()])
-    return {key: _mail_links(token) for key, (token, _) in minted.items()}
+    return {key: _mail_links(token, mail_sign(key)) for key, (token, _) in minted.items()}
 
 
-def _mail_links(token: str) -> MailLinks:
+def _mail_links(token: str, sign: str) -> MailLinks:
     home = page_url("home", token)
     return MailLinks(
         portal=home,
         pay=f"{home}#pay",
         update_card=page_url("card", token),
         preferences=page_url("preferences", token),
-        unsubscribe=page_url("unsubscribe", token),
-        redact=lambda text: text.replace(token, REDACTED),
+        unsubscribe=page_url("stop-mail", sign),
+        redact=lambda text: text.replace(token, REDACTED).replace(sign, REDACTED),
         pay_invoice=lambda invoice_id: f"{home}?invoice={invoice_id}#pay",
     )
 

@@ -3,12 +3,14 @@
 from django.urls import path
 
 from portal import views
+from portal.unsubscribing import stop_mail
 
 app_name = "portal"
 urlpatterns = [
     path("", views.lost, name="lost"),
     # One segment longer than any token's page, so that no token can be mistaken for it.
     path("new/link/", views.ask, name="ask"),
+    path("stop/mail/<str:sign>/", stop_mail, name="stop-mail"),
     path("<str:token>/", views.home, name="home"),
     path("<str:token>/pay/", views.pay, name="pay"),
     path("<str:token>/card/", views.card, name="card"),

@@ -166,6 +166,10 @@ def preferences_page(request: HttpRequest, link: PortalLink, now: datetime) -> H
     """Language of our letters, and the way to stop them."""
     saved = False
     if request.method == "POST":
+        if "again" in request.POST:
+            ip = limits.client_address(request)
+            preferences.resubscribe(customer=link.customer, now=now, ip=ip, language=_language())
+            return redirect("portal:preferences", _token(request))
         try:
             preferences.language_set(customer=link.customer, language=request.POST.get("language", ""), now=now)
             saved = True
@@ -176,18 +180,20 @@ def preferences_page(request: HttpRequest, link: PortalLink, now: datetime) -> H
         "mail_languages": [(code, translation.get_language_info(code)["name_local"]) for code, _name in LANGUAGES],
         "mail_language": link.customer.language or link.brand.default_language,
         "unsubscribed": preferences.unsubscribed(link.customer),
+        "may_return": preferences.may_return(link.customer),
     }
     return _page(request, link, "preferences", context)
 
 
-# Mail programs post here on one click (RFC 8058) and have no cookie; the secret in the address is the authority.
+# Mails sent before portal.unsubscribing have this address in their headers: posted to without a cookie.
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
 @portal_view
 def unsubscribe_page(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResponse:
     """No more mails of this kind. A GET only asks: mail scanners follow links."""
     if request.method == "POST":
-        preferences.unsubscribe(customer=link.customer, now=now)
+        ip = limits.client_address(request)
+        preferences.unsubscribe(customer=link.customer, now=now, ip=ip, language=_language())
     return _page(request, link, "unsubscribe", {"unsubscribed": preferences.unsubscribed(link.customer)})
 
 

@@ -30,6 +30,7 @@ class Outgoing:
     html: str
     language: str
     at: datetime
+    #: Where one click refuses more of these mails; empty where the contact rules do not want it.
     unsubscribe_url: str = ""
     #: Code of the template, what is owed in words, and where it is paid: for providers with templates of their own.
     template: str = ""

@@ -85,6 +85,9 @@ def compose(outgoing: Outgoing) -> EmailMultiAlternatives:
     }
     if outgoing.unsubscribe_url:
         headers["List-Unsubscribe"] = f"<{outgoing.unsubscribe_url}>"
+        # RFC 8058: mail programs then show a button of their own. Over plain http they would not, and must not, post.
+        if outgoing.unsubscribe_url.startswith("https://"):
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     # Answers come back to us where incoming mail is set up, else to the brand's own mailbox.
     reply_to = reply_address(outgoing.message_id, outgoing.key) or outgoing.reply_to
     mail = EmailMultiAlternatives(
