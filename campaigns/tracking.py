@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from campaigns.models import DeliveryEvent, Message, MessageStatus, Task
 from campaigns.models.message import stronger
-from campaigns.outbox import has_ways_left, task_key_of
+from campaigns.outbox import has_ways_left, recipient_words, task_key_of
 from customers import clock
 from customers.log import Entry, record
 from customers.models import ActorKind, Direction, Suppression
@@ -187,7 +187,7 @@ def _tell(message: Message, told: Told) -> None:
             customer_id=message.customer_id,
             at=told.at,
             kind=f"message.{told.kind}",
-            summary=words % {"to": message.recipient},
+            summary=words % {"to": recipient_words(message)},
             body=told.detail,
             direction=Direction.IN if by_customer else Direction.INTERNAL,
             channel=message.channel,

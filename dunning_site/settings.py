@@ -193,6 +193,9 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CUSTOMER_LINKS = "portal.links.links_for_mail"
 #: How long a link to the payment page stays valid.
 PORTAL_LINK_DAYS = env.number("PORTAL_LINK_DAYS", 30)
+#: Secrets the merchant's server signs feed tokens with, newest first, and the sites that may read the feed.
+FEED_SECRETS = env.items("FEED_SECRETS")
+FEED_ORIGINS = env.items("FEED_ORIGINS")
 #: Channel name → class, see campaigns.channels. One that is not named here cannot be used by a step.
 CHANNELS = {
     "email": "campaigns.channels.email.EmailChannel",

@@ -7,6 +7,7 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("p/", include("portal.urls")),
+    path("feed/", include("portal.feed_urls")),
     path("webhooks/", include("billing.ingest.urls")),
     path("webhooks/twilio/", include("campaigns.inbound.urls")),
 ]

@@ -16,6 +16,7 @@ urlpatterns = [
     path("<str:token>/card/", views.card, name="card"),
     path("<str:token>/card/intent/", views.card_intent, name="card-intent"),
     path("<str:token>/card/done/", views.card_done, name="card-done"),
+    path("<str:token>/notice/<int:notice_id>/dismiss/", views.notice_away, name="notice-dismiss"),
     path("<str:token>/result/<int:checkout_id>/", views.result, name="result"),
     path("<str:token>/preferences/", views.preferences_page, name="preferences"),
     path("<str:token>/unsubscribe/", views.unsubscribe_page, name="unsubscribe"),

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from portal.checkout import checkout_claim, checkout_run
 from portal.http import page, portal_view, too_often, unavailable, visitors_language
 from portal.links import link_visited, page_url
 from portal.models import Checkout, PortalLink
+from portal.notices import notice_dismiss, notice_seen, notices_of
 from portal.result import read_result
 
 log = logging.getLogger(__name__)
@@ -59,8 +61,24 @@ def home(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResponse:
         chosen=int(chosen) if chosen.isdecimal() and len(chosen) < 19 else None,
     )
     choosing = account.card is not None and account.card.usable
-    context = {"account": account, "choosing": choosing, "press_key": secrets.token_urlsafe(12)}
+    notices = notices_of(customer_id=link.customer_id, brand_id=link.brand_id)
+    if request.method == "GET":
+        for notice in notices:
+            if not notice.seen:
+                notice_seen(notice_id=notice.id, customer_id=link.customer_id, now=now)
+    context = {
+        "account": account, "choosing": choosing, "press_key": secrets.token_urlsafe(12), "notices": notices,
+    }  # fmt: skip
     return _page(request, link, "home", context)
+
+
+@require_POST
+@portal_view
+def notice_away(request: HttpRequest, link: PortalLink, now: datetime, notice_id: int) -> HttpResponse:
+    """Puts one notice away."""
+    with suppress(SollecitoError):  # of another customer, or gone: the page shows what is left
+        notice_dismiss(notice_id=notice_id, customer_id=link.customer_id, now=now)
+    return redirect("portal:home", _token(request))
 
 
 @require_POST

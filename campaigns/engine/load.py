@@ -23,6 +23,9 @@ _EMAIL = Channel.EMAIL.value
 _CALL = Channel.CALL.value
 _SMS = Channel.SMS.value
 _WHATSAPP = Channel.WHATSAPP.value
+_LETTER = Channel.LETTER.value
+#: Channels that reach the customer without an address.
+_UNADDRESSED = (Channel.IN_APP.value, Channel.WEBHOOK.value)
 #: A case before the day that is about no invoice: assess closes it when the card is replaced or the renewal is off.
 _NO_INVOICE = frozenset({Trigger.CARD_EXPIRING.value, Trigger.RENEWAL_UPCOMING.value})
 
@@ -33,7 +36,8 @@ CASE_COLUMNS = """
     cu.name, cu.email, cu.phone, cu.kind, cu.country, cu.language, cu.timezone,
     cu.no_dunning, cu.do_not_contact, cu.legal_hold, cu.bankrupt, cu.vulnerable, cu.deleted_at IS NOT NULL,
     b.timezone, b.default_language, b.collects_for_others, c.trigger, cu.tags,
-    (SELECT count(*)::int FROM billing_promise p WHERE p.customer_id = cu.id AND p.status = 'broken')
+    (SELECT count(*)::int FROM billing_promise p WHERE p.customer_id = cu.id AND p.status = 'broken'),
+    cu.postal_address
 """
 _CASES = f"""
     SELECT {CASE_COLUMNS}
@@ -141,7 +145,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
         for row in cursor.fetchall():
             runs.setdefault(row[0], []).append(row)
         people = load_people(cursor, customer_ids)
-        addressed = {row[0]: addressees(row[11], row[12], row[15], people.get(row[1], ())) for row in rows}
+        addressed = {row[0]: addressees(row[11], row[12], row[15], people.get(row[1], ()), row[-1]) for row in rows}
         wanted = {
             normalise(channel, who.address, row[14]) for row in rows for channel, who in addressed[row[0]].items()
         }
@@ -161,7 +165,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             case_id, customer_id, brand_id, version_id, state, anchor_at, round_, position, rests_until, _due,
             _name, _mail, _telephone, kind, country, language, timezone,
             no_dunning, do_not_contact, legal_hold, bankrupt, vulnerable, deleted, brand_timezone, brand_language,
-            collector, trigger, tags, broken,
+            collector, trigger, tags, broken, _postal,
         ) = row  # fmt: skip
         facts = invoices.get(case_id, ())
         # What is disputed or in a plan is not pressed for; the others go on.
@@ -239,9 +243,14 @@ def load_people(cursor: Any, customer_ids: str) -> dict[int, list[tuple[Any, ...
     return people
 
 
-def addressees(email: str, phone: str, language: str, people: Sequence[tuple[Any, ...]]) -> dict[str, Addressee]:
-    """By channel: the primary contact's address, else another contact's, else the customer's own."""
-    found: dict[str, Addressee] = {}
+def addressees(
+    email: str, phone: str, language: str, people: Sequence[tuple[Any, ...]], postal: str = ""
+) -> dict[str, Addressee]:
+    """By channel: the primary contact's address, else another contact's, else the customer's own. Letters go to the
+    customer's postal address; notices in the product and webhooks need none."""
+    found: dict[str, Addressee] = dict.fromkeys(_UNADDRESSED, Addressee(None, "", language))
+    if postal:
+        found[_LETTER] = Addressee(None, postal, language)
     if email:
         found[_EMAIL] = Addressee(None, email, language)
     if phone:
