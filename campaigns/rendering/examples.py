@@ -67,7 +67,7 @@ def example_context(
     if variant == "many":
         name = "Vereinigte Elektronikwerkstätten Mecklenburg-Vorpommern Beteiligungsgesellschaft mbH & Co. KG"
         person = "Maximiliane-Alexandra von Hohenfels-Wąsowicz"
-        oldest = _invoice(388, 1_284_950, currency, f"{description}, 40 + 12 licences", decline["message"], days=33)
+        oldest = _invoice(388, 1_284_950, currency, f"{description}, 40 + 12", decline["message"], days=33)
         invoices = [
             oldest,
             invoices[0],
