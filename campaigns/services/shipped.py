@@ -14,6 +14,10 @@ from campaigns.services.versions import ladder_draft, ladder_publish, template_d
 from campaigns.shipped_set import ShippedTemplate, shipped_ladders, shipped_templates
 from customers.errors import SollecitoError
 
+#: Ladders at work from the start. The others are published too, but begin when a manager switches them on: they
+#: write to people who owe nothing yet, or need sums of one's own first.
+IN_USE = frozenset({"card_failed", "card_failed_b2b", "invoice_overdue"})
+
 
 @dataclass(frozen=True, slots=True)
 class ShippedResult:
@@ -64,6 +68,7 @@ def shipped_load(*, now: datetime, brand_id: int | None = None) -> ShippedResult
                 "description": doc.description,
                 "trigger": doc.trigger,
                 "priority": doc.priority,
+                "active": doc.code in IN_USE,
                 "brand_id": brand_id,
                 "segment_id": by_code[doc.segment] if doc.segment else None,
             },

@@ -70,7 +70,7 @@ def ladder_publish(*, version_id: int, actor_id: int | None, now: datetime) -> N
     steps = list(version.steps.select_related("template").order_by("position"))
     if not steps:
         raise SollecitoError(_("A ladder needs at least one step."), code="ladder_empty")
-    check_steps([step_spec(step) for step in steps])
+    check_steps([step_spec(step) for step in steps], trigger=version.ladder.trigger)
     spoken = set(
         TemplateVersion.objects.filter(status=TemplateVersion.Status.PUBLISHED).values_list("template_id", flat=True)
     )

@@ -281,14 +281,42 @@ def test_unknown_reasons_and_languages_still_have_words() -> None:
     assert reasons.decline_for("expired", "it-CH") == reasons.decline_for("expired", "it")
 
 
-def test_shipped_ladders_use_shipped_templates() -> None:
+def test_shipped_ladders_use_shipped_templates_over_channels_they_have() -> None:
     ladders = {ladder.code: ladder for ladder in shipped_ladders()}
-    assert set(ladders) == {"card_failed", "invoice_overdue"}
+    assert set(ladders) == {
+        "card_failed", "card_failed_b2b", "invoice_overdue", "card_expiring", "invoice_due", "high_value",
+        "promise_broken",
+    }  # fmt: skip
+    used = set()
     for ladder in ladders.values():
-        assert {step.template for step in ladder.steps if step.template} <= set(TEMPLATES)
+        for step in ladder.steps:
+            if step.template:
+                used.add(step.template)
+                channels = (step.channel, *step.fallback_channels) if step.action == "message" else ("call",)
+                assert set(channels) <= set(TEMPLATES[step.template].texts), (ladder.code, step.key)
+            # Nobody gets a reminder on a Sunday, or at night.
+            if step.action == "message" and step.key != "first":
+                assert 7 not in step.window_days
+                assert step.window_from is not None
+    assert used == set(TEMPLATES) - {"payment_received"}
     card = ladders["card_failed"]
-    assert [step.after.hours for step in card.steps] == [4, 72, 168, 336, 504]
+    assert [step.after.hours for step in card.steps if step.enabled] == [4, 72, 168, 336, 504]
     assert card.end_after_hours == 72
     assert card.steps[0].wait_for_retry_hours == 36
     assert card.steps[2].window_days == (1, 2, 3, 4, 5)
     assert card.steps[2].window_from == datetime.time(9)
+
+
+def test_ladders_grow_firmer_and_never_friendlier_again() -> None:
+    order = {"friendly": 0, "firm": 1, "final": 2}
+    for ladder in shipped_ladders():
+        tones = [order[TEMPLATES[step.template].tone] for step in ladder.steps if step.action == "message"]
+        assert tones == sorted(tones), ladder.code
+
+
+def test_only_companies_are_charged_for_being_late_and_only_if_someone_says_so() -> None:
+    for ladder in shipped_ladders():
+        for step in ladder.steps:
+            if step.action in ("late_fee", "interest"):
+                assert not step.enabled
+                assert step.condition == {"customer_kind": "business"}

@@ -5,9 +5,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from campaigns.models import Ladder, LadderVersion, Step, TemplateText, TemplateVersion
+from campaigns.models import Ladder, LadderVersion, Step, Template, TemplateText, TemplateVersion
 from campaigns.services.shipped import shipped_load
-from campaigns.services.versions import ladder_draft, ladder_publish
+from campaigns.services.versions import ladder_draft, ladder_publish, template_draft, template_publish
 from tests import factories
 from tests.factories import NOW
 
@@ -18,6 +18,8 @@ def test_it_loads_once():
     first = shipped_load(now=NOW)
     assert "card_failed" in first.ladders
     assert "payment_received" in first.templates
+    in_use = Ladder.objects.filter(active=True).values_list("code", flat=True)
+    assert set(in_use) == {"card_failed", "card_failed_b2b", "invoice_overdue"}
     counts = [model.objects.count() for model in (Ladder, LadderVersion, Step, TemplateVersion, TemplateText)]
     second = shipped_load(now=NOW)
     assert (second.templates, second.ladders) == ((), ())
@@ -44,7 +46,26 @@ def test_the_command_reports_and_refuses_an_unknown_brand():
     out = StringIO()
     factories.brand(code="acme")
     call_command("load_shipped", brand="acme", stdout=out)
-    assert "ladders: card_failed, invoice_overdue" in out.getvalue()
+    assert "card_failed_b2b, high_value, invoice_due, invoice_overdue, promise_broken" in out.getvalue()
     assert set(Ladder.objects.values_list("brand__code", flat=True)) == {"acme"}
     with pytest.raises(CommandError, match="nobody"):
         call_command("load_shipped", brand="nobody")
+
+
+def test_a_template_a_manager_edited_is_never_overwritten(django_user_model):
+    shipped_load(now=NOW)
+    template = Template.objects.get(code="invoice_overdue_1")
+    mia = django_user_model.objects.create_user("mia")
+    draft = template_draft(template_id=template.pk)
+    draft.texts.filter(language="de", channel="sms").update(body="Kurz: {{ links.portal }}")
+    assert "invoice_overdue_1" in shipped_load(now=NOW).unchanged
+    template_publish(version_id=draft.pk, actor_id=mia.pk, now=NOW)
+    result = shipped_load(now=NOW)
+    assert (result.kept, result.templates, result.ladders) == (("invoice_overdue_1",), (), ())
+    live = TemplateText.objects.get(
+        version__template=template, version__status="published", language="de", channel="sms"
+    )
+    assert live.body == "Kurz: {{ links.portal }}"
+    Ladder.objects.filter(code="card_failed").update(active=False, name="Ours", priority=7)
+    shipped_load(now=NOW)
+    assert Ladder.objects.filter(code="card_failed", active=False, name="Ours", priority=7).exists()
