@@ -63,7 +63,7 @@ def test_one_invoice_day_by_day(tmp_path):
         ("3/8/2012", 1, 1),
         ("3/9/2012", 1, 0),
         ("2/20/2012", 0, 0),
-        ("", 3, 0),
+        ("", 4, 0),
     ],
 )
 def test_paid_soon_is_three_days(tmp_path, settled, reminders, soon):
@@ -75,7 +75,7 @@ def test_paid_soon_is_three_days(tmp_path, settled, reminders, soon):
 def test_the_same_numbers_twice_and_with_two_processes(sample):
     first = run(sample, processes=1)
     assert first == run(sample, processes=1) == run(sample, processes=2)
-    assert [ladder["ladder"] for ladder in first["ladders"]] == ["invoice_overdue"]
+    assert [ladder["ladder"] for ladder in first["ladders"]] == ["invoice_due", "invoice_overdue"]
     assert first["customers"] == 20
 
 
