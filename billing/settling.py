@@ -2,11 +2,20 @@
 
 from datetime import datetime
 
+from django.db import connection
 from django.db.models import F
 
-from billing.models import Allocation, AttemptStatus, Invoice, InvoiceStatus, Payment, PaymentAttempt, RetryState
+from billing.models import Allocation, Invoice, InvoiceStatus, Payment, RetryState
 from billing.models.invoice import TRANSITIONS
+from customers import log
 from customers.errors import SollecitoError
+
+_CANCEL = """
+    UPDATE billing_paymentattempt a SET status = 'cancelled', finished_at = %s, cancel_reason = %s
+      FROM billing_invoice i
+     WHERE i.id = a.invoice_id AND a.invoice_id = %s AND a.status = 'planned'
+    RETURNING a.id, i.customer_id, i.number, i.external_id
+"""
 
 
 def payment_allocate(*, payment: Payment, invoice: Invoice) -> int:
@@ -55,7 +64,23 @@ def invoice_settle(*, invoice: Invoice, at: datetime, recovered_by: str = "") ->
 
 
 def planned_cancel(*, invoice_id: int, reason: str, now: datetime) -> int:
-    """Cancels the planned attempt of an invoice, if there is one; the caller holds the invoice's lock."""
-    return PaymentAttempt.objects.filter(invoice_id=invoice_id, status=AttemptStatus.PLANNED).update(
-        status=AttemptStatus.CANCELLED, finished_at=now, cancel_reason=reason[:255]
+    """Cancels the planned attempt of an invoice, if there is one, and says so in the log; returns how many.
+
+    The caller holds the invoice's lock.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_CANCEL, [now, reason[:255], invoice_id])
+        cancelled = cursor.fetchall()
+    log.record_many(
+        log.Entry(
+            customer_id=customer_id,
+            at=now,
+            kind="attempt.cancelled",
+            summary=f"Charge of {number or external_id or invoice_id} called off: {reason}",
+            subject=f"invoice:{invoice_id}",
+            data={"attempt": attempt_id, "claimed": False},
+            key=f"attempt:{attempt_id}:cancelled",
+        )
+        for attempt_id, customer_id, number, external_id in cancelled
     )
+    return len(cancelled)

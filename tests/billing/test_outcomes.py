@@ -160,3 +160,4 @@ def test_what_was_planned_falls_when_the_money_comes():
     charge_record(invoice_id=invoice.pk, fact=paid(), now=NOW)
     planned.refresh_from_db()
     assert (planned.status, planned.number) == (AttemptStatus.CANCELLED, 2)
+    assert Interaction.objects.get(kind="attempt.cancelled").data == {"attempt": planned.pk, "claimed": False}

@@ -100,6 +100,7 @@ def test_from_a_failed_renewal_to_a_thank_you(live_server, settings, life):
         "message.sent",
         "portal.visited",
         "portal.card_updated",
+        "attempt.cancelled",
         "attempt.succeeded",
         "portal.paid",
         "case.invoice_left",
