@@ -80,6 +80,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _list(_("Ladders"), "stairs", "campaigns", "ladder"),
             _list(_("Segments"), "filter_alt", "campaigns", "segment"),
+            _list(_("Simulations"), "event_upcoming", "campaigns", "simulationrun"),
             _list(_("Templates"), "draft", "campaigns", "template"),
             _list(_("Messages"), "mail", "campaigns", "message"),
             _list(_("Incoming"), "move_to_inbox", "campaigns", "inboundmessage"),

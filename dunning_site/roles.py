@@ -56,6 +56,8 @@ MANAGER = COLLECTOR | frozenset(
         "campaigns.add_segment",
         "campaigns.change_segment",
         "campaigns.delete_segment",
+        "campaigns.add_simulationrun",
+        "campaigns.delete_simulationrun",
         "campaigns.add_template",
         "campaigns.change_template",
         "campaigns.change_templateversion",

@@ -1,4 +1,4 @@
-"""The back office for collecting: cases, tasks, messages, ladders and templates."""
+"""The back office for collecting: cases, tasks, messages, letters, ladders, simulations and templates."""
 
 from campaigns.admin import (
     cases,
@@ -8,6 +8,7 @@ from campaigns.admin import (
     letters,
     messages,
     segments,
+    simulations,
     tasks,
     templates,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "letters",
     "messages",
     "segments",
+    "simulations",
     "tasks",
     "templates",
 ]

@@ -50,7 +50,9 @@ class Figures:
     reminders_paid_soon: int = 0
     invoices_paid_soon: int = 0
     by_channel: Mapping[str, int] = field(default_factory=dict)
+    #: What held steps back: by rule how often, and what it said the first time.
     by_rule: Mapping[str, int] = field(default_factory=dict)
+    rule_words: Mapping[str, str] = field(default_factory=dict)
     #: Reminders by days from the due day of the oldest invoice they named.
     by_days_from_due: Mapping[int, int] = field(default_factory=dict)
     #: Local date → channel → reminders; thank-yous count as `receipt`, tasks as `task`, charges as `retry`.
@@ -73,6 +75,7 @@ def figures(lives: Sequence[Life], events: Iterable[Event], costs: Costs) -> Fig
     kinds: Counter[str] = Counter()
     channels: Counter[str] = Counter()
     rules: Counter[str] = Counter()
+    words: dict[str, str] = {}
     days: Counter[int] = Counter()
     spent: Counter[str] = Counter()
     per_day: dict[str, Counter[str]] = defaultdict(Counter)
@@ -91,6 +94,7 @@ def figures(lives: Sequence[Life], events: Iterable[Event], costs: Costs) -> Fig
             per_day[_day(event)][event.kind] += 1
         elif event.kind in (Kind.DEFERRED, Kind.BLOCKED, Kind.SKIPPED, Kind.SUPERSEDED):
             rules[event.rule] += 1
+            words.setdefault(event.rule, event.reason)
         if event.kind == Kind.BLOCKED:
             blocked.add(event.life)
         if event.step:
@@ -119,6 +123,7 @@ def figures(lives: Sequence[Life], events: Iterable[Event], costs: Costs) -> Fig
         invoices_paid_soon=len(paid_soon),
         by_channel=dict(sorted(channels.items())),
         by_rule=dict(sorted(rules.items())),
+        rule_words=dict(sorted(words.items())),
         by_days_from_due=dict(sorted(days.items())),
         per_day={day: dict(sorted(per_day[day].items())) for day in sorted(per_day)},
         steps=[_step(key, counts) for key, counts in steps.items()],

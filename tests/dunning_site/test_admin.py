@@ -21,7 +21,7 @@ from billing.models import (
     ProcessorCommand,
     Promise,
 )  # fmt: skip
-from campaigns.models import Case, DeliveryEvent, Message, StepRun, Task
+from campaigns.models import Case, DeliveryEvent, Message, SimulationRun, StepRun, Task
 from customers.clock import running_on
 from customers.log import Entry, record_many
 from customers.models import Customer, Suppression
@@ -89,6 +89,9 @@ def world(n: int, *, serial: int = 0) -> Customer:
             customer=one, brand=one.brand, token_hash=f"{serial}-{invoice.pk}", created_at=NOW,
             expires_at=NOW + timedelta(days=9),
         )  # fmt: skip
+        SimulationRun.objects.create(
+            ladder=version.ladder, version=version, source="open_cases", created_at=NOW, cases=10
+        )
         record_many(
             Entry(customer_id=one.pk, at=NOW - timedelta(minutes=i * 3 + k), kind=kind, summary=f"{kind} {i}",
                   subject=f"invoice:{invoice.pk}")
