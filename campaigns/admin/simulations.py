@@ -51,6 +51,8 @@ _KIND: Mapping[str, tuple[Any, str]] = {
     Kind.SENT: (_("Message"), "success"),
     Kind.RECEIPT: (_("Thank-you"), "success"),
     Kind.TASK: (_("Task for staff"), "info"),
+    Kind.ACTED: (_("Action"), "info"),
+    Kind.STARTED: (_("Other ladder"), "info"),
     Kind.DEFERRED: (_("Put off"), "warning"),
     Kind.BLOCKED: (_("Not allowed"), "danger"),
     Kind.SKIPPED: (_("Skipped"), ""),
@@ -64,14 +66,14 @@ _KIND: Mapping[str, tuple[Any, str]] = {
 }
 _GROUPS: Sequence[tuple[str, Any, frozenset[str] | None]] = (
     ("", _("Everything"), None),
-    ("contacts", _("Contacts"), frozenset({Kind.SENT, Kind.RECEIPT, Kind.TASK})),
+    ("contacts", _("Contacts"), frozenset({Kind.SENT, Kind.RECEIPT, Kind.TASK, Kind.ACTED})),
     ("held", _("Put off or not allowed"), frozenset({Kind.DEFERRED, Kind.BLOCKED, Kind.SKIPPED, Kind.SUPERSEDED})),
     ("charges", _("Charges and payments"), frozenset({Kind.RETRY, Kind.PAID})),
     (
         "cases",
         _("Cases"),
         frozenset({Kind.OPENED, Kind.JOINED, Kind.REANCHORED, Kind.RESTED, Kind.WOKEN, Kind.PROMISE_BROKEN})
-        | {Kind.RECOVERED, Kind.CANCELLED, Kind.ENDED},
+        | {Kind.RECOVERED, Kind.CANCELLED, Kind.ENDED, Kind.STARTED},
     ),
 )
 

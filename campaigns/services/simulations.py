@@ -194,6 +194,7 @@ def _play(run: SimulationRun, now: datetime, beat: _Beat) -> dict[str, Any]:
             start=start,
             until=until,
             costs=cost_table(),
+            ladders=ladders.gone_over_to(candidate),
             processes=_processes(),
             progress=beat,
         )

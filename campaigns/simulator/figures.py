@@ -15,7 +15,7 @@ PAID_SOON = timedelta(days=3)
 
 @dataclass(frozen=True, slots=True)
 class StepFigures:
-    """What became of one rung, in cases: `sent` counts messages and tasks alike."""
+    """What became of one rung, in cases: `sent` counts messages, tasks and other actions alike."""
 
     step: str
     name: str
@@ -147,7 +147,7 @@ def _step(key: tuple[str, str, str], counts: Mapping[str, int]) -> StepFigures:
         step=step,
         name=name,
         channel=channel,
-        sent=counts.get(Kind.SENT, 0) + counts.get(Kind.TASK, 0),
+        sent=sum(counts.get(kind, 0) for kind in (Kind.SENT, Kind.TASK, Kind.ACTED)),
         deferred=counts.get(Kind.DEFERRED, 0),
         blocked=counts.get(Kind.BLOCKED, 0),
         skipped=counts.get(Kind.SKIPPED, 0),

@@ -7,13 +7,16 @@ from campaigns.engine.standing import Offer
 from campaigns.engine.types import LadderSpec
 from campaigns.ladder_yaml import LadderDoc
 from campaigns.models import LadderVersion, VersionStatus
-from campaigns.models.ladder import Trigger
+from campaigns.models.ladder import Action, Trigger
 from campaigns.services.ladder_files import doc_steps
 from campaigns.shipped_set import shipped_ladders, shipped_templates
 from customers.errors import SollecitoError
 
 #: Triggers of invoices the customer pays by hand: business to business, as a rule.
 BY_HAND = frozenset({Trigger.INVOICE_OVERDUE.value, Trigger.INVOICE_DUE.value})
+
+#: Version of a ladder read from its file.
+SHIPPED = "shipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +89,28 @@ def _shipped(ladder: LadderDoc) -> Candidate:
         silent_hours=ladder.silent_hours,
         end_params=ladder.end_params,
     )
-    return Candidate(ladder.code, ladder.name, ladder.trigger, "shipped", spec)
+    return Candidate(ladder.code, ladder.name, ladder.trigger, SHIPPED, spec)
+
+
+def gone_over_to(candidate: Candidate) -> dict[str, LadderSpec]:
+    """The ladders a case of this one may go over to, by code, and those they lead to. Where there are none, nothing
+    is read; a ladder nobody knows is left out."""
+    found: dict[str, LadderSpec] = {}
+    ahead = _starts(candidate.spec)
+    while ahead:
+        code = ahead.pop()
+        if code in found or code == candidate.code:
+            continue
+        one = stored(code) if candidate.version != SHIPPED else shipped(code)
+        if one is not None:
+            found[code] = one.spec
+            ahead |= _starts(one.spec)
+    return found
+
+
+def _starts(spec: LadderSpec) -> set[str]:
+    start = Action.START_LADDER.value
+    codes = {str(step.params.get("ladder", "")) for step in spec.steps if step.action == start}
+    if start in spec.end_actions:
+        codes.add(str(spec.end_params.get(start, {}).get("ladder", "")))
+    return codes - {""}

@@ -25,13 +25,15 @@ def lives(
 
     An invoice falls due at the last moment of its due day and is paid at the first moment of the day it was settled,
     at `zone_name`, as the import has it. One marked as disputed is left alone: the file does not tell since when.
-    A ladder of another trigger than overdue invoices starts at the same moment.
+    For a ladder of failed charges they fail at that moment; one of invoices that are coming due may announce them
+    from the day they were issued.
     """
+    bills = Trigger.PAYMENT_FAILED if trigger == Trigger.PAYMENT_FAILED else Trigger.INVOICE_OVERDUE
     by_customer: dict[str, list[Receivable]] = defaultdict(list)
     for row in rows:
         by_customer[row.customer].append(row)
     return [
-        _life(number, name, by_customer[name], trigger, zone_name, country)
+        _life(number, name, by_customer[name], bills.value, zone_name, country)
         for number, name in enumerate(sorted(by_customer), start=1)
     ]
 
@@ -76,6 +78,7 @@ def _bill(row: Receivable, trigger: str, zone_name: str) -> Bill:
         since=_moment(row.due, LAST_MOMENT, zone_name),
         due_on=row.due,
         trigger=trigger,
+        known_at=_moment(row.issued, time.min, zone_name),
         paid_at=None if row.settled is None else _moment(row.settled, time.min, zone_name),
         disputed=row.disputed,
     )

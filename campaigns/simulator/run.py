@@ -1,15 +1,17 @@
 """Plays many lives, in one process or several; the answer is the same whatever their number."""
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from campaigns.engine.standing import Offer
+from campaigns.engine.types import LadderSpec
 from campaigns.engine.words import one_language
 from campaigns.simulator.figures import Figures, figures
 from campaigns.simulator.play import play
 from campaigns.simulator.types import Costs, Event, Life
+from campaigns.simulator.world import NO_LADDERS
 
 #: Lives handed to a process at once, and told of as progress.
 CHUNK = 100
@@ -36,6 +38,7 @@ class _Order:
     start: datetime
     until: datetime
     costs: Costs
+    ladders: Mapping[str, LadderSpec]
 
 
 _order: _Order | None = None
@@ -48,6 +51,7 @@ def simulate(
     start: datetime,
     until: datetime,
     costs: Costs | None = None,
+    ladders: Mapping[str, LadderSpec] = NO_LADDERS,
     processes: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> Simulation:
@@ -57,7 +61,7 @@ def simulate(
     """
     global _order
     costs = costs or Costs()
-    _order = _Order(lives, offers, start, until, costs)
+    _order = _Order(lives, offers, start, until, costs, ladders)
     events: list[Event] = []
     starts = range(0, len(lives), CHUNK)
     try:
@@ -82,5 +86,12 @@ def _chunk(first: int) -> list[Event]:
         return [
             event
             for life in order.lives[first : first + CHUNK]
-            for event in play(life, order.offers, start=order.start, until=order.until, costs=order.costs)
+            for event in play(
+                life,
+                order.offers,
+                start=order.start,
+                until=order.until,
+                costs=order.costs,
+                ladders=order.ladders,
+            )
         ]

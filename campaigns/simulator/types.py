@@ -23,6 +23,8 @@ class Kind(StrEnum):
     SENT = "sent"
     RECEIPT = "receipt"
     TASK = "task"
+    ACTED = "acted"
+    STARTED = "started"
     DEFERRED = "deferred"
     BLOCKED = "blocked"
     SKIPPED = "skipped"
@@ -71,6 +73,8 @@ class Bill(NamedTuple):
     retry_at: datetime | None = None
     retry_probability: float | None = None
     retry: RetryPlan | None = None
+    #: From when a bill that is not due yet can be announced; None: never.
+    known_at: datetime | None = None
     subscription_id: int | None = None
     subscription_status: str = ""
 

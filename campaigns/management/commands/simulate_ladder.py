@@ -71,7 +71,7 @@ class Command(BaseCommand):
             )
             played = simulate(
                 lives, candidate.offers, start=start, until=until, costs=cost_table(),
-                processes=options["processes"],
+                ladders=ladders.gone_over_to(candidate), processes=options["processes"],
             )  # fmt: skip
             found.append(_figures(candidate, played))
         return {
@@ -100,7 +100,13 @@ class Command(BaseCommand):
         ids = open_cases.sample(options["open_cases"], trigger=candidate.trigger)
         lives = open_cases.lives(ids, now, candidate.spec)
         played = simulate(
-            lives, candidate.offers, start=now, until=until, costs=cost_table(), processes=options["processes"]
+            lives,
+            candidate.offers,
+            start=now,
+            until=until,
+            costs=cost_table(),
+            ladders=ladders.gone_over_to(candidate),
+            processes=options["processes"],
         )
         return {
             "cases": len(ids),

@@ -25,7 +25,7 @@ from tests.scenarios.life import Life
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
 FILE = Path(__file__).parents[2] / "data" / "ibm-accounts-receivable.csv"
-_DONE = {"sent": "done", "task": "done"}
+_DONE = {"sent": "done", "task": "done", "acted": "done"}
 
 
 def told(events, labels):
