@@ -2,12 +2,8 @@
 
 from dataclasses import dataclass
 
-_BASIC = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
-    "abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-#: Each takes an escape and a character, which one part never holds half of.
-_EXTENDED = frozenset("\f^{}\\[~]|€")
+from campaigns.rendering.gsm import BASIC, EXTENDED
+
 #: Septets or UTF-16 units in a message of one part, and in each part of a longer one (the rest is its header).
 _GSM = (160, 153)
 _UCS2 = (70, 67)
@@ -23,8 +19,8 @@ class Segments:
 
 def segments(text: str) -> Segments:
     """Parts `text` is sent in. One letter outside the GSM alphabet (ł, ő, an emoji) halves what fits into a part."""
-    if all(char in _BASIC or char in _EXTENDED for char in text):
-        return Segments(_parts([2 if char in _EXTENDED else 1 for char in text], *_GSM), "GSM-7")
+    if all(char in BASIC or char in EXTENDED for char in text):
+        return Segments(_parts([2 if char in EXTENDED else 1 for char in text], *_GSM), "GSM-7")
     return Segments(_parts([len(char.encode("utf-16-le")) // 2 for char in text], *_UCS2), "UCS-2")
 
 

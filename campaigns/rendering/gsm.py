@@ -7,14 +7,14 @@ letters, Cyrillic), nothing is touched.
 
 import unicodedata
 
-#: Characters in one part (septets; those of _EXTENDED take two).
+#: Characters in one part (septets; those of EXTENDED take two).
 ONE_PART = 160
 
-_BASIC = frozenset(
+BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-_EXTENDED = frozenset("\f^{}\\[~]|€")
+EXTENDED = frozenset("\f^{}\\[~]|€")
 _TYPOGRAPHY = str.maketrans(
     {
         "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2011": "-", "–": "-", "—": "-", "…": "...", "•": "-",
@@ -26,8 +26,8 @@ _LETTERS = str.maketrans({"ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i",
 
 def septets(text: str) -> int | None:
     """Length in septets, or None if a character is not in the GSM alphabet."""
-    if all(char in _BASIC or char in _EXTENDED for char in text):
-        return sum(2 if char in _EXTENDED else 1 for char in text)
+    if all(char in BASIC or char in EXTENDED for char in text):
+        return sum(2 if char in EXTENDED else 1 for char in text)
     return None
 
 
@@ -41,6 +41,6 @@ def spell(text: str) -> str:
 
 
 def _base(char: str) -> str:
-    if char in _BASIC or char in _EXTENDED:
+    if char in BASIC or char in EXTENDED:
         return char
     return "".join(part for part in unicodedata.normalize("NFKD", char) if not unicodedata.combining(part))

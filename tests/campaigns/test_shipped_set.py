@@ -231,6 +231,19 @@ def test_the_law_is_named_to_businesses_it_protects_us_from_and_to_nobody_else(l
             assert "statutory" not in texts[language].body
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_letter_greets_lists_the_invoices_and_closes_without_a_secret_link(language: str) -> None:
+    for code in ("invoice_overdue_final", "card_failed_b2b_final"):
+        context = example_context(language, variant="many")
+        letter = render(compiled(code, language, "letter"), context, channel="letter").text
+        lines = letter.strip().splitlines()
+        assert lines[-1] == context["sender"]["name"]
+        assert lines[0].endswith((",", ":"))
+        assert sum(invoice["number"] in line for line in lines for invoice in context["invoices"]) == 3
+        # Nobody types forty characters off a sheet of paper, and whoever opens the envelope could.
+        assert "https://" not in letter
+
+
 def test_polish_counts_as_poles_do() -> None:
     context = example_context("pl")
     days = {1: "1 dzień temu", 3: "3 dni temu", 21: "21 dni temu"}
