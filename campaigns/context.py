@@ -18,6 +18,7 @@ from billing.models import (
     Promise,
 )
 from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, Logged, logged
+from campaigns.engine.load import NO_INVOICE
 from campaigns.guard.book import PolicyBook
 from campaigns.guard.overrides import current_book
 from campaigns.guard.types import Contacted, GuardSnapshot
@@ -57,6 +58,7 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
             "contact",
             "case__ladder_version",
             "case__owner",
+            "case__subscription",
             "step_run__step",
             "template_version__template",
         )  # fmt: skip
@@ -93,7 +95,7 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
                     promised=pair in promised,
                     in_plan=not pressed and (pair in in_plan or any(row.in_plan for row in unpaid)),
                     disputed=not pressed and any(row.disputed_at is not None for row in unpaid),
-                    owes=bool(unpaid),
+                    owes=bool(unpaid) or message.case.trigger in NO_INVOICE,
                     suppressed=suppressed,
                     granted=granted,
                     book=book,

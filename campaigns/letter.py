@@ -90,7 +90,7 @@ def mail_context(sending: Sending, links: MailLinks, now: datetime, language: st
         "oldest_invoice": invoices[0] if invoices else None,
         "decline": _decline(declined, language) if declined is not None and not receipt else None,
         "card": _card(sending, oldest),
-        "subscription": _subscription(oldest),
+        "subscription": _subscription(sending, oldest),
         "promise": _promise(sending),
         "owner": {"name": case.owner.get_full_name(), "email": case.owner.email}
         if case.owner and case.owner.get_full_name()
@@ -160,7 +160,8 @@ def _contact_name(sending: Sending) -> str:
 
 
 def _card(sending: Sending, oldest: Invoice | None) -> variables.Card | None:
-    own = sending.cards.get(oldest.default_payment_method_id or 0) if oldest else None
+    about = sending.message.case.payment_method_id or (oldest.default_payment_method_id if oldest else None)
+    own = sending.cards.get(about or 0)
     card: PaymentMethod | None = own or sending.default_card
     if card is None or not (card.last4 and card.exp_month and card.exp_year):
         return None
@@ -173,11 +174,12 @@ def _card(sending: Sending, oldest: Invoice | None) -> variables.Card | None:
     }
 
 
-def _subscription(oldest: Invoice | None) -> variables.Subscription | None:
-    if oldest is None or oldest.subscription is None or not oldest.subscription.plan_name:
+def _subscription(sending: Sending, oldest: Invoice | None) -> variables.Subscription | None:
+    row = sending.message.case.subscription or (oldest.subscription if oldest else None)
+    if row is None or not row.plan_name:
         return None
     # When it ends is the ladder's end, which may yet move; nothing is promised here.
-    return {"plan_name": oldest.subscription.plan_name, "ends_on": None}
+    return {"plan_name": row.plan_name, "ends_on": None}
 
 
 def _promise(sending: Sending) -> variables.Promise | None:

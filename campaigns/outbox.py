@@ -13,7 +13,8 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from campaigns.engine.decide import task_key
+from campaigns.engine.answers import task_key
+from campaigns.engine.nudge import cases_nudge
 from campaigns.models import Message, MessageStatus, Task
 from campaigns.models.message import TRANSITIONS
 from customers.addresses import normalise
@@ -80,12 +81,14 @@ _HAND_OVER = """
               AND (m.purpose = 'receipt' OR (
                   k.state = 'open'
                   AND NOT (c.no_dunning OR c.legal_hold OR c.bankrupt OR c.vulnerable)
-                  AND EXISTS (
+                  AND (k.trigger NOT IN ('invoice_due', 'card_expiring', 'renewal_upcoming')
+                       OR k.anchor_at > m.claimed_at)
+                  AND (k.trigger IN ('card_expiring', 'renewal_upcoming') OR EXISTS (
                       SELECT 1
                         FROM campaigns_caseinvoice ci
                         JOIN billing_invoice i ON i.id = ci.invoice_id
                        WHERE ci.case_id = m.case_id AND ci.left_at IS NULL AND i.status = 'open'
-                         AND i.balance > 0 AND i.disputed_at IS NULL AND NOT i.in_plan)
+                         AND i.balance > 0 AND i.disputed_at IS NULL AND NOT i.in_plan))
                   AND NOT EXISTS (
                       SELECT 1
                         FROM billing_promise p
@@ -175,6 +178,7 @@ def settle(rows: Sequence[Settled], now: datetime) -> set[int]:
         # Customers before messages, the order in which the engine takes its locks.
         lost = {r.message.customer_id for r in rows if r.status in (MessageStatus.CANCELLED, MessageStatus.FAILED)}
         customers_reassess(lost, now)
+        cases_nudge({r.message.case_id for r in rows if r.message.customer_id in lost}, now)
         with connection.cursor() as cursor:
             cursor.execute(_SETTLE, [list(column) for column in zip(*columns, strict=True)])
             done = {pk for (pk,) in cursor.fetchall()}

@@ -19,6 +19,7 @@ from django.db.models.functions import Coalesce, Least
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
+from campaigns.engine.nudge import cases_nudge
 from campaigns.models import DeliveryEvent, Message, MessageStatus, Task
 from campaigns.models.message import stronger
 from campaigns.outbox import has_ways_left, recipient_words, task_key_of
@@ -128,6 +129,7 @@ def delivery_event_record(*, told: Told, now: datetime) -> bool:
             wake("campaigns.tasks.assess_customers")
             # Before the message: the order in which the engine takes its locks.
             customers_reassess([message.customer_id], now)
+            cases_nudge([message.case_id], now)
         message = Message.objects.select_for_update(of=("self",)).select_related("step_run__step", "customer").get(
             pk=message.pk
         )  # fmt: skip

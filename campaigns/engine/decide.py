@@ -20,6 +20,7 @@ from typing import NamedTuple
 from campaigns.engine import heard, one_clock
 from campaigns.engine import ladder as rungs
 from campaigns.engine.actions import forbidden
+from campaigns.engine.answers import PERSON, blocked, deferred, end, task_key, wait
 from campaigns.engine.conditions import unmet
 from campaigns.engine.heard import GuardCheck
 from campaigns.engine.one_clock import SOON, Hold
@@ -30,11 +31,9 @@ from campaigns.guard.types import Allowed, Deferred
 from campaigns.guard.zones import zone
 from campaigns.models.case import CaseState
 from campaigns.models.case import Decision as Kind
-from campaigns.models.ladder import Action, EndAction
+from campaigns.models.ladder import Action
 from campaigns.models.task import Task
 
-#: How soon to look again at what waits for a person.
-PERSON = timedelta(hours=12)
 #: After a mail that asks for a new card the old one is left alone for this long.
 RETRY_QUIET = timedelta(hours=24)
 #: The end of the ladder waits for a retry planned within this time.
@@ -43,8 +42,7 @@ END_WAITS = timedelta(hours=24)
 _DONE = Kind.DONE.value
 _SKIPPED = Kind.SKIPPED.value
 _SUPERSEDED = Kind.SUPERSEDED.value
-_DEFERRED = Kind.DEFERRED.value
-_BLOCKED = Kind.BLOCKED.value
+_SETTLED = frozenset({_DONE, _SKIPPED, _SUPERSEDED})
 _OPEN = CaseState.OPEN.value
 _MESSAGE = Action.MESSAGE.value
 
@@ -63,15 +61,15 @@ def decide(case: CaseSnapshot, now: datetime, *, guard: GuardCheck = check) -> D
         over = case.state == CaseState.PAUSED and case.rests_until is not None and case.rests_until <= now
         if not over:
             waits = case.rests_until if case.state == CaseState.PAUSED else None
-            return _wait(case, waits, _("The case rests."), Outcome.RESTING)
+            return wait(case, waits, _("The case rests."), Outcome.RESTING)
         woken = True
         case = wake(case, now)
     nothing = not case.invoices and not (case.ahead and case.stands)
     if nothing or case.guard.promised or case.guard.in_plan or case.guard.disputed:
         # The facts have moved on and assess has not been here yet; it decides what becomes of the case.
-        decision = _wait(case, now + SOON, _("Nothing to press for at present; being assessed."), Outcome.RESTING)
+        decision = wait(case, now + SOON, _("Nothing to press for at present; being assessed."), Outcome.RESTING)
     elif case.ahead and case.anchor_at <= now:
-        decision = _wait(case, now + SOON, _("The day has come; being assessed."), Outcome.RESTING)
+        decision = wait(case, now + SOON, _("The day has come; being assessed."), Outcome.RESTING)
     else:
         decision = _climb(case, now, guard)
     return decision._replace(woken=True) if woken else decision
@@ -103,9 +101,12 @@ def _climb(case: CaseSnapshot, now: datetime, guard: GuardCheck) -> Decision:
     target: tuple[StepSpec, datetime] | None = None
     unfit: dict[int, str] = {}
     for step, at in reversed(due):
-        why = unmet(step.condition, case, now) if step.condition else ""
-        if why:
-            unfit[step.id] = why
+        run = case.runs.get(step.id) if case.runs else None
+        if run is not None and run.decision in _SETTLED:
+            # Taken before the case was moved to a version that has it further up.
+            unfit[step.id] = _("Taken already.")
+        elif step.condition and (why := unmet(step.condition, case, now)):
+            unfit[step.id] = _("Condition: %(why)s.") % {"why": why}
         elif target is None or at == target[1]:
             target = (step, at)
     passed = tuple(
@@ -135,21 +136,19 @@ def _another_way(case: CaseSnapshot, notice: heard.Notice, now: datetime, guard:
     name = {"step": notice.rung.name}
     hold = one_clock.charging(case, now)
     if hold is not None:
-        return _wait(
-            case, hold.until, _("“%(step)s” goes another way: a charge is under way.") % name, Outcome.WAITING
-        )
+        return wait(case, hold.until, _("“%(step)s” goes another way: a charge is under way.") % name, Outcome.WAITING)
     if isinstance(verdict, Deferred):
         until = max(verdict.until, now + timedelta(minutes=1))
         why = _("“%(step)s” did not arrive and goes another way: %(why)s") % (name | {"why": verdict.reason})
-        return _wait(case, until, why, Outcome.WAITING)
+        return wait(case, until, why, Outcome.WAITING)
     if not isinstance(verdict, Allowed):
         return None
     at, why = rungs.next_moment(case, case.position, None, zone(case.zone))
-    return _wait(case, max(at, now), why, Outcome.DONE)._replace(act=notice.rung, channel=channel, again=True)
+    return wait(case, max(at, now), why, Outcome.DONE)._replace(act=notice.rung, channel=channel, again=True)
 
 
 def _skipped(step: StepSpec, at: datetime, why: str) -> RunRecord:
-    return RunRecord(step, at, _SKIPPED, _("Condition: %(why)s.") % {"why": why}, "condition")
+    return RunRecord(step, at, _SKIPPED, why, "condition")
 
 
 def _put_off(
@@ -159,14 +158,14 @@ def _put_off(
     tz = zone(case.zone)
     opening = rungs.opening(step, now, tz, case.country)
     if opening > now:
-        return _deferred(case, step, at, Hold(opening, "step.window", _("Outside the step's window.")))
+        return deferred(case, step, at, Hold(opening, "step.window", _("Outside the step's window.")))
     if (unheard := _unheard(case, notice, now)) is not None:
         hold, tasks = unheard
-        return _deferred(case, step, at, hold)._replace(tasks=tasks)
+        return deferred(case, step, at, hold)._replace(tasks=tasks)
     if step.action != _MESSAGE:
         return _act(case, step, at, now)
     if (retry := one_clock.retry_first(case, step, at, now)) is not None:
-        return _deferred(case, step, at, retry)
+        return deferred(case, step, at, retry)
     channel, verdict = heard.choose(case, step, heard.ways(step), now, guard)
     if isinstance(verdict, Allowed):
         if channel == step.channel:
@@ -175,49 +174,21 @@ def _put_off(
     if isinstance(verdict, Deferred):
         # A rule that names a moment already past must not make the case spin.
         until = max(verdict.until, now + timedelta(minutes=1))
-        return _deferred(case, step, at, Hold(until, verdict.rule, verdict.reason))
-    return _blocked(case, step, at, now, verdict.rule, verdict.reason)
+        return deferred(case, step, at, Hold(until, verdict.rule, verdict.reason))
+    return blocked(case, step, at, now, verdict.rule, verdict.reason)
 
 
 def _act(case: CaseSnapshot, step: StepSpec, at: datetime, now: datetime) -> Decision | RunRecord | _Go:
     """Whether an action that is no message may be done."""
     rule, why = forbidden(step.action, case.guard)
     if rule:
-        return _blocked(case, step, at, now, rule, why)
+        return blocked(case, step, at, now, rule, why)
     if step.action == Action.RETRY_NOW:
         if (hold := one_clock.charging(case, now)) is not None:
-            return _deferred(case, step, at, hold)
+            return deferred(case, step, at, hold)
         if not one_clock.chargeable(case):
             return RunRecord(step, at, _SKIPPED, _("The card was refused for good."), "one_clock.new_card")
     return _Go()
-
-
-def _blocked(
-    case: CaseSnapshot, step: StepSpec, at: datetime, now: datetime, rule: str, why: str
-) -> Decision | RunRecord:
-    """A person is asked about a step that must not be taken; once they have closed their task it is settled."""
-    run = case.runs.get(step.id)
-    if run is not None and run.decision == _BLOCKED and heard.stepped_in(run):
-        return RunRecord(
-            step, at, _SKIPPED, _("Not allowed (%(rule)s); a person took over.") % {"rule": rule}, "person"
-        )
-    task = TaskWanted(
-        Task.Kind.REVIEW.value,
-        _("“%(step)s” is not allowed") % {"step": step.name},
-        _("%(reason)s Rule: %(rule)s. Close this task when you have handled it; the ladder then goes on.")
-        % {"reason": why, "rule": rule},
-        task_key(case.case_id, step.id, case.round),
-    )
-    reason = _("“%(step)s” is not allowed (%(rule)s); a person is asked.") % {"step": step.name, "rule": rule}
-    return _wait(case, now + PERSON, reason, Outcome.BLOCKED)._replace(
-        runs=(RunRecord(step, at, _BLOCKED, why, rule, tell=_is_news(case, step, _BLOCKED, rule)),),
-        tasks=(task,),
-    )
-
-
-def task_key(case_id: int, step_id: int, round_: int) -> str:
-    """Key of the task that asks a person to step in for a step that could not be taken."""
-    return f"step:{case_id}:{step_id}:{round_}"
 
 
 def _unheard(
@@ -241,17 +212,6 @@ def _unheard(
         task_key(case.case_id, rung.id, case.round),
     )  # fmt: skip
     return Hold(now + PERSON, "heard.failed", why), (task,)
-
-
-def _deferred(case: CaseSnapshot, step: StepSpec, at: datetime, hold: Hold) -> Decision:
-    words = _("“%(step)s” waits: %(why)s") % {"step": step.name, "why": hold.why or hold.rule}
-    run = RunRecord(step, at, _DEFERRED, hold.why, hold.rule, tell=_is_news(case, step, _DEFERRED, hold.rule))
-    return _wait(case, hold.until, words, Outcome.DEFERRED)._replace(runs=(run,))
-
-
-def _is_news(case: CaseSnapshot, step: StepSpec, decision: str, rule: str) -> bool:
-    run = case.runs.get(step.id)
-    return run is None or (run.decision, run.rule) != (decision, rule)
 
 
 def _settled(
@@ -293,52 +253,13 @@ def _ahead(case: CaseSnapshot, notice: heard.Notice | None, now: datetime) -> De
     if notice is not None and heard.is_lost(notice) and (unheard := _unheard(case, notice, now)) is not None:
         # Asked for at once, not when the next step is due: the days until then are the person's.
         hold, tasks = unheard
-        return _wait(case, max(min(at, hold.until), now + SOON), hold.why, Outcome.WAITING)._replace(tasks=tasks)
+        return wait(case, max(min(at, hold.until), now + SOON), hold.why, Outcome.WAITING)._replace(tasks=tasks)
     if at > now or case.position < rungs.top(case.ladder):
-        return _wait(case, at, why, Outcome.WAITING)
+        return wait(case, at, why, Outcome.WAITING)
     if (pending := _unheard(case, notice, now)) is not None:
-        return _wait(case, pending[0].until, pending[0].why, Outcome.WAITING)
+        return wait(case, pending[0].until, pending[0].why, Outcome.WAITING)
     soon = now + END_WAITS
     last_try = any(i.retry_in_flight or (i.retry_at is not None and i.retry_at <= soon) for i in case.invoices)
     if last_try and now - at <= 4 * END_WAITS:
-        return _wait(case, now + SOON * 6, _("The end waits for a last retry."), Outcome.WAITING)
-    return _end(case)
-
-
-def _end(case: CaseSnapshot) -> Decision:
-    actions = case.ladder.end_actions
-    tasks: tuple[TaskWanted, ...] = ()
-    refused = [(action, rule, why) for action in actions for rule, why in (forbidden(action, case.guard),) if rule]
-    if refused:
-        actions = tuple(action for action in actions if action not in {refusal[0] for refusal in refused})
-        notes = "\n".join(f"{action}: {why} ({rule})" for action, rule, why in refused)
-        title = _("End actions that are not allowed: decide yourself")
-        tasks = (TaskWanted(Task.Kind.REVIEW.value, title, notes, f"end:{case.case_id}:forbidden"),)
-    if EndAction.CALL_TASK.value in actions or EndAction.NOTIFY_STAFF.value in actions:
-        tasks = (
-            *tasks,
-            TaskWanted(
-                Task.Kind.CALL.value if EndAction.CALL_TASK.value in actions else Task.Kind.REVIEW.value,
-                _("The ladder ended unpaid"),
-                _("Every step was taken and the debt is still open. Decide what becomes of it."),
-                f"end:{case.case_id}:{case.round}",
-            ),
-        )
-    start, state = "", CaseState.LOST.value
-    if EndAction.START_LADDER.value in actions:
-        start, state = str(case.ladder.end_params[EndAction.START_LADDER.value]["ladder"]), case.state
-    elif EndAction.HAND_TO_AGENCY.value in actions:
-        state = CaseState.AGENCY.value
-    return _wait(case, None, "", Outcome.ENDED)._replace(state=state, start=start, tasks=tasks, end_actions=actions)
-
-
-def _wait(case: CaseSnapshot, until: datetime | None, why: str, outcome: Outcome) -> Decision:
-    return Decision(
-        case_id=case.case_id,
-        outcome=outcome,
-        position=case.position,
-        anchor_at=case.anchor_at,
-        state=case.state,
-        next_action_at=until,
-        next_action_reason=why,
-    )
+        return wait(case, now + SOON * 6, _("The end waits for a last retry."), Outcome.WAITING)
+    return end(case)

@@ -27,7 +27,7 @@ _LETTER = Channel.LETTER.value
 #: Channels that reach the customer without an address.
 _UNADDRESSED = (Channel.IN_APP.value, Channel.WEBHOOK.value)
 #: A case before the day that is about no invoice: assess closes it when the card is replaced or the renewal is off.
-_NO_INVOICE = frozenset({Trigger.CARD_EXPIRING.value, Trigger.RENEWAL_UPCOMING.value})
+NO_INVOICE = frozenset({Trigger.CARD_EXPIRING.value, Trigger.RENEWAL_UPCOMING.value})
 
 # Moments as text: Django has psycopg read them in Python, and fromisoformat takes a tenth of that.
 CASE_COLUMNS = """
@@ -196,7 +196,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             promised=(customer_id, brand_id) in promised,
             in_plan=not pressed and any(fact[6] for fact in facts),
             disputed=not pressed and any(fact[5] for fact in facts),
-            owes=bool(facts) or trigger in _NO_INVOICE,
+            owes=bool(facts) or trigger in NO_INVOICE,
             addresses={channel: who.address for channel, who in reached.items()},
             suppressed=_own(reached, suppressed, country),
             granted=_own(reached, granted, country),
@@ -226,7 +226,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             rests_until=datetime.fromisoformat(rests_until) if rests_until else None,
             trigger=trigger,
             ahead=trigger in PRE_DUNNING,
-            stands=trigger in _NO_INVOICE,
+            stands=trigger in NO_INVOICE,
             tags=tuple(tags) if tags else (),
             promises_broken=broken,
         )

@@ -3,26 +3,26 @@
 from datetime import datetime
 from functools import lru_cache
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
-from campaigns.engine.conditions import check_condition
-from campaigns.engine.ladder import check_steps
-from campaigns.engine.specs import step_spec
 from campaigns.models import (
-    Action,
+    Ladder,
     LadderVersion,
     Step,
     TemplateText,
     TemplateVersion,
+    Trigger,
     VersionStatus,
 )
 from campaigns.models.ladder import VERSION_TRANSITIONS
 from campaigns.rendering.lint import check_template
 from campaigns.rendering.problems import TemplateRefused
 from campaigns.rendering.render import CompiledTemplate, compile_template
+from campaigns.services.ladder_checks import ladder_check
 from customers.errors import SollecitoError, check_transition
+from customers.wake import wake
 
 #: What a version holds besides its steps; copied into drafts, compared and exported.
 VERSION_FIELDS = (
@@ -57,9 +57,8 @@ def ladder_draft(*, ladder_id: int) -> LadderVersion:
 def ladder_publish(*, version_id: int, actor_id: int | None, now: datetime) -> None:
     """Publishes a draft at `now` (aware UTC) and retires the version before it; cases keep the one they have.
 
-    Raises SollecitoError for a ladder without steps, steps out of order or with a window that never opens, a
-    condition the engine does not know, or a message whose template is not published: found here, not on the night
-    it would be sent.
+    Raises SollecitoError naming the place for anything `ladder_check` refuses: found here, not on the night it would
+    be sent. One about days that are coming has those concerned looked at at once.
     """
     version = LadderVersion.objects.select_for_update().filter(pk=version_id).first()
     if version is None:
@@ -67,21 +66,8 @@ def ladder_publish(*, version_id: int, actor_id: int | None, now: datetime) -> N
     if version.status != VersionStatus.DRAFT:
         raise SollecitoError(_("Only a draft can be published."), code="version_not_draft")
     check_transition(VERSION_TRANSITIONS, what="Ladder version", source=version.status, target="published")
-    steps = list(version.steps.select_related("template").order_by("position"))
-    if not steps:
-        raise SollecitoError(_("A ladder needs at least one step."), code="ladder_empty")
-    check_steps([step_spec(step) for step in steps], trigger=version.ladder.trigger)
-    spoken = set(
-        TemplateVersion.objects.filter(status=TemplateVersion.Status.PUBLISHED).values_list("template_id", flat=True)
-    )
-    for step in steps:
-        check_condition(step.condition)
-        if step.action == Action.MESSAGE and step.template_id not in spoken:
-            raise SollecitoError(
-                _("Step “%(step)s” sends “%(template)s”, which has no published text.")
-                % {"step": step, "template": step.template},
-                code="template_unpublished",
-            )
+    ladder_check(version)
+    steps = list(version.steps.order_by("position"))
     for place, step in enumerate(steps, start=1):
         if step.position != place:
             Step.objects.filter(pk=step.pk).update(position=place)
@@ -91,6 +77,43 @@ def ladder_publish(*, version_id: int, actor_id: int | None, now: datetime) -> N
     LadderVersion.objects.filter(pk=version.pk).update(
         status=VersionStatus.PUBLISHED, published_at=now, published_by=actor_id
     )
+    customers_announce(version.ladder, now)
+
+
+# Nothing else would look at them: what is coming is no news of today.
+_CONCERNED = {
+    Trigger.INVOICE_DUE.value: """
+        SELECT customer_id FROM billing_invoice
+         WHERE status = 'open' AND collection_method = 'manual' AND due_at > %(now)s""",
+    Trigger.CARD_EXPIRING.value: """
+        SELECT m.customer_id FROM billing_paymentmethod m
+         WHERE m.type = 'card' AND m.detached_at IS NULL AND m.exp_year IS NOT NULL
+           AND EXISTS (SELECT 1 FROM billing_subscription s WHERE s.customer_id = m.customer_id
+                          AND s.status IN ('active', 'trialing', 'past_due'))""",
+    Trigger.RENEWAL_UPCOMING.value: """
+        SELECT customer_id FROM billing_subscription
+         WHERE status IN ('active', 'trialing') AND current_period_end > %(now)s""",
+}
+
+
+def customers_announce(ladder: Ladder, now: datetime) -> int:
+    """Has the customers a ladder of PRE_DUNNING is about assessed at `now` (aware UTC); returns how many. In the
+    caller's transaction."""
+    concerned = _CONCERNED.get(ladder.trigger)
+    if concerned is None or not ladder.active:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE customers_customer SET reassess_at = LEAST(COALESCE(reassess_at, %(now)s), %(now)s)
+             WHERE id IN ({concerned}) AND (reassess_at IS NULL OR reassess_at > %(now)s)
+               AND (%(brand)s::bigint IS NULL OR brand_id = %(brand)s)""",  # noqa: S608
+            {"now": now, "brand": ladder.brand_id},
+        )
+        found = int(cursor.rowcount)
+    if found:
+        wake("campaigns.tasks.assess_customers")
+    return found
 
 
 @transaction.atomic
