@@ -29,6 +29,7 @@ from campaigns.models import (
     Trigger,
     VersionStatus,
 )
+from campaigns.services.versions import VERSION_FIELDS
 from customers.models import Brand, Contact, Customer
 
 _serial = itertools.count(1)
@@ -171,9 +172,7 @@ def text(template: Template, channel: str, **fields: Any) -> TemplateText:
 def ladder(*, steps: list[dict[str, Any]] | None = None, **fields: Any) -> LadderVersion:
     """A published ladder version; by default three e-mail steps on days 0, 3 and 7."""
     n = next(_serial)
-    version_fields = {
-        name: fields.pop(name) for name in ("end_actions", "end_after_hours", "min_gap_hours") if name in fields
-    }
+    version_fields = {name: fields.pop(name) for name in VERSION_FIELDS if name in fields}
     row = Ladder.objects.create(
         **({"code": f"ladder-{n}", "name": f"Ladder {n}", "trigger": Trigger.PAYMENT_FAILED} | fields)
     )

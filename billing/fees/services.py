@@ -133,8 +133,10 @@ def _regime(invoice: Invoice, code: str) -> Regime:
 def _quote(invoice: Invoice, kind: str, law: Regime, payments: Sequence[Paid], today: date) -> Quote:
     if invoice.due_at is None:
         raise FeeRefused(_("The invoice has no due date."), code="fee_not_late")
-    # Paid without a dated payment of ours: in the debtor's favour, as if before it was due.
+    # Without a dated payment of ours: paid when the invoice was, else, in the debtor's favour, before it was due.
     undated = max(invoice.amount_paid - sum(paid.amount for paid in payments), 0)
+    if undated and invoice.paid_at is not None:
+        payments, undated = [*payments, Paid(_today(invoice, invoice.paid_at), undated)], 0
     debt = Debt(
         amount=invoice.amount_due - invoice.amount_credited - undated,
         currency=invoice.currency,
