@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 #: How long (seconds of real time) a batch may take before it gives the rest back; well under the sweep's limit,
 #: so that a slow mail server never has its claims swept from under a living worker.
-BATCH_SECONDS = 240
+BATCH_SECONDS = 60
 #: A channel out of reach is asked again after this; its messages' tries are not used up by it.
 OUTAGE_WAIT = timedelta(minutes=5)
 #: Blocks after which nobody will reach the customer unless a person does.

@@ -22,8 +22,9 @@ from customers.log import Entry, record, record_many
 from customers.models import Direction
 from customers.services import customers_reassess
 
-#: A claim older than this belongs to a dead worker; a living one gives its claims back much earlier.
-STUCK_AFTER = timedelta(minutes=10)
+#: A claim older than this belongs to a dead worker; a living one gives its claims back much earlier, even if its last
+#: message waits for every answer of a dying server (eight of 20 s).
+STUCK_AFTER = timedelta(minutes=5)
 #: Waits before the next try of a message its channel would not take now.
 BACKOFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 MAX_TRIES = len(BACKOFF) + 1

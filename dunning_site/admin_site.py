@@ -97,6 +97,8 @@ NAVIGATION: list[dict[str, Any]] = [
             _list(_("Inbox"), "inbox", "billing", "inboxevent"),
             _list(_("Orders to processor"), "outbox", "billing", "processorcommand"),
             _list(_("Processor accounts"), "account_balance", "billing", "processoraccount"),
+            _list(_("Endpoints"), "webhook", "integrations", "endpoint"),
+            _list(_("Events told"), "campaign", "integrations", "eventdelivery"),
             _list(_("Brands"), "storefront", "customers", "brand"),
             _list(_("Portal links"), "link", "portal", "portallink"),
             _list(_("Users"), "badge", "auth", "user"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 
-APPS = ("customers", "billing", "campaigns", "portal")
+APPS = ("customers", "billing", "campaigns", "portal", "integrations")
 
 #: What a collector does all day: looks at everything, edits people, acts on cases, charges, promises, notes.
 COLLECTOR = frozenset(
@@ -65,6 +65,10 @@ MANAGER = COLLECTOR | frozenset(
         "campaigns.add_templatetext",
         "campaigns.change_templatetext",
         "campaigns.delete_templatetext",
+        "integrations.add_endpoint",
+        "integrations.change_endpoint",
+        "integrations.delete_endpoint",
+        "integrations.change_eventdelivery",
         "auth.view_user",
         "auth.view_group",
         "django_celery_beat.view_periodictask",

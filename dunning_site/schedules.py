@@ -25,8 +25,10 @@ SCHEDULES = (
     Schedule("Escalate: assess customers", "campaigns.tasks.assess_customers", 15),
     Schedule("Escalate: take due steps", "campaigns.tasks.escalate_due", 30),
     Schedule("Deliver: send what is queued", "campaigns.tasks.deliver_due", 15),
-    Schedule("Deliver: sweep stuck messages", "campaigns.tasks.sweep_messages", 120),
+    Schedule("Deliver: sweep stuck messages", "campaigns.tasks.sweep_messages", 60),
     Schedule("Simulate: play what staff asked for", "campaigns.tasks.run_simulations", 15),
+    Schedule("Endpoints: find what is to be told", "integrations.tasks.gather_events", 10),
+    Schedule("Endpoints: tell what is due", "integrations.tasks.deliver_events", 15),
     Schedule("Portal: send the links that were asked for", "portal.tasks.send_requested_links", 30),
     Schedule("Portal: drop old links and counters", "portal.tasks.tidy_up", 86_400),
 )

@@ -204,7 +204,10 @@ CHANNELS = {
     # Printed by people; `campaigns.channels.letter.PostalApiChannel` hands letters to a postal service instead.
     "letter": env.text("LETTER_CHANNEL", "campaigns.channels.letter.PrintedLetterChannel"),
     "in_app": "campaigns.channels.in_app.InAppChannel",
+    "webhook": "integrations.webhooks.channel.WebhookChannel",
 }
+#: Networks endpoints may lie in although they are not public (`10.1.0.0/16`); http is allowed to their numbers.
+WEBHOOK_ALLOWED_NETWORKS = env.items("WEBHOOK_ALLOWED_NETWORKS")
 #: Folders with fonts for letters beside those that come with the typesetter; the system's are used too.
 LETTER_FONTS = env.items("LETTER_FONTS")
 LETTER_SYSTEM_FONTS = env.flag("LETTER_SYSTEM_FONTS", True)
@@ -239,7 +242,8 @@ IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 #: A YAML file with newer rows of statutory interest (billing/fees/rates.yaml); empty: the shipped table alone.
 FEE_RATES = env.text("FEE_RATES", "")
 BATCH_SIZE_ESCALATE = env.number("BATCH_SIZE_ESCALATE", 1000)
-BATCH_SIZE_DELIVER = env.number("BATCH_SIZE_DELIVER", 100)
+#: What a killed worker keeps others from sending until the sweep finds it.
+BATCH_SIZE_DELIVER = env.number("BATCH_SIZE_DELIVER", 25)
 BATCH_SIZE_PLAN = env.number("BATCH_SIZE_PLAN", 500)
 BATCH_SIZE_CHARGE = env.number("BATCH_SIZE_CHARGE", 20)
 BATCH_SIZE_INGEST = env.number("BATCH_SIZE_INGEST", 100)

@@ -1,0 +1,116 @@
+"""A notice that does not arrive goes by the next channel, and to a person when none is left."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from campaigns.channels.base import ChannelError, Fate, Outgoing, SendResult
+from campaigns.delivery import deliver_due
+from campaigns.engine.assess import assess_all
+from campaigns.engine.run import escalate_all
+from campaigns.models import Case, Message, Task
+from campaigns.tracking import Told, delivery_event_record
+from customers.models import Suppression
+from tests import factories
+from tests.factories import NOW
+
+pytestmark = pytest.mark.django_db
+
+
+class Way:
+    """Takes everything, or refuses what its `dead` names."""
+
+    sent: list[Outgoing] = []
+    dead: set[str] = set()
+
+    def __enter__(self) -> "Way":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def send(self, outgoing: Outgoing) -> SendResult:
+        if outgoing.recipient in Way.dead:
+            raise ChannelError("550 5.1.1 no such user", fate=Fate.PERMANENT, dead_address=True)
+        Way.sent.append(outgoing)
+        return SendResult(f"<{outgoing.message_id}@way>")
+
+
+@pytest.fixture(autouse=True)
+def _ways(settings: Any) -> None:
+    settings.CUSTOMER_LINKS = "tests.campaigns.links.links_for_mail"
+    settings.CHANNELS = dict.fromkeys(("email", "sms", "letter"), "tests.campaigns.test_fallback.Way")
+    Way.sent, Way.dead = [], set()
+
+
+def ladder_case(**fields: Any) -> Case:
+    factories.text(factories.template(), "sms")
+    version = factories.ladder(
+        steps=[{"offset": 0, "fallback_channels": ["sms", "letter"]}, {"offset": 7}], min_gap_hours=0
+    )
+    values = {"email": "anna@example.com", "phone": "+393331234567", "postal_address": "Via Roma 1\nMilano"} | fields
+    return factories.case(factories.customer(**values), ladder_version=version)
+
+
+def turn(now: datetime) -> None:
+    for _result in assess_all(now=now):
+        pass
+    for _result in escalate_all(now=now):
+        pass
+    while deliver_due(now=now).claimed:
+        pass
+
+
+def ways() -> list[tuple[str, str]]:
+    return list(Message.objects.order_by("pk").values_list("channel", "status"))
+
+
+def test_a_dead_address_is_suppressed_and_the_next_channel_tried_at_once() -> None:
+    ladder_case()
+    Way.dead = {"anna@example.com"}
+    turn(NOW)
+    assert ways() == [("email", "failed")]
+    assert Suppression.objects.get().address == "anna@example.com"
+    assert Task.objects.count() == 0
+    turn(NOW + timedelta(minutes=15))
+    assert ways() == [("email", "failed"), ("sms", "sent")]
+    assert Task.objects.count() == 0
+    turn(NOW + timedelta(days=1))
+    assert len(Way.sent) == 1
+
+
+def test_a_bounce_that_comes_later_does_the_same() -> None:
+    ladder_case()
+    turn(NOW)
+    message = Message.objects.get()
+    told = Told(
+        kind="bounced", at=NOW + timedelta(hours=1), external_id="b1", message_key=message.key, reject_reason="bounced"
+    )
+    assert delivery_event_record(told=told, now=NOW + timedelta(hours=1))
+    assert Task.objects.count() == 0
+    turn(NOW + timedelta(hours=2))
+    assert ways() == [("email", "bounced"), ("sms", "sent")]
+    assert not delivery_event_record(told=told, now=NOW + timedelta(hours=3))
+    turn(NOW + timedelta(hours=3))
+    assert len(ways()) == 2
+
+
+def test_when_no_way_is_left_a_person_is_asked_and_nobody_moves_up() -> None:
+    case = ladder_case(postal_address="")
+    Way.dead = {"anna@example.com", "+393331234567"}
+    for hours in range(4):
+        turn(NOW + timedelta(hours=hours))
+    assert [channel for channel, _status in ways()] == ["email", "sms"]
+    assert Task.objects.filter(status="open").count() == 1
+    turn(NOW + timedelta(days=8))
+    case.refresh_from_db()
+    assert case.position == 1
+    assert Way.sent == []
+
+
+def test_without_other_channels_a_person_is_asked_at_once() -> None:
+    factories.case(factories.customer(email="anna@example.com"))
+    Way.dead = {"anna@example.com"}
+    turn(NOW)
+    assert Task.objects.filter(status="open").count() == 1
