@@ -1,6 +1,13 @@
 """Ladders, templates, cases and what was sent."""
 
 from campaigns.models.case import Case, CaseInvoice, CaseState, CloseReason, Decision, StepRun
+from campaigns.models.experiment import (
+    Experiment,
+    ExperimentArm,
+    ExperimentExposure,
+    ExperimentKind,
+    ExperimentStatus,
+)
 from campaigns.models.inbound import InboundAttachment, InboundKind, InboundMessage
 from campaigns.models.ladder import (
     PRE_DUNNING,
@@ -36,6 +43,11 @@ __all__ = [
     "InboundAttachment",
     "InboundKind",
     "InboundMessage",
+    "Experiment",
+    "ExperimentArm",
+    "ExperimentExposure",
+    "ExperimentKind",
+    "ExperimentStatus",
     "Ladder",
     "LadderOverride",
     "LadderVersion",

@@ -112,7 +112,7 @@ class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActio
 
     list_display = ("who", "external_id", "country", "language", "kind", "brand", "flags", "created_at")
     list_select_related = ("brand",)
-    list_filter = (
+    list_filter: tuple[Any, ...] = (
         ("brand", RelatedDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("country", FieldTextFilter),
