@@ -79,6 +79,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             _list(_("Ladders"), "stairs", "campaigns", "ladder"),
+            _list(_("Experiments"), "science", "campaigns", "experiment"),
             _list(_("Segments"), "filter_alt", "campaigns", "segment"),
             _list(_("Simulations"), "event_upcoming", "campaigns", "simulationrun"),
             _list(_("Templates"), "draft", "campaigns", "template"),

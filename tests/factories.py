@@ -19,6 +19,8 @@ from campaigns.models import (
     Action,
     Case,
     CaseInvoice,
+    Experiment,
+    ExperimentArm,
     Ladder,
     LadderVersion,
     Message,
@@ -229,3 +231,18 @@ def message(case: Case, **fields: Any) -> Message:
     if "template_version" not in values:
         values["template_version"] = template().versions.get(status="published")
     return Message.objects.create(case=case, **values)
+
+
+def experiment(*, arms: list[dict[str, Any]] | None = None, **fields: Any) -> Experiment:
+    """A draft experiment on a ladder; by default half go on as ever and half are left without contact."""
+    n = next(_serial)
+    values = {"code": f"experiment-{n}", "name": f"Experiment {n}", "kind": "ladder"} | fields
+    if values["kind"] != "template" and "ladder" not in values:
+        values["ladder"] = ladder().ladder
+    row = Experiment.objects.create(**values)
+    chosen = arms if arms is not None else [{"name": "As ever"}, {"name": "No contact", "holdout": True}]
+    for position, arm in enumerate(chosen, start=1):
+        ExperimentArm.objects.create(
+            experiment=row, **({"position": position, "name": f"Arm {position}", "share": 100 // len(chosen)} | arm)
+        )
+    return row

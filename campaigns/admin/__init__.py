@@ -3,6 +3,7 @@
 from campaigns.admin import (
     cases,
     customer_sections,
+    experiments,
     inbound,
     ladders,
     letters,
@@ -16,6 +17,7 @@ from campaigns.admin import (
 __all__ = [
     "cases",
     "customer_sections",
+    "experiments",
     "inbound",
     "ladders",
     "letters",

@@ -18,6 +18,8 @@ from campaigns.engine.assess_load import load
 from campaigns.engine.assessment import assess
 from campaigns.engine.specs import ladder_specs, published_texts
 from campaigns.engine.standing import Assessment, Offer, Standing
+from campaigns.engine.types import LadderSpec
+from campaigns.experiments.treatment import Trial, hold_retries, running, treatments_for
 from campaigns.models import LadderVersion, VersionStatus
 from campaigns.models.case import CaseState
 from campaigns.segments.evaluate import segments_of
@@ -78,14 +80,16 @@ def assess_customers(*, now: datetime, limit: int | None = None, after: Key | No
         rows = cursor.fetchall()
         if not rows:
             return AssessResult()
-        offers, audiences = _offers()
+        trials = running()
+        offers, audiences, versions = _offers(trials)
         standings, next_looks = load(cursor, rows, offers, now)
         standings = _with_segments(standings, audiences, now)
+        treatments = replace(treatments_for([row[0] for row in rows], now, trials), versions=versions)
         changes: list[Assessment] = []
         failed = 0
         for standing in standings:
             try:
-                changes += assess(standing, offers, now)
+                changes += assess(standing, treatments.offers(offers, standing), now)
             except Exception:
                 # One unreadable customer must not stop the thousand beside them.
                 logger.exception("customer %s cannot be assessed", standing.customer_id)
@@ -93,6 +97,7 @@ def assess_customers(*, now: datetime, limit: int | None = None, after: Key | No
                 failed += 1
         cursor.execute(_UNATTRIBUTED, [[row[0] for row in rows]])
         assess_write.write(changes, next_looks, [row[0] for row in cursor.fetchall()], now)
+        hold_retries(trials, [row[0] for row in rows], now)
     return _count(len(rows), changes, failed, last=(rows[-1][1], rows[-1][0]))
 
 
@@ -118,14 +123,16 @@ def _with_segments(standings: list[Standing], queries: dict[int, str], now: date
     return [replace(standing, segments=found.get(standing.customer_id, frozenset())) for standing in standings]
 
 
-def _offers() -> tuple[list[Offer], dict[int, str]]:
-    """Published versions of active ladders, best first; and the queries of the segments they are for, by id."""
+def _offers(trials: Sequence[Trial]) -> tuple[list[Offer], dict[int, str], dict[int, LadderSpec]]:
+    """Published versions of active ladders, best first; the queries of the segments they are for, by id; and every
+    version, with those experiments draw customers into."""
     versions = list(
         LadderVersion.objects.filter(status=VersionStatus.PUBLISHED, ladder__active=True)
         .select_related("ladder__segment")
         .order_by("ladder__priority", "ladder_id")
     )
-    specs = ladder_specs({version.pk for version in versions}, published_texts(()))
+    drawn = {arm.version_id for trial in trials for arm in trial.arms if arm.version_id is not None}
+    specs = ladder_specs({version.pk for version in versions} | drawn, published_texts(()))
     offers = [
         Offer(
             version.ladder.trigger,
@@ -138,7 +145,7 @@ def _offers() -> tuple[list[Offer], dict[int, str]]:
         if specs[version.pk].steps
     ]
     segments = [version.ladder.segment for version in versions if version.ladder.segment is not None]
-    return offers, {segment.pk: segment.query for segment in segments}
+    return offers, {segment.pk: segment.query for segment in segments}, specs
 
 
 def _count(claimed: int, changes: Sequence[Assessment], failed: int, last: Key) -> AssessResult:

@@ -17,6 +17,7 @@ from campaigns.engine.effects import service_key
 from campaigns.engine.load import addressees, load_people
 from campaigns.engine.specs import published_texts
 from campaigns.engine.standing import Assessment
+from campaigns.experiments.treatment import expose
 from campaigns.signals import announce_closed, announce_service
 from customers.log import Entry, record_many
 from customers.models import Channel, Interaction
@@ -190,6 +191,16 @@ def _opened(
     cursor.execute(_OPEN, [now, now, *_columns(rows)])
     ids = {(customer_id, brand_id): pk for pk, customer_id, brand_id in cursor.fetchall()}
     wake(ESCALATE)
+    expose(
+        (
+            (arm_id, change.customer_id, ids[change.customer_id, change.brand_id])
+            for change in changes
+            if change.opening is not None
+            and (arm_id := change.opening.ladder.arm_id) is not None
+            and (change.customer_id, change.brand_id) in ids
+        ),
+        now,
+    )
     kept = []
     for change in changes:
         if change.opening is None:

@@ -105,6 +105,8 @@ def _climb(case: CaseSnapshot, now: datetime, guard: GuardCheck) -> Decision:
         if run is not None and run.decision in _SETTLED:
             # Taken before the case was moved to a version that has it further up.
             unfit[step.id] = _("Taken already.")
+        elif step.withheld:
+            unfit[step.id] = step.withheld
         elif step.condition and (why := unmet(step.condition, case, now)):
             unfit[step.id] = _("Condition: %(why)s.") % {"why": why}
         elif target is None or at == target[1]:

@@ -11,6 +11,7 @@ from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, logged
 from campaigns.engine.arrays import array
 from campaigns.engine.specs import PublishedText, asks_for, ladder_specs, published_texts
 from campaigns.engine.types import NO_RUNS, CaseSnapshot, InvoiceFact, RunFact
+from campaigns.experiments.treatment import treatments_for
 from campaigns.guard.overrides import current_book
 from campaigns.guard.types import Contacted, GuardSnapshot
 from campaigns.guard.zones import is_guess, zone_name
@@ -130,11 +131,12 @@ def load_cases(case_ids: Collection[int], now: datetime) -> Batch:
 
 
 def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
-    """Snapshots of the given rows of CASE_COLUMNS, in eleven queries."""
+    """Snapshots of the given rows of CASE_COLUMNS, in twelve queries; more while experiments run."""
     case_ids = array([row[0] for row in rows])
     customer_ids = array(list({row[1] for row in rows}))
     texts = published_texts()
     ladders = ladder_specs({row[3] for row in rows}, texts)
+    treatments = treatments_for({row[1] for row in rows}, now)
     with connection.cursor() as cursor:
         cursor.execute(_INVOICES, [case_ids])
         invoices: dict[int, list[tuple[Any, ...]]] = {}
@@ -170,7 +172,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
         facts = invoices.get(case_id, ())
         # What is disputed or in a plan is not pressed for; the others go on.
         pressed = tuple([_invoice(fact) for fact in facts if not fact[5] and not fact[6]])
-        ladder = ladders[version_id]
+        ladder = treatments.ladder(ladders[version_id], customer_id)
         place = places.get((timezone, country, brand_timezone))
         if place is None:
             place = places[timezone, country, brand_timezone] = (

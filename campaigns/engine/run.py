@@ -22,6 +22,7 @@ from campaigns.engine.persist import NO_LADDERS, persist
 from campaigns.engine.specs import published_versions
 from campaigns.engine.types import Decision, Outcome
 from campaigns.engine.words import one_language
+from campaigns.experiments.treatment import expose
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,15 @@ def escalate_due(*, now: datetime, limit: int | None = None, after: Key | None =
                 failed += 1
         decided = _with_locks(decided, now)
         starts = {decision.start for _loaded, decision in decided if decision.start}
+        expose(
+            (
+                (arm_id, loaded.snapshot.customer_id, loaded.snapshot.case_id)
+                for loaded, decision in decided
+                if decision.act is not None
+                for arm_id in decision.act.arm_ids
+            ),
+            now,
+        )
         messages = persist(decided, batch.texts, now, published_versions(starts) if starts else NO_LADDERS)
     return _count(decided, failed, messages, last=(datetime.fromisoformat(rows[-1][9]), rows[-1][0]))
 

@@ -73,9 +73,10 @@ def ladder_specs(version_ids: Collection[int], texts: dict[int, PublishedText]) 
             min_gap_hours=version.min_gap_hours,
             silent_hours=version.silent_hours,
             end_params=version.end_params,
+            ladder_id=version.ladder_id,
         )
         for version in LadderVersion.objects.filter(pk__in=version_ids).only(
-            "end_actions", "end_after_hours", "min_gap_hours", "silent_hours", "end_params"
+            "end_actions", "end_after_hours", "min_gap_hours", "silent_hours", "end_params", "ladder_id"
         )
     }
 

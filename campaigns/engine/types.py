@@ -39,6 +39,10 @@ class StepSpec:
     fallback_channels: tuple[str, ...] = ()
     #: Those of its channels its template has no text for.
     mute: frozenset[str] = frozenset()
+    #: Why cases of this treatment never take it, in words; empty: they do (campaigns.experiments.treatment).
+    withheld: str = ""
+    #: Arms of experiments whose treatment it carries: whoever it acts for has met them.
+    arm_ids: tuple[int, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -53,6 +57,9 @@ class LadderSpec:
     min_gap_hours: int = 0
     silent_hours: int = 0
     end_params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ladder_id: int = 0
+    #: The arm of an experiment a case that opens on it is drawn into.
+    arm_id: int | None = None
 
 
 class InvoiceFact(NamedTuple):

@@ -19,19 +19,14 @@ from campaigns.models import (
 )
 from campaigns.models.experiment import EXPERIMENT_TRANSITIONS
 from campaigns.segments.language import SegmentError, parse
-from customers.errors import SollecitoError, check_transition
+from customers.errors import IllegalTransition, SollecitoError
 
 
 def experiment_start(*, experiment_id: int, actor_id: int | None, reason: str = "", now: datetime) -> Experiment:
     """Has customers drawn from `now` (aware UTC) on. Raises SollecitoError naming what is missing or contradicts."""
     with transaction.atomic():
         experiment = _locked(experiment_id)
-        check_transition(
-            EXPERIMENT_TRANSITIONS,
-            what=_("Experiment"),
-            source=experiment.status,
-            target=ExperimentStatus.RUNNING.value,
-        )
+        _check_move(experiment, ExperimentStatus.RUNNING)
         _check(experiment, list(experiment.arms.select_related("ladder_version__ladder", "template")))
         experiment.status, experiment.started_at = ExperimentStatus.RUNNING, now
         try:
@@ -51,12 +46,7 @@ def experiment_stop(*, experiment_id: int, actor_id: int | None, reason: str, no
     """
     with transaction.atomic():
         experiment = _locked(experiment_id)
-        check_transition(
-            EXPERIMENT_TRANSITIONS,
-            what=_("Experiment"),
-            source=experiment.status,
-            target=ExperimentStatus.STOPPED.value,
-        )
+        _check_move(experiment, ExperimentStatus.STOPPED)
         experiment.status, experiment.stopped_at = ExperimentStatus.STOPPED, now
         _save(experiment, actor_id, reason)
         held = CaseInvoice.objects.filter(
@@ -76,6 +66,12 @@ def _locked(experiment_id: int) -> Experiment:
     if experiment is None:
         raise SollecitoError(_("There is no such experiment."), code="experiment_missing")
     return experiment
+
+
+def _check_move(experiment: Experiment, target: ExperimentStatus) -> None:
+    # Not check_transition, which lets a thing stay what it is: a second stop would overwrite the first one's date.
+    if target not in EXPERIMENT_TRANSITIONS[experiment.status]:
+        raise IllegalTransition(_("Experiment"), experiment.status, target.value)
 
 
 def _save(experiment: Experiment, actor_id: int | None, reason: str) -> None:
