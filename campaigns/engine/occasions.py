@@ -64,11 +64,14 @@ def _begun(offer: Offer, occasion: Occasion, standing: Standing, now: datetime) 
 
 def go_ahead(standing: Standing, case: LiveCase, *, overtaken: bool, now: datetime) -> Assessment | None:
     """What changes for a live case about a day that is coming; `overtaken` by a debt that has its own ladder."""
-    mine = [occasion for occasion in standing.occasions if _about(occasion, case) and occasion.at > now]
+    offer = Offer(case.trigger, None, case.ladder)
+    # A day that has moved so far that nothing is said of it yet is a new matter, when its time comes.
+    mine = [o for o in standing.occasions if _about(o, case) and _begun(offer, o, standing, now)]
+    still_coming = {occasion.invoice_id for occasion in mine}
     settled = tuple(
         (debt.id, debt.outcome if not debt.owed else CloseReason.MOOT.value)
         for debt in case.members
-        if not debt.owed or debt.since <= now
+        if debt.id not in still_coming
     )
     if standing.excluded or overtaken or not mine:
         return _end(standing, case, mine, excluded=standing.excluded)
@@ -78,7 +81,6 @@ def go_ahead(standing: Standing, case: LiveCase, *, overtaken: bool, now: dateti
         if occasion.invoice_id is not None
         and not occasion.finished
         and occasion.invoice_id not in {debt.id for debt in case.members}
-        and _begun(Offer(case.trigger, None, case.ladder), occasion, standing, now)
     )
     members = {debt.id for debt in case.members} - {pk for pk, _outcome in settled} | set(joining)
     days = [occasion.at for occasion in mine if occasion.invoice_id is None or occasion.invoice_id in members]
