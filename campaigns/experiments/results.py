@@ -25,12 +25,17 @@ _CASES = """
      WHERE e.experiment_id = %s
      GROUP BY e.arm_id
 """
+# Case by case down the index: a planner without statistics of a young table would compare every message with every
+# exposure.
 _MESSAGES = """
-    SELECT e.arm_id, count(*)
+    SELECT e.arm_id, SUM(m.sent)::bigint
       FROM campaigns_experimentexposure e
-      JOIN campaigns_message m ON m.case_id = e.case_id
-     WHERE e.experiment_id = %s AND m.purpose = 'dunning' AND m.sent_at >= e.at
-       AND m.sent_at <= COALESCE(%s, 'infinity'::timestamptz)
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS sent FROM campaigns_message
+            WHERE case_id = e.case_id AND purpose = 'dunning' AND sent_at >= e.at
+              AND sent_at <= COALESCE(%s, 'infinity'::timestamptz)
+     ) m
+     WHERE e.experiment_id = %s
      GROUP BY e.arm_id
 """
 
@@ -101,7 +106,7 @@ def experiment_results(experiment: Experiment, arms: Sequence[ExperimentArm] | N
     with connection.cursor() as cursor:
         cursor.execute(_CASES, [stopped, stopped, stopped, experiment.pk])
         counted = {arm_id: counts for arm_id, *counts in cursor.fetchall()}
-        cursor.execute(_MESSAGES, [experiment.pk, stopped])
+        cursor.execute(_MESSAGES, [stopped, experiment.pk])
         sent = dict(cursor.fetchall())
     base_closed, base_recovered = counted[rows[0].pk][1:3] if rows and rows[0].pk in counted else (0, 0)
     results = []

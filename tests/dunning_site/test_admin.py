@@ -21,7 +21,18 @@ from billing.models import (
     ProcessorCommand,
     Promise,
 )  # fmt: skip
-from campaigns.models import Case, DeliveryEvent, Message, SimulationRun, StepRun, Task
+from campaigns.models import (
+    Case,
+    DeliveryEvent,
+    ExperimentExposure,
+    InboundMessage,
+    Message,
+    PrintBatch,
+    Segment,
+    SimulationRun,
+    StepRun,
+    Task,
+)
 from customers.clock import running_on
 from customers.log import Entry, record_many
 from customers.models import Customer, Suppression
@@ -92,6 +103,16 @@ def world(n: int, *, serial: int = 0) -> Customer:
         SimulationRun.objects.create(
             ladder=version.ladder, version=version, source="open_cases", created_at=NOW, cases=10
         )
+        Segment.objects.create(code=f"s{serial}-{invoice.pk}", name="Late", query="overdue_days > 1")
+        experiment = make.experiment(ladder=version.ladder)
+        ExperimentExposure.objects.create(
+            experiment=experiment, arm=experiment.arms.earliest("position"), customer=one, case=row, at=NOW
+        )
+        InboundMessage.objects.create(
+            channel="email", external_id=f"i{serial}-{invoice.pk}", kind="human", received_at=NOW,
+            sender="x@example.com", customer=one, case=row,
+        )  # fmt: skip
+        PrintBatch.objects.create(created_at=NOW, created_by=User.objects.get_or_create(username="printer")[0])
         record_many(
             Entry(customer_id=one.pk, at=NOW - timedelta(minutes=i * 3 + k), kind=kind, summary=f"{kind} {i}",
                   subject=f"invoice:{invoice.pk}")
