@@ -63,7 +63,7 @@ def treatment_words(arm: ExperimentArm) -> str:
 
 
 def _percent(value: float, sign: bool = False) -> str:
-    return f"{100 * value:{'+' if sign else ''}.1f}"
+    return f"{100 * value:{'+' if sign else ''}.1f}".replace("-", "−")
 
 
 def _bar(interval: Interval) -> dict[str, str]:
@@ -139,6 +139,7 @@ class ArmInline(StackedInline):
     formset = ArmFormSet
     extra = 0
     ordering = ("position", "id")
+    verbose_name_plural = _("Arms; the first is the base")
     autocomplete_fields = ("ladder_version", "template")
     fields = (
         ("position", "name", "share"),
@@ -146,6 +147,9 @@ class ArmInline(StackedInline):
         ("holdout", "retries"),
         ("send_from", "send_to"),
     )
+
+    def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
+        return 0 if obj else 2
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         may: bool = super().has_change_permission(request, obj)
