@@ -4,14 +4,19 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from celery import current_app
+from django_celery_beat.models import PeriodicTask
 
 from billing.models import Adjustment, AttemptStatus, Dispute, Fee
+from campaigns.delivery import deliver_due
 from campaigns.engine.assess import assess_all, assess_customers
 from campaigns.engine.run import escalate_all
 from campaigns.models import Case, Message, StepRun, Task
 from campaigns.services.cases import case_pause
 from campaigns.signals import case_exhausted
-from customers.models import Interaction
+from campaigns.tracking import Told, delivery_event_record
+from customers.models import Customer, Interaction, Suppression
+from dunning_site.schedules import schedules_sync
 from tests import factories
 from tests.campaigns.engine.test_scenarios import DAY, fail, play, settle, tick
 from tests.factories import NOW
@@ -321,3 +326,82 @@ def test_a_notice_that_bounces_goes_another_way_and_then_to_a_person():
     Task.objects.filter(status="open").update(status="done")
     tick(NOW + 11 * DAY)
     assert Message.objects.count() == 3
+
+
+# --- Sending.
+
+
+def _receivable(customer, **fields):
+    """An invoice whose charge failed, as the ingest loop leaves it: the customer is to be looked at."""
+    row = factories.invoice(customer, **fields)
+    Customer.objects.filter(pk=customer.pk).update(reassess_at=NOW)
+    return row
+
+
+def test_complaint_9_the_run_is_scheduled_and_needs_nobody(smtp_sink, settings, monkeypatch):
+    settings.CUSTOMER_LINKS = "tests.campaigns.links.links_for_mail"
+    monkeypatch.setattr("customers.clock._source", lambda: NOW)
+    factories.ladder(steps=[{"offset": 0}])
+    _receivable(factories.customer(email="anna@example.com"))
+    schedules_sync()
+    current_app.loader.import_default_modules()  # as a worker does when it starts
+    rows = PeriodicTask.objects.filter(enabled=True, task__startswith="campaigns.tasks.").select_related("interval")
+    # What beat does, once each, in the order of the schedule.
+    for row in rows.order_by("pk"):
+        assert row.interval.every <= 300
+        current_app.tasks[row.task]()
+    assert [mail.recipients for mail in smtp_sink.mails()] == [("anna@example.com",)]
+
+
+def test_complaint_10_a_reminder_to_a_blocked_address_is_not_queued_for_ever(smtp_sink, settings):
+    settings.CUSTOMER_LINKS = "tests.campaigns.links.links_for_mail"
+    case = factories.case(factories.customer(email="anna@example.com"), ladder_version=factories.ladder())
+    message = factories.message(case)
+    Suppression.objects.create(channel="email", address="anna@example.com", reason="complaint", created_at=NOW)
+    assert deliver_due(now=NOW).cancelled == 1
+    message.refresh_from_db()
+    assert (message.status, message.rule) == ("cancelled", "address.suppressed")
+    assert "anna@example.com" in message.reason
+    assert Task.objects.get().customer_id == case.customer_id
+    assert not Message.objects.filter(status__in=["queued", "sending"]).exists()
+    assert smtp_sink.mails() == []
+
+
+@pytest.mark.parametrize("times", [1, 22])
+def test_complaint_15_a_loop_that_runs_every_minute_mails_once(smtp_sink, settings, times):
+    settings.CUSTOMER_LINKS = "tests.campaigns.links.links_for_mail"
+    factories.ladder(steps=[{"offset": 0}, {"offset": 3}])
+    customer = factories.customer(email="anna@example.com")
+    _receivable(customer)
+    for minute in range(times):
+        at = NOW + timedelta(minutes=minute)
+        Customer.objects.update(reassess_at=at)  # as if a webhook had come again
+        for _result in assess_all(now=at):
+            pass
+        for _result in escalate_all(now=at):
+            pass
+        deliver_due(now=at)
+    assert len(smtp_sink.mails()) == 1
+
+
+def test_complaint_17_which_contacts_are_dead_is_one_list(admin_client, django_assert_max_num_queries):
+    messages = []
+    for n in range(40):
+        customer = factories.customer(email=f"debtor{n}@example.com")
+        messages.append(
+            factories.message(factories.case(customer), status="sent", sent_at=NOW, send_at=None, provider_id=f"<{n}>")
+        )
+    for n in (3, 17, 31):
+        told = Told(
+            kind="bounced", at=NOW, external_id=f"b{n}", provider_id=f"<{n}>", reject_reason="bounced",
+            detail=f"550 5.1.1 <debtor{n}@example.com>: no such user",
+        )  # fmt: skip
+        assert delivery_event_record(told=told, now=NOW)
+    with django_assert_max_num_queries(25):
+        page = admin_client.get("/admin/customers/suppression/").content.decode()
+    assert {n for n in range(40) if f"debtor{n}@example.com" in page} == {3, 17, 31}
+    bounced = admin_client.get("/admin/campaigns/message/?status__exact=bounced").content.decode()
+    assert {n for n in range(40) if f"debtor{n}@example.com" in bounced} == {3, 17, 31}
+    # Each is somebody's to mend, and the customer's log says why.
+    assert set(Task.objects.values_list("customer_id", flat=True)) == {messages[n].customer_id for n in (3, 17, 31)}
+    assert Interaction.objects.filter(kind="message.bounced", body__contains="5.1.1").count() == 3

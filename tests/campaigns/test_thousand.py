@@ -12,7 +12,7 @@ from billing.models import Invoice
 from campaigns.delivery import deliver_due
 from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
-from campaigns.guard.policy import policy_for
+from campaigns.guard.book import policy_for
 from campaigns.models import Case, Message, StepRun
 from campaigns.services.shipped import shipped_load
 from customers.models import Customer
@@ -99,7 +99,7 @@ def test_a_thousand_cases_each_get_one_message_per_step(smtp_sink: Sink, setting
         assert stored.recipients == (customer.email,)
         assert mail["To"].addresses[0].display_name == customer.name
         assert mail["Content-Language"] == message.language == customer.language
-        assert mail["Subject"] == message.subject
+        assert mail["Subject"].strip() == message.subject  # a header may be folded right after its name
         assert mail.defects == []
         assert mail.get_content_type() == "multipart/alternative"
         assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
