@@ -14,9 +14,10 @@ from typing import Any
 
 import yaml
 
-from campaigns.ladder_yaml import LadderDoc, LadderFileError, read_ladder
+from campaigns.ladder_yaml import LadderDoc, read_ladder
 from campaigns.models.template import Template
 from campaigns.rendering.reasons import SHIPPED
+from campaigns.yaml_reading import LadderFileError
 from customers.models import Channel
 
 

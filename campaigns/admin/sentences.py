@@ -59,7 +59,7 @@ def sentence(step: Step) -> str:
     parts = [_when(step)]
     if hours := _hours(step):
         parts.append(hours)
-    if step.window_days:
+    if step.window_days and len(set(step.window_days)) < 7:
         parts.append(days(step.window_days))
     if step.business_days:
         parts.append(_("business days"))
@@ -132,6 +132,11 @@ def days(isodays: Sequence[int]) -> str:
             runs.append([day])
     names = [[str(WEEKDAYS_ABBR[day - 1]) for day in run] for run in runs]
     return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(run) for run in names)
+
+
+def weekday_choices() -> list[tuple[int, str]]:
+    """ISO weekdays with their short names."""
+    return [(day, str(WEEKDAYS_ABBR[day - 1])) for day in range(1, 8)]
 
 
 def _when(step: Step) -> str:

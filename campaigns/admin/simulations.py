@@ -28,7 +28,8 @@ from unfold.widgets import (
 
 from billing import money
 from campaigns.admin.columns import link
-from campaigns.admin.ladders import LadderAdmin, LadderVersionAdmin
+from campaigns.admin.ladder_versions import LadderVersionAdmin
+from campaigns.admin.ladders import LadderAdmin
 from campaigns.models import Ladder, LadderVersion, SimulationRun, TemplateVersion
 from campaigns.services.simulations import MOST_CASES, MOST_DAYS, simulation_start
 from campaigns.simulator.pack import Packed

@@ -161,6 +161,8 @@ class LadderVersion(models.Model):
         related_name="+",
     )
 
+    history = HistoricalRecords()
+
     class Meta:
         verbose_name = _("ladder version")
         verbose_name_plural = _("ladder versions")
@@ -222,6 +224,8 @@ class Step(models.Model):
     condition = models.JSONField(_("only if"), default=dict, blank=True)
     #: Silent phase: wait for a retry planned within this many hours before writing (0: do not wait).
     wait_for_retry_hours = models.PositiveSmallIntegerField(_("wait for a retry within hours"), default=0)
+
+    history = HistoricalRecords()
 
     class Meta:
         verbose_name = _("step")

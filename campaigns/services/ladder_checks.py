@@ -1,7 +1,12 @@
-"""Refuses ladders that could not be climbed, before they are published; every refusal names the place."""
+"""What is wrong with a ladder's version before it is published: errors that refuse it, warnings that are shown.
+
+Found at the desk and not on the night a step would act. Each problem names its step and field.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from campaigns.engine.actions import check_params
@@ -11,120 +16,200 @@ from campaigns.engine.specs import WORDLESS, PublishedText, published_texts, ste
 from campaigns.models import Action, EndAction, Ladder, LadderVersion, Step, VersionStatus
 from campaigns.models.ladder import PRE_DUNNING
 from customers.errors import SollecitoError
+from customers.models import Channel
+from customers.models.customer import LANGUAGES
 
 #: What a ladder about a day that is coming may do: nothing is owed yet.
 _GENTLE = frozenset({Action.MESSAGE.value, Action.CALL_TASK.value, Action.NOTIFY_STAFF.value, Action.TAG.value})
 
+ERROR = "error"
+WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class LadderProblem:
+    """One thing wrong; `step_id` and `field` say where, both empty for the ladder as a whole."""
+
+    severity: str
+    code: str
+    #: Names the place and what is wrong; `words` leaves the step out, for where it is plain.
+    message: str
+    step_id: int | None = None
+    field: str = ""
+    words: str = ""
+
+    @property
+    def is_error(self) -> bool:
+        """True if the version cannot be published with it."""
+        return self.severity == ERROR
+
+
+def ladder_problems(version: LadderVersion, steps: Sequence[Step] | None = None) -> list[LadderProblem]:
+    """Everything wrong with a version, errors first. `steps` (with templates) if they were read already.
+
+    Steps that are switched off are checked less: they must be readable, no more. A fixed number of queries.
+    """
+    if steps is None:
+        steps = list(version.steps.select_related("template").order_by("position"))
+    enabled = [step for step in steps if step.enabled]
+    found: list[LadderProblem] = []
+    if not enabled:
+        found.append(LadderProblem(ERROR, "ladder_empty", _("A ladder needs at least one step that is switched on.")))
+    try:
+        check_steps([step_spec(step) for step in enabled], trigger=version.ladder.trigger)
+    except SollecitoError as error:
+        found.append(LadderProblem(ERROR, error.code, error.message))
+    texts = published_texts()
+    ahead = version.ladder.trigger in PRE_DUNNING
+    for step in steps:
+        found += _conditions_and_parameters(step)
+    for step in enabled:
+        if step.action == Action.MESSAGE:
+            found += _message(step, texts)
+        elif ahead and step.action not in _GENTLE:
+            words = _("nothing is owed yet, so “%(action)s” has no place here.")
+            words %= {"action": step.get_action_display()}
+            found.append(_step(step, ERROR, "action_too_early", words, "action"))
+    found += _end(version, ahead=ahead)
+    found += _other_ladders(version, enabled)
+    return sorted(found, key=lambda problem: not problem.is_error)
+
 
 def ladder_check(version: LadderVersion) -> None:
-    """Raises SollecitoError for a version without enabled steps, with steps out of order or on the wrong side of the
-    day, a window that never opens, conditions or parameters the engine does not know, a message without published
-    text over one of its channels, or a chain of ladders that comes back to this one."""
-    steps = list(version.steps.filter(enabled=True).select_related("template").order_by("position"))
-    if not steps:
-        raise SollecitoError(_("A ladder needs at least one step."), code="ladder_empty")
-    trigger = version.ladder.trigger
-    check_steps([step_spec(step) for step in steps], trigger=trigger)
-    texts = published_texts()
-    for number, step in enumerate(steps, start=1):
-        place = _("Step %(number)s “%(step)s”") % {"number": number, "step": step.name}
-        _check_step(step, place, texts, ahead=trigger in PRE_DUNNING)
-    _check_end(version, ahead=trigger in PRE_DUNNING)
-    _check_chain(version, steps)
+    """Raises SollecitoError with every error of a version, the code of the first; warnings pass."""
+    if errors := [problem for problem in ladder_problems(version) if problem.is_error]:
+        raise SollecitoError(" ".join(problem.message for problem in errors), code=errors[0].code)
 
 
-def _check_step(step: Step, place: str, texts: Mapping[int, PublishedText], *, ahead: bool) -> None:
+def _step(step: Step, severity: str, code: str, words: str, field: str) -> LadderProblem:
+    named = _("Step %(number)d “%(step)s”: %(words)s") % {"number": step.position, "step": step.name, "words": words}
+    return LadderProblem(severity, code, named, step.pk, field, words)
+
+
+def _conditions_and_parameters(step: Step) -> list[LadderProblem]:
+    found = []
     try:
-        check_condition(step.condition)
+        check_condition(step.condition or {})
     except SollecitoError as error:
-        raise SollecitoError(f"{place}: {error}", code=error.code) from error
-    check_params(step.action, step.params or {}, place)
-    if ahead and step.action not in _GENTLE:
-        raise SollecitoError(
-            _("%(place)s: nothing is owed yet, so “%(action)s” has no place here.")
-            % {"place": place, "action": step.get_action_display()},
-            code="action_too_early",
-        )
-    if step.action != Action.MESSAGE:
-        return
-    names = {"place": place, "template": step.template}
-    text = texts.get(step.template_id or 0)
-    if text is None:
-        raise SollecitoError(
-            _("%(place)s sends “%(template)s”, which has no published text.") % names, code="template_unpublished"
-        )
-    if step.channel in step.fallback_channels or len(set(step.fallback_channels)) != len(step.fallback_channels):
-        raise SollecitoError(_("%(place)s names a channel twice.") % names, code="channel_twice")
-    for channel in (step.channel, *step.fallback_channels):
-        if channel not in WORDLESS and not text.text_channel(channel):
-            raise SollecitoError(
-                _("%(place)s sends “%(template)s” over %(channel)s, for which it has no text.")
-                % (names | {"channel": channel}),
-                code="template_without_channel",
-            )
-
-
-def _check_end(version: LadderVersion, *, ahead: bool) -> None:
-    place = _("The end of the ladder")
-    if ahead and version.end_actions:
-        raise SollecitoError(
-            _("%(place)s: a ladder about a day that is coming ends with that day.") % {"place": place},
-            code="action_too_early",
-        )
-    if unknown := sorted(set(version.end_params) - set(version.end_actions)):
-        raise SollecitoError(
-            _("%(place)s has parameters for what it does not do: %(names)s.")
-            % {"place": place, "names": ", ".join(unknown)},
-            code="bad_params",
-        )
-    for action in version.end_actions:
-        check_params(action, version.end_params.get(action, {}), place)
-
-
-def _check_chain(version: LadderVersion, steps: Sequence[Step]) -> None:
-    """Follows `start_ladder` from this version through the published ones; a way back would never end."""
-    wanted = _targets(steps, version)
-    if not wanted:
-        return
-    codes = set(Ladder.objects.filter(active=True).values_list("code", flat=True))
-    published: dict[str, set[str]] = {}
-    rows = LadderVersion.objects.filter(status=VersionStatus.PUBLISHED).select_related("ladder")
-    for row in rows.prefetch_related("steps"):
-        published[row.ladder.code] = _targets([step for step in row.steps.all() if step.enabled], row)
-    own = version.ladder.code
-    for target in sorted(wanted):
-        if target not in codes:
-            raise SollecitoError(
-                _("The ladder goes over to “%(code)s”, which does not exist.") % {"code": target},
-                code="ladder_missing",
-            )
-        if target != own and target not in published:
-            raise SollecitoError(
-                _("The ladder goes over to “%(code)s”, which has no published version.") % {"code": target},
-                code="ladder_unpublished",
-            )
-    published[own] = wanted
-    way = _way_back(own, published)
-    if way:
-        raise SollecitoError(_("The ladders go in a circle: %(way)s.") % {"way": " → ".join(way)}, code="ladder_cycle")
-
-
-def _targets(steps: Sequence[Step], version: LadderVersion) -> set[str]:
-    found = {str(s.params.get("ladder", "")) for s in steps if s.action == Action.START_LADDER}
-    if EndAction.START_LADDER in version.end_actions:
-        found.add(str(version.end_params.get(EndAction.START_LADDER.value, {}).get("ladder", "")))
+        found.append(_step(step, ERROR, error.code, error.message, "condition"))
+    try:
+        check_params(step.action, step.params or {}, _("Parameters"))
+    except SollecitoError as error:
+        found.append(_step(step, ERROR, error.code, error.message, "params"))
     return found
 
 
-def _way_back(start: str, edges: Mapping[str, set[str]]) -> list[str]:
-    """The codes from `start` back to itself; empty if there is no way."""
-    ways = [[start, target] for target in sorted(edges.get(start, ()))]
-    seen: set[str] = set()
+def _end(version: LadderVersion, *, ahead: bool) -> list[LadderProblem]:
+    found = []
+    if ahead and version.end_actions:
+        words = _("a ladder about a day that is coming ends with that day.")
+        found.append(_at(None, ERROR, "action_too_early", words))
+    if unknown := sorted(set(version.end_params or {}) - set(version.end_actions)):
+        words = _("there are parameters for what is not done: %(names)s.") % {"names": ", ".join(unknown)}
+        found.append(_at(None, ERROR, "bad_params", words))
+    for action in version.end_actions:
+        try:
+            check_params(action, (version.end_params or {}).get(action) or {}, _("Parameters"))
+        except SollecitoError as error:
+            found.append(_at(None, ERROR, error.code, error.message))
+    return found
+
+
+def _message(step: Step, texts: Mapping[int, PublishedText]) -> list[LadderProblem]:
+    text = texts.get(step.template_id or 0)
+    if step.template is None or text is None:
+        words = _("it sends “%(template)s”, which has no published text.") % {"template": step.template or "–"}
+        return [_step(step, ERROR, "template_unpublished", words, "template")]
+    found = []
+    unwritten: dict[str, None] = {}
+    channels = (step.channel, *step.fallback_channels)
+    if len(set(channels)) != len(channels):
+        found.append(_step(step, ERROR, "channel_twice", _("it names a channel twice."), "channel"))
+    for channel in dict.fromkeys(channels):
+        if channel in WORDLESS:
+            continue
+        label = Channel(channel).label if channel in Channel.values else channel
+        if not text.text_channel(channel):
+            words = _("“%(template)s” has no text for %(channel)s.") % {"template": step.template, "channel": label}
+            found.append(_step(step, ERROR, "template_without_channel", words, "template"))
+            continue
+        if channel not in settings.CHANNELS:
+            words = _("%(channel)s is not set up: nothing will leave by it.") % {"channel": label}
+            found.append(_step(step, WARNING, "channel_unconfigured", words, "channel"))
+        spoken = text.channels[text.text_channel(channel)]
+        unwritten |= {str(name): None for code, name in LANGUAGES if code not in spoken}
+    if unwritten:
+        words = _("“%(template)s” is not written in %(languages)s; their readers get another language.")
+        words %= {"template": step.template, "languages": ", ".join(unwritten)}
+        found.append(_step(step, WARNING, "language_missing", words, "template"))
+    return found
+
+
+# --- ladders that go on with one another
+
+
+def _goes_on_with(version: LadderVersion, steps: Sequence[Step]) -> dict[str, Step | None]:
+    """Codes of the ladders a version starts, with the step that does it (None: at its end)."""
+    found: dict[str, Step | None] = {
+        str(step.params.get("ladder", "")): step for step in steps if step.action == Action.START_LADDER
+    }
+    if EndAction.START_LADDER in version.end_actions:
+        code = (version.end_params or {}).get(EndAction.START_LADDER, {}).get("ladder", "")
+        found.setdefault(str(code), None)
+    return found
+
+
+def _other_ladders(version: LadderVersion, enabled: Sequence[Step]) -> list[LadderProblem]:
+    own = _goes_on_with(version, enabled)
+    if not own:
+        return []
+    graph = _published_graph()
+    graph[version.ladder.code] = set(own)
+    names = dict(Ladder.objects.filter(active=True).values_list("code", "name"))
+    found = []
+    for code, step in own.items():
+        if code not in names:
+            words = _("there is no ladder “%(ladder)s” in use to go on with.") % {"ladder": code}
+            found.append(_at(step, ERROR, "ladder_missing", words))
+        elif circle := _way_back(graph, code, version.ladder.code):
+            words = _("the ladders start each other in a circle: %(circle)s.") % {
+                "circle": " → ".join((version.ladder.code, *circle))
+            }
+            found.append(_at(step, ERROR, "ladder_cycle", words))
+        elif code not in graph:
+            words = _("“%(ladder)s” is not published yet: no case can go on with it.") % {"ladder": names[code]}
+            found.append(_at(step, ERROR, "ladder_unpublished", words))
+    return found
+
+
+def _at(step: Step | None, severity: str, code: str, words: str) -> LadderProblem:
+    if step is not None:
+        return _step(step, severity, code, words, "params")
+    return LadderProblem(
+        severity, code, _("At the end: %(words)s") % {"words": words}, field="end_params", words=words
+    )
+
+
+def _published_graph() -> dict[str, set[str]]:
+    """Every published ladder with the ones it starts, by code. Two queries."""
+    live = LadderVersion.objects.filter(status=VersionStatus.PUBLISHED).select_related("ladder")
+    steps: dict[int, list[Step]] = {}
+    for step in Step.objects.filter(
+        version__status=VersionStatus.PUBLISHED, action=Action.START_LADDER, enabled=True
+    ).only("version_id", "action", "params"):
+        steps.setdefault(step.version_id, []).append(step)
+    return {row.ladder.code: set(_goes_on_with(row, steps.get(row.pk, ()))) for row in live}
+
+
+def _way_back(graph: Mapping[str, set[str]], start: str, home: str) -> tuple[str, ...]:
+    """The shortest way from `start` to `home` along the graph, both named; empty if there is none."""
+    ways: list[tuple[str, ...]] = [(start,)]
+    seen = {start}
     while ways:
-        way = ways.pop()
-        if way[-1] == start:
+        way = ways.pop(0)
+        if way[-1] == home:
             return way
-        if way[-1] not in seen:
-            seen.add(way[-1])
-            ways += [[*way, target] for target in sorted(edges.get(way[-1], ()))]
-    return []
+        for code in sorted(graph.get(way[-1], set()) - seen):
+            seen.add(code)
+            ways.append((*way, code))
+    return ()

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from campaigns.ladder_yaml import LadderDoc, Span, StepDoc, read_ladder, write_ladder
-from campaigns.models import Action, Ladder, LadderVersion, Step, Template, VersionStatus
+from campaigns.ladder_yaml import LadderDoc, StepDoc, read_ladder, write_ladder
+from campaigns.models import Action, Ladder, LadderVersion, Segment, Step, Template, VersionStatus
 from campaigns.services.versions import ladder_draft
+from campaigns.yaml_reading import Span
 from customers.errors import SollecitoError
 from customers.models import Brand
 
@@ -33,6 +34,7 @@ def doc_of(version: LadderVersion, steps: Iterable[Step] | None = None) -> Ladde
         description=ladder.description,
         trigger=ladder.trigger,
         brand=ladder.brand.code if ladder.brand else "",
+        segment=ladder.segment.code if ladder.segment else "",
         priority=ladder.priority,
         steps=tuple(_step_doc(step) for step in steps),
         end_actions=tuple(version.end_actions),
@@ -51,7 +53,7 @@ def content(doc: LadderDoc) -> LadderDoc:
 
 def ladder_export(*, version_id: int) -> str:
     """The version as a YAML file. Raises SollecitoError if there is none."""
-    version = LadderVersion.objects.select_related("ladder__brand").filter(pk=version_id).first()
+    version = LadderVersion.objects.select_related("ladder__brand", "ladder__segment").filter(pk=version_id).first()
     if version is None:
         raise SollecitoError(_("There is no such version."), code="version_missing")
     return write_ladder(doc_of(version))
@@ -61,19 +63,23 @@ def ladder_export(*, version_id: int) -> str:
 def ladder_import(*, source: str, place: str = "ladder", settings: bool = False) -> Imported:
     """Makes a draft of a YAML file: of the ladder with its code, or of a new one (which takes no case unpublished).
 
-    A draft that is being edited is refused rather than overwritten. Name, trigger, brand and priority of a ladder
-    in use apply at once and not with the draft, so they are taken over with `settings` only; otherwise what differs
-    is named in `kept`. Raises LadderFileError with the line at fault, SollecitoError for a draft in the way.
+    A draft that is being edited is refused rather than overwritten. Name, trigger, brand, segment and priority of a
+    ladder in use apply at once and not with the draft, so they are taken over with `settings` only; otherwise what
+    differs is named in `kept`. Raises LadderFileError with the line at fault, SollecitoError for a draft in the way.
     """
     doc = read_ladder(source, place)
     brand = Brand.objects.filter(code=doc.brand).first() if doc.brand else None
     if doc.brand and brand is None:
         doc.refuse("brand", _("there is no brand %(code)s.") % {"code": doc.brand})
+    segment = Segment.objects.filter(code=doc.segment).first() if doc.segment else None
+    if doc.segment and segment is None:
+        doc.refuse("segment", _("there is no segment %(code)s.") % {"code": doc.segment})
     head = {
         "name": doc.name,
         "description": doc.description,
         "trigger": doc.trigger,
         "brand": brand,
+        "segment": segment,
         "priority": doc.priority,
     }
     ladder, created = Ladder.objects.get_or_create(code=doc.code, defaults=head)

@@ -6,7 +6,8 @@ from django.db import transaction
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from campaigns.models import LadderVersion, Step, VersionStatus
+from campaigns.models import LadderVersion, OffsetUnit, Step, StepAnchor, VersionStatus
+from campaigns.services.versions import VERSION_FIELDS
 from customers.errors import SollecitoError
 
 #: More rungs than this no customer would live through; a script that adds them in a loop ends here.
@@ -30,8 +31,15 @@ def draft_locked(version_id: int) -> LadderVersion:
 
 
 @transaction.atomic
+def draft_settings(*, version: LadderVersion) -> None:
+    """Saves what holds for all of a draft's steps (VERSION_FIELDS) as filled in. Raises SollecitoError."""
+    draft_locked(version.pk)
+    version.save(update_fields=VERSION_FIELDS)
+
+
+@transaction.atomic
 def rung_save(*, step: Step) -> Step:
-    """Saves a rung of a draft as it is filled in; a new one goes to the end and gets a key of its own.
+    """Saves a rung of a draft as it is filled in; a new one gets a key of its own and goes where its time puts it.
 
     Raises SollecitoError if its version is not a draft, is full, or the rung was deleted meanwhile.
     """
@@ -44,23 +52,30 @@ def rung_save(*, step: Step) -> Step:
             )
         step.key = step.key or free_key(step.name, {row.key for row in there})
         step.position = len(there) + 1
-    else:
-        kept = next((row for row in there if row.pk == step.pk), None)
-        if kept is None:
-            raise SollecitoError(_("This step was deleted meanwhile."), code="step_missing")
-        step.position, step.key = kept.position, kept.key
+        step.save()
+        there.insert(_place(step, there), step)
+        _number(there)
+        return step
+    kept = next((row for row in there if row.pk == step.pk), None)
+    if kept is None:
+        raise SollecitoError(_("This step was deleted meanwhile."), code="step_missing")
+    step.position, step.key = kept.position, kept.key
     step.save()
     return step
 
 
 @transaction.atomic
-def rung_move(*, step_id: int, to: int) -> None:
+def rung_move(*, step_id: int, to: int) -> Step:
     """Puts a rung at place `to`, counted from 1; a place beyond an end is that end. Raises SollecitoError."""
     step = _editable(step_id)
     rows = _ordered(step.version_id)
     rows = [row for row in rows if row.pk != step.pk]
+    before = step.position
     rows.insert(min(max(to, 1), len(rows) + 1) - 1, step)
     _number(rows)
+    if step.position != before:
+        step.save(update_fields=["position"])
+    return step
 
 
 @transaction.atomic
@@ -109,6 +124,20 @@ def free_key(wanted: str, taken: set[str]) -> str:
     return key
 
 
+def _place(step: Step, rows: Sequence[Step]) -> int:
+    """The index before the first step that falls due later; the end for what is not counted from the beginning."""
+    if step.anchor != StepAnchor.CASE:
+        return len(rows)
+    for index, row in enumerate(rows):
+        if row.anchor == StepAnchor.CASE and _hours(row) > _hours(step):
+            return index
+    return len(rows)
+
+
+def _hours(step: Step) -> int:
+    return step.offset * (24 if step.offset_unit == OffsetUnit.DAYS else 1)
+
+
 def _editable(step_id: int) -> Step:
     version_id = Step.objects.filter(pk=step_id).values_list("version_id", flat=True).first()
     if version_id is None:
@@ -125,8 +154,9 @@ def _ordered(version_id: int) -> list[Step]:
 
 
 def _number(rows: Sequence[Step]) -> None:
-    # Several updates may hold a position twice between them: the constraint is checked at commit.
+    # Several updates may hold a position twice between them: the constraint is checked at commit. Steps that only
+    # make room write no history: nobody moved them.
     for place, row in enumerate(rows, start=1):
         if row.position != place:
             row.position = place
-            row.save(update_fields=["position"])
+            Step.objects.filter(pk=row.pk).update(position=place)

@@ -54,11 +54,11 @@ def ladder_draft(*, ladder_id: int) -> LadderVersion:
 
 
 @transaction.atomic
-def ladder_publish(*, version_id: int, actor_id: int | None, now: datetime) -> None:
+def ladder_publish(*, version_id: int, actor_id: int | None, now: datetime, note: str = "") -> None:
     """Publishes a draft at `now` (aware UTC) and retires the version before it; cases keep the one they have.
 
     Raises SollecitoError naming the place for anything `ladder_check` refuses: found here, not on the night it would
-    be sent. One about days that are coming has those concerned looked at at once.
+    be sent. `note` says what changed. One about days that are coming has those concerned looked at at once.
     """
     version = LadderVersion.objects.select_for_update().filter(pk=version_id).first()
     if version is None:
@@ -75,7 +75,7 @@ def ladder_publish(*, version_id: int, actor_id: int | None, now: datetime) -> N
         status=VersionStatus.RETIRED
     )
     LadderVersion.objects.filter(pk=version.pk).update(
-        status=VersionStatus.PUBLISHED, published_at=now, published_by=actor_id
+        status=VersionStatus.PUBLISHED, published_at=now, published_by=actor_id, note=note or version.note
     )
     customers_announce(version.ladder, now)
 

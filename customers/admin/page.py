@@ -91,6 +91,9 @@ class PageAction:
     fits: Callable[[Any], bool] = field(default=lambda obj: True)
     danger: bool = False
     order: int = 100
+    #: Shown below the question: a template and what it needs. `{"refused": True}` takes the button away.
+    details: str = ""
+    load: Callable[[HttpRequest, Any, datetime], dict[str, Any]] = field(default=lambda request, obj, now: {})
 
 
 FactLoader = Callable[[HttpRequest, Any, datetime], list[Fact]]
@@ -192,7 +195,19 @@ class PageAdmin(BaseAdmin):
         context = {**self._page_context(request, obj, current, now), **(extra_context or {})}
         if current == DETAILS:
             return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
-        section = sections[current]
+        return self.section_response(request, obj, sections[current], now, context)
+
+    def section_response(
+        self,
+        request: HttpRequest,
+        obj: Any,
+        section: Section,
+        now: datetime,
+        context: dict[str, Any] | None = None,
+        **loaded: Any,
+    ) -> HttpResponse:
+        """The page with one of its sections, loaded now unless `loaded` says what is in it (a form sent back)."""
+        context = context or self._page_context(request, obj, section.slug, now)
         return TemplateResponse(
             request,
             "admin/page/page.html",
@@ -205,7 +220,7 @@ class PageAdmin(BaseAdmin):
                 "media": self.media,
                 "section": section,
                 "section_template": section.template,
-                **section.load(request, obj, now),
+                **(loaded or section.load(request, obj, now)),
             },
         )
 
@@ -218,7 +233,8 @@ class PageAdmin(BaseAdmin):
         if not (request.user.has_perm(action.permission) and self.has_view_permission(request, obj)):
             raise PermissionDenied
         now = clock.now()
-        form = action.form(request.POST if request.method == "POST" else None, initial=action.initial(obj, now))
+        data, files = (request.POST, request.FILES) if request.method == "POST" else (None, None)
+        form = action.form(data, files, initial=action.initial(obj, now))
         if request.method == "POST" and form.is_valid():
             try:
                 done = action.run(
@@ -245,6 +261,7 @@ class PageAdmin(BaseAdmin):
                 "page_obj": obj,
                 "page_title": self.page_title(obj),
                 "back_url": self.page_url(obj),
+                **action.load(request, obj, now),
             },
         )
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.retries.taxonomy import Category
-from campaigns.ladder_yaml import LadderDoc, LadderFileError, Span, StepDoc, read_ladder, write_ladder
+from campaigns.ladder_yaml import LadderDoc, StepDoc, read_ladder, write_ladder
 from campaigns.models.ladder import Action, EndAction, StepAnchor, Trigger
 from campaigns.shipped_set import shipped_ladders
+from campaigns.yaml_reading import LadderFileError, Span
 from customers.models import Channel
 
 GOOD = """
