@@ -266,5 +266,5 @@ LOGGING = {
     "filters": {"no_tokens": {"()": "dunning_site.logs.WithoutTokens"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_tokens"]}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
-    "loggers": {"stripe": {"level": "WARNING"}, "djstripe": {"level": "WARNING"}},
+    "loggers": {"stripe": {"level": "WARNING"}, "twilio": {"level": "WARNING"}, "djstripe": {"level": "WARNING"}},
 }

@@ -461,7 +461,7 @@ def test_reading_a_batch_costs_the_same_for_one_and_for_fifty(channel: type[Fake
         with CaptureQueriesContext(
             connection,
         ) as captured:
-            assert deliver_due(now=NOW).sent == count
+            assert deliver_due(now=NOW, limit=50).sent == count
         reads = [q for q in captured if q["sql"].startswith("SELECT") and "FOR UPDATE" not in q["sql"]]
         return len(reads), len(captured)
 
