@@ -19,13 +19,16 @@ from billing.money import display, totals
 from campaigns import letter, outbox
 from campaigns.channels.base import Channel, ChannelError, Fate, Outgoing, channel
 from campaigns.context import Sending, load
+from campaigns.guard import texts
 from campaigns.guard.check import check, policy_of
 from campaigns.guard.types import Allowed, Contacted, Deferred
 from campaigns.guard.zones import zone
 from campaigns.links import LinkRequest, MailLinks, link_maker
 from campaigns.models import Message, MessagePurpose, MessageStatus
 from campaigns.outbox import BACKOFF, MAX_TRIES, Settled
-from campaigns.rendering.render import Rendered
+from campaigns.rendering import gsm
+from campaigns.rendering.render import SMS, Rendered
+from customers.consent import Evidence, Source, opt_out_record
 from customers.errors import SollecitoError
 from customers.models import Suppression
 from customers.services import suppression_add
@@ -149,6 +152,7 @@ def _one(sending: Sending, way: Channel, links: MailLinks, now: datetime) -> tup
     message = sending.message
     try:
         rendered, language = letter.write(sending, links, now)
+        rendered = _with_what_it_must_carry(sending, rendered, language, links, now)
     except Exception as error:  # whatever is wrong with one message, the next one is not to suffer for it
         if not isinstance(error, SollecitoError):
             log.exception("message %s could not be written", message.pk)
@@ -172,6 +176,24 @@ def _one(sending: Sending, way: Channel, links: MailLinks, now: datetime) -> tup
     else:
         outbox.record_sent(message, subject=subject, provider_id=result.provider_id, now=now, segments=result.segments)
     return "sent", False
+
+
+def _with_what_it_must_carry(
+    sending: Sending, rendered: Rendered, language: str, links: MailLinks, now: datetime
+) -> Rendered:
+    """The message with the words that the contact rules ask for and its template does not say."""
+    message, brand = sending.message, sending.message.brand
+    required = policy_of(sending.snapshot, now).rules(message.channel).texts
+    if not required:
+        return rendered
+    sender = texts.Sender(brand.name, brand.postal_address, (links.unsubscribe, links.preferences))
+    lines = texts.missing(required, rendered.text, message.channel, sender, language)
+    text = texts.add_to_text(rendered.text, lines)
+    return Rendered(
+        rendered.subject,
+        texts.add_to_html(rendered.html, lines, sender.ways_out),
+        gsm.spell(text) if message.channel == SMS else text,
+    )
 
 
 def _outgoing(sending: Sending, rendered: Rendered, language: str, links: MailLinks, now: datetime) -> Outgoing:
@@ -229,12 +251,24 @@ def _refused(message: Message, error: ChannelError, now: datetime) -> Settled:
         return Settled(
             message, MessageStatus.QUEUED, error.message, send_at=later, counts=True, kind="message.deferred"
         )
-    if error.dead_address or error.opted_out:
+    if error.opted_out:
+        opt_out_record(
+            channel=message.channel,
+            address=message.recipient,
+            country=message.customer.country,
+            customer_id=message.customer_id,
+            contact_id=message.contact_id,
+            evidence=Evidence(source=Source.PROVIDER, text=error.message, message_ref=message.key),
+            now=now,
+            unless_known=True,
+        )
+        return _failed(message, error.message, _("No way to reach the customer"))
+    if error.dead_address:
         suppression_add(
             channel=message.channel,
             address=message.recipient,
             country=message.customer.country,
-            reason=Suppression.Reason.OPT_OUT if error.opted_out else Suppression.Reason.HARD_BOUNCE,
+            reason=Suppression.Reason.HARD_BOUNCE,
             evidence=error.message,
             now=now,
         )

@@ -24,6 +24,7 @@ from campaigns.models import DeliveryEvent, Message, MessageStatus, Task
 from campaigns.models.message import stronger
 from campaigns.outbox import has_ways_left, recipient_words, task_key_of
 from customers import clock
+from customers.consent import Evidence, Source, opt_out_record
 from customers.log import Entry, record
 from customers.models import ActorKind, Direction, Suppression
 from customers.services import customers_reassess, suppression_add
@@ -125,7 +126,7 @@ def delivery_event_record(*, told: Told, now: datetime) -> bool:
         return False
     lost = _STATUS.get(told.kind) in (MessageStatus.BOUNCED, MessageStatus.COMPLAINED)
     with transaction.atomic():
-        if lost:
+        if lost or told.kind == EventType.UNSUBSCRIBED:
             wake("campaigns.tasks.assess_customers")
             # Before the message: the order in which the engine takes its locks.
             customers_reassess([message.customer_id], now)
@@ -143,7 +144,7 @@ def delivery_event_record(*, told: Told, now: datetime) -> bool:
         _apply(message, told)
         if told.kind in _TOLD:
             _tell(message, told)
-        _suppress(message, told)
+        _suppress(message, told, now)
         if lost and (told.kind == EventType.COMPLAINED or not has_ways_left(message)):
             _ask_a_person(message, told, now)
     return True
@@ -202,7 +203,7 @@ def _tell(message: Message, told: Told) -> None:
     )
 
 
-def _suppress(message: Message, told: Told) -> None:
+def _suppress(message: Message, told: Told, now: datetime) -> None:
     reason = None
     if told.kind == EventType.COMPLAINED or (told.kind, told.reject_reason) == _ONCE_A_COMPLAINT:
         reason = Suppression.Reason.COMPLAINT
@@ -210,13 +211,30 @@ def _suppress(message: Message, told: Told) -> None:
         reason = Suppression.Reason.OPT_OUT
     elif _refused(told) and told.reject_reason not in _NOT_THE_ADDRESS:
         reason = Suppression.Reason.HARD_BOUNCE
-    if reason is not None:
+    evidence = f"{told.kind} {told.reject_reason} {told.detail}".strip()
+    if reason == Suppression.Reason.OPT_OUT:
+        opt_out_record(
+            channel=message.channel,
+            address=message.recipient,
+            country=message.customer.country,
+            customer_id=message.customer_id,
+            contact_id=message.contact_id,
+            evidence=Evidence(
+                source=Source.PROVIDER,
+                text=evidence,
+                message_ref=message.key,
+                key=f"delivery:{message.pk}:{told.external_id}"[:200],
+            ),
+            now=now,
+            at=told.at,
+        )
+    elif reason is not None:
         suppression_add(
             channel=message.channel,
             address=message.recipient,
             country=message.customer.country,
             reason=reason,
-            evidence=f"{told.kind} {told.reject_reason} {told.detail}".strip(),
+            evidence=evidence,
             now=told.at,
         )
 

@@ -4,7 +4,7 @@ import logging
 import re
 
 #: A token in a path; the same length or longer, cut ones open nothing.
-_TOKEN = re.compile(r"(/p/)[A-Za-z0-9_-]{30,}")
+_TOKEN = re.compile(r"(/p/(?:stop/mail/)?)[A-Za-z0-9_:-]{30,}")
 
 
 class WithoutTokens(logging.Filter):

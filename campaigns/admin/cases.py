@@ -22,12 +22,13 @@ from billing.admin.columns import INVOICE, amount
 from billing.models import AttemptStatus, InvoiceStatus, PaymentAttempt
 from campaigns.admin.case_actions import CASE_ACTIONS
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
-from campaigns.admin.customer_sections import contact_fact
+from campaigns.admin.contact import contact_badge, contact_fact, load_verdicts
 from campaigns.admin.rungs import rungs
 from campaigns.admin.segments import CaseSegmentFilter
 from campaigns.guard.zones import zone_name
 from campaigns.models import Case, CaseInvoice, EndAction
 from campaigns.models.case import LIVE_STATES
+from customers import clock
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.page import Fact, PageAdmin, Section
 from customers.admin.timeline import load_timeline
@@ -111,7 +112,7 @@ def _log(request: HttpRequest, case: Case, now: datetime) -> dict[str, Any]:
 
 @admin.register(Case)
 class CaseAdmin(PageAdmin, ReadOnlyAdmin):
-    list_display = ("__str__", "who", "owed", "shown_state", "rung", "next_action", "owner", "opened_at")
+    list_display = ("__str__", "who", "owed", "shown_state", "rung", "next_action", "contact", "owner", "opened_at")
     list_display_links = ("__str__", "who")
     list_select_related = ("customer", "ladder_version__ladder", "owner")
     list_filter = (
@@ -176,6 +177,16 @@ class CaseAdmin(PageAdmin, ReadOnlyAdmin):
     def rung(self, row: Case) -> str:
         ladder = row.ladder_version
         return format_html("{}<span class='sol-sub sol-nowrap'>{}</span>", row.position, ladder)
+
+    def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
+        now = clock.now()
+        verdicts = load_verdicts([row.pk for row in rows if row.state in LIVE_STATES], now)
+        for row in rows:
+            row.verdicts = verdicts.get(row.pk, [])
+
+    @display(description=_("contact now?"))
+    def contact(self, row: Any) -> str:
+        return contact_badge(getattr(row, "verdicts", []))
 
     @display(description=_("next action"), ordering="next_action_at")
     def next_action(self, row: Case) -> str:

@@ -12,37 +12,16 @@ from billing import money
 from billing.models import InvoiceStatus
 from campaigns.admin.case_actions import PromiseForm, take_promise
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
+from campaigns.admin.contact import contact_fact
 from campaigns.admin.segments import SegmentFilter
-from campaigns.engine.load import load_cases
-from campaigns.guard.explain import explain
-from campaigns.models import Case, Task
+from campaigns.models import Task
 from campaigns.models.case import LIVE_STATES
 from customers.admin.customer import CustomerAdmin
 from customers.admin.page import Fact, PageAction, Section
-from customers.display import badge, choice_badge, when
-from customers.models import Channel, Customer
+from customers.display import choice_badge, when
+from customers.models import Customer
 
 LIMIT = 100
-_LEVEL = {"ok": "success", "wait": "warning", "stop": "danger"}
-
-
-def contact_fact(case: Case, now: datetime) -> Fact | None:
-    """Whether the guard lets an e-mail out to the case's customer now, and why not."""
-    batch = load_cases([case.pk], now)
-    if not batch.cases:
-        return None
-    verdict = explain(batch.cases[0].snapshot.guard, Channel.EMAIL, now)
-    return Fact(
-        _("Contact by e-mail"),
-        format_html(
-            "{}<span class='sol-sub' title='{} {}'>{}</span>",
-            badge(verdict.title, _LEVEL.get(verdict.level, "")),
-            verdict.rule,
-            verdict.source,
-            verdict.sentence,
-        ),
-        48,
-    )
 
 
 def _live_case(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:

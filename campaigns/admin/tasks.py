@@ -15,6 +15,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from campaigns.admin.columns import TASK, link
+from campaigns.admin.contact import contact_badge, contact_fact, load_verdicts
 from campaigns.models import Task
 from campaigns.services.tasks import task_cancel, task_complete
 from customers import clock
@@ -22,7 +23,7 @@ from customers.admin.base import ReadOnlyAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, staff_id
 from customers.display import badge, choice_badge, when
 from customers.errors import SollecitoError
-from customers.models import CallOutcome
+from customers.models import CallOutcome, Channel
 
 
 class ReasonForm(forms.Form):
@@ -55,6 +56,8 @@ def _facts(request: HttpRequest, task: Task, now: datetime) -> list[Fact]:
     ]
     if task.case_id:
         facts.append(Fact(_("Case"), link("campaigns_case", task.case_id, f"#{task.case_id}"), 20))
+        if _is_open(task) and task.case is not None and (contact := contact_fact(task.case, now)) is not None:
+            facts.append(contact)
     return facts
 
 
@@ -80,7 +83,7 @@ def _is_open(task: Task) -> bool:
 
 @admin.register(Task)
 class TaskAdmin(PageAdmin, ReadOnlyAdmin):
-    list_display = ("title", "kind", "customer", "due", "state", "assignee", "case")
+    list_display = ("title", "kind", "customer", "due", "contact", "state", "assignee", "case")
     list_select_related = ("customer", "assignee", "case")
     list_filter = (
         ("status", ChoicesDropdownFilter),
@@ -121,6 +124,16 @@ class TaskAdmin(PageAdmin, ReadOnlyAdmin):
     @display(description=_("status"), ordering="status")
     def state(self, row: Task) -> str:
         return choice_badge(row, "status", TASK)
+
+    def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
+        calls = {row.case_id for row in rows if row.kind == Task.Kind.CALL and _is_open(row) and row.case_id}
+        verdicts = load_verdicts(calls, clock.now(), (Channel.CALL,))
+        for row in rows:
+            row.verdicts = verdicts.get(row.case_id, []) if row.kind == Task.Kind.CALL and _is_open(row) else []
+
+    @display(description=_("call now?"))
+    def contact(self, row: Any) -> str:
+        return contact_badge(getattr(row, "verdicts", []))
 
     @display(description=_("due"), ordering="due_at")
     def due(self, row: Task) -> str:

@@ -81,7 +81,7 @@ class PolicyBook:
             if len(self._days) > _KEPT:
                 self._days.clear()
             code = self.code_for(country, collector=collector)
-            policy = self._days[key] = self._resolve(code, day, kind, brand_id)
+            policy = self._days[key] = self.resolve(code, day, kind, brand_id)
         return policy
 
     def code_for(self, country: str, *, collector: bool = False) -> str:
@@ -118,7 +118,8 @@ class PolicyBook:
                 if own is not None:
                     yield own.version or own
 
-    def _resolve(self, code: str, day: date, kind: str, brand_id: int) -> Policy:
+    def resolve(self, code: str, day: date, kind: str, brand_id: int = 0) -> Policy:
+        """The rules of one policy by its code."""
         channels: dict[str, ChannelRules] = {}
         general: General | None = None
         unreadable = ""

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from campaigns.guard import zones
 from campaigns.guard.hours import Hours, is_holiday, is_open, next_open
@@ -24,6 +25,18 @@ _ALLOWED = Allowed()
 _MENDING = timedelta(hours=1)
 #: More than the rules there are: each may push the moment under another, and all only push it forward.
 _ROUNDS = 50
+
+
+# Translated only when told: the check runs for every case of a batch.
+_ON_CHANNEL = {
+    "daily_cap": gettext_noop("%(count)s contacts on this channel within a day are the most."),
+    "weekly_cap": gettext_noop("%(count)s contacts on this channel within seven days are the most."),
+    "monthly_cap": gettext_noop("%(count)s contacts on this channel within thirty days are the most."),
+}
+_IN_ALL = {
+    "daily_cap": gettext_noop("%(count)s contacts within a day are the most."),
+    "weekly_cap": gettext_noop("%(count)s contacts within seven days are the most."),
+}
 
 
 def policy_of(snapshot: GuardSnapshot, now: datetime) -> Policy:
@@ -181,31 +194,22 @@ def _caps(
     snapshot: GuardSnapshot, channel: str, at: datetime, policy: Policy, rules: ChannelRules
 ) -> Iterator[Deferred]:
     on_channel = [contact.at for contact in snapshot.contacts if contact.channel == channel]
-    limits = (
-        ("daily_cap", rules.per_day, _DAY, _("%(count)s contacts on this channel within a day are the most.")),
-        ("weekly_cap", rules.per_week, _WEEK, _("%(count)s contacts on this channel within seven days are the most.")),
-        (
-            "monthly_cap",
-            rules.per_month,
-            _MONTH,
-            _("%(count)s contacts on this channel within thirty days are the most."),
-        ),
-    )
-    for name, most, window, words in limits:
+    for name, most, window in (
+        ("daily_cap", rules.per_day, _DAY),
+        ("weekly_cap", rules.per_week, _WEEK),
+        ("monthly_cap", rules.per_month, _MONTH),
+    ):
         until = _room(on_channel, most, window, at)
         if until is not None:
-            yield Deferred(until, f"{name}.{rules.policy}", words % {"count": most})
+            yield Deferred(until, f"{name}.{rules.policy}", _(_ON_CHANNEL[name]) % {"count": most})
     if channel not in ADDRESSED:
         return
     general = policy.general
     everywhere = [contact.at for contact in snapshot.contacts if contact.channel in ADDRESSED]
-    for name, most, window, words in (
-        ("daily_cap", general.per_day, _DAY, _("%(count)s contacts within a day are the most.")),
-        ("weekly_cap", general.per_week, _WEEK, _("%(count)s contacts within seven days are the most.")),
-    ):
+    for name, most, window in (("daily_cap", general.per_day, _DAY), ("weekly_cap", general.per_week, _WEEK)):
         until = _room(everywhere, most, window, at)
         if until is not None:
-            yield Deferred(until, f"{name}.all.{general.policy}", words % {"count": most})
+            yield Deferred(until, f"{name}.all.{general.policy}", _(_IN_ALL[name]) % {"count": most})
 
 
 def _room(contacts: list[datetime], most: int, window: timedelta, at: datetime) -> datetime | None:

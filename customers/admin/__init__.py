@@ -1,6 +1,7 @@
 """The back office for brands, customers, their contacts and the communication log."""
 
+from customers.admin.consent import ConsentEventAdmin
 from customers.admin.customer import CustomerAdmin
 from customers.admin.people import BrandAdmin, ContactAdmin, InteractionAdmin, SuppressionAdmin
 
-__all__ = ["BrandAdmin", "ContactAdmin", "CustomerAdmin", "InteractionAdmin", "SuppressionAdmin"]
+__all__ = ["BrandAdmin", "ConsentEventAdmin", "ContactAdmin", "CustomerAdmin", "InteractionAdmin", "SuppressionAdmin"]

@@ -59,6 +59,7 @@ class BoundedChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.full_result_count = self.result_count
+        self.model_admin.prepare_rows(request, list(self.result_list))
 
 
 class BaseAdmin(ModelAdmin):
@@ -84,6 +85,9 @@ class BaseAdmin(ModelAdmin):
         # Django looks here to know whether there is a search at all (lists, autocomplete).
         if searched := (*cls.search_exact, *cls.search_prefix, *cls.search_trigram):
             cls.search_fields = searched
+
+    def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Called once with the rows a list page shows: what its columns need of all of them in a few queries."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return BoundedChangeList

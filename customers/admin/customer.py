@@ -22,6 +22,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from customers import clock
+from customers.admin import consent
 from customers.admin.base import HistoryAdmin, badge
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section, staff_id
 from customers.admin.resources import CustomerResource
@@ -145,6 +146,7 @@ class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActio
         Section(
             "contacts", _("Contacts"), "admin/customers/customer/contacts.html", contacts, "customers.view_contact", 70
         ),
+        consent.SECTION,
     ]
     page_facts = [own_facts]
     page_actions = [
@@ -169,6 +171,7 @@ class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActio
             run=log_call,
             order=15,
         ),
+        *consent.ACTIONS,
     ]
 
     def page_subtitle(self, obj: Customer) -> str:

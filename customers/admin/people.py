@@ -2,17 +2,21 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from simple_history.utils import update_change_reason
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from customers import clock
 from customers.admin.base import HistoryAdmin, NoDeleteMixin, ReadOnlyAdmin, choice_badge
-from customers.admin.page import Asked, PageAction, PageAdmin
+from customers.admin.page import Asked, PageAction, PageAdmin, staff_id
 from customers.admin.timeline import subject_url
+from customers.consent import Evidence, Source, opt_in_record, opt_out_record
 from customers.models import Brand, Contact, Interaction, Suppression
 from customers.services import suppression_add, suppression_lift
 
@@ -41,8 +45,24 @@ class ContactAdmin(NoDeleteMixin, HistoryAdmin):
     ordering = ("-id",)
 
 
+class LiftForm(forms.Form):
+    """Why an address may be used again."""
+
+    reason = forms.CharField(
+        label=_("On what grounds"),
+        max_length=2000,
+        help_text=_("Of who had asked to be left alone: how and when they agreed. It goes into the register."),
+        widget=UnfoldAdminTextareaWidget,
+    )
+
+
 def _lift(asked: Asked) -> str:
-    suppression_lift(suppression_id=asked.obj.pk, now=asked.now)
+    row: Suppression = asked.obj
+    if row.reason == Suppression.Reason.OPT_OUT:
+        evidence = Evidence(source=Source.STAFF, text=asked.data["reason"], actor_id=asked.actor_id)
+        opt_in_record(channel=row.channel, address=row.address, evidence=evidence, now=asked.now)
+    else:
+        update_change_reason(suppression_lift(suppression_id=row.pk, now=asked.now), asked.data["reason"][:100])
     return _now("The address may be used again.")
 
 
@@ -65,6 +85,7 @@ class SuppressionAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
             icon="lock_open",
             permission="customers.change_suppression",
             question=_("Messages may go to this address again. Someone who asked to be left alone must have agreed."),
+            form=LiftForm,
             fits=lambda row: row.lifted_at is None,
             run=_lift,
         )
@@ -76,8 +97,14 @@ class SuppressionAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
 
     def save_model(self, request: HttpRequest, obj: Suppression, form: Any, change: bool) -> None:
         """Through the service, which spells the address as the senders do and keeps one in force."""
+        now = clock.now()
+        if obj.reason == Suppression.Reason.OPT_OUT:
+            evidence = Evidence(source=Source.STAFF, text=obj.evidence, actor_id=staff_id(request))
+            event = opt_out_record(channel=obj.channel, address=obj.address, evidence=evidence, now=now)
+            obj.pk = Suppression.objects.get(channel=event.channel, address=event.address, lifted_at=None).pk
+            return
         row = suppression_add(
-            channel=obj.channel, address=obj.address, reason=obj.reason, evidence=obj.evidence, now=clock.now()
+            channel=obj.channel, address=obj.address, reason=obj.reason, evidence=obj.evidence, now=now
         )
         obj.pk = row.pk
 

@@ -123,6 +123,24 @@ def test_long_names_and_line_breaks_survive_the_headers(smtp_sink: Sink) -> None
     assert [mail.recipients for mail in smtp_sink.mails()] == [("a@example.com",), ("b@example.com",)]
 
 
+def test_a_message_carries_what_the_rules_of_its_country_ask_for(channel: type[FakeChannel]) -> None:
+    own = factories.message(factories.case(factories.customer(country="US", timezone="America/New_York")))
+    brand = factories.brand(code="agency", name="Fair Collections", collects_for_others=True)
+    customer = factories.customer(country="US", timezone="America/New_York", brand=brand, email="b@example.com")
+    collected = factories.message(factories.case(customer))
+    at = NOW + timedelta(hours=3)
+    assert deliver_due(now=at).sent == 2
+    sent = {outgoing.message_id: outgoing for outgoing in channel.sent}
+    assert "debt collector" not in sent[own.pk].text
+    for part in (sent[collected.pk].text, sent[collected.pk].html):
+        assert "Fair Collections" in part
+        assert "This communication is from a debt collector." in part
+        assert f"https://pay.example.com/p/secret{collected.pk}" in part
+    collected.refresh_from_db()
+    assert "debt collector" in collected.text
+    assert "secret" not in collected.text
+
+
 def test_running_twice_sends_once(channel: type[FakeChannel]) -> None:
     queued()
     assert deliver_due(now=NOW).sent == 1

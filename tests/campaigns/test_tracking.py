@@ -133,7 +133,7 @@ def test_what_suppresses_the_address(kind: str, reason: str, expected: str | Non
         assert "550 no" in found.evidence
     bounced = kind in ("bounced", "rejected", "failed", "complained")
     assert Task.objects.exists() is bounced
-    assert (Customer.objects.get().reassess_at is not None) is bounced
+    assert (Customer.objects.get().reassess_at is not None) is (bounced or kind == "unsubscribed")
 
 
 def test_a_callback_settles_what_was_uncertain_and_stops_a_further_try() -> None:

@@ -27,6 +27,7 @@ from campaigns.models import (
     ExperimentExposure,
     InboundMessage,
     Message,
+    PolicyOverride,
     PrintBatch,
     Segment,
     SimulationRun,
@@ -34,6 +35,7 @@ from campaigns.models import (
     Task,
 )
 from customers.clock import running_on
+from customers.consent import Evidence, Source, opt_out_record
 from customers.log import Entry, record_many
 from customers.models import Customer, Suppression
 from portal.models import PortalLink
@@ -111,6 +113,14 @@ def world(n: int, *, serial: int = 0) -> Customer:
         InboundMessage.objects.create(
             channel="email", external_id=f"i{serial}-{invoice.pk}", kind="human", received_at=NOW,
             sender="x@example.com", customer=one, case=row,
+        )  # fmt: skip
+        opt_out_record(
+            channel="email", address=f"o{serial}-{invoice.pk}@example.com", customer_id=one.pk, now=NOW,
+            evidence=Evidence(Source.REPLY, text="STOP"),
+        )  # fmt: skip
+        PolicyOverride.objects.create(
+            code="it", valid_from=NOW.date() + timedelta(days=invoice.pk), note="x",
+            rules={"channels": {"call": {"basis": "house", "source": "x", "per_week": 1}}},
         )  # fmt: skip
         PrintBatch.objects.create(created_at=NOW, created_by=User.objects.get_or_create(username="printer")[0])
         record_many(

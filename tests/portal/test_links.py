@@ -119,7 +119,7 @@ def test_a_batch_of_mails_gets_its_links_in_one_query(django_assert_num_queries:
     mail = " ".join([one.portal, one.pay, one.update_card, one.preferences, one.unsubscribe, one.pay_invoice(7)])
     assert mail.count(token) == 5  # the way out of a mail is signed by itself
     assert token not in one.redact(mail)
-    for url in (one.pay, one.update_card, one.preferences, one.unsubscribe):
+    for url in (one.pay, one.update_card, one.preferences):
         assert client.get(url.split("#")[0], follow=True).status_code == 200
 
 

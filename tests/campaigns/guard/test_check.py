@@ -11,6 +11,7 @@ from campaigns.guard.explain import explain
 from campaigns.guard.hours import is_open
 from campaigns.guard.types import Allowed, Blocked, Contacted, Deferred, GuardSnapshot
 from campaigns.guard.zones import is_guess, zone, zone_name, zones_of
+from customers.addresses import normalise
 
 #: A Tuesday noon in Rome.
 NOON = datetime(2026, 3, 10, 11, 0, tzinfo=UTC)
@@ -279,6 +280,35 @@ def test_the_guard_only_delays_and_a_deferral_is_the_last(
     assert "." in verdict.rule
     assert verdict.reason
     assert check(shown, channel, verdict.until) == Allowed()
+
+
+@given(
+    now=MOMENTS,
+    place=PLACES,
+    channel=st.sampled_from(sorted(EVERYWHERE)),
+    purpose=st.sampled_from(["dunning", "receipt"]),
+    others=st.frozensets(st.sampled_from(sorted(EVERYWHERE.items()))),
+    fact=st.sampled_from(["suppressed", "deleted", "do_not_contact"]),
+)
+def test_nobody_is_contacted_while_suppressed_deleted_or_left_alone(
+    now: datetime,
+    place: tuple[str, str],
+    channel: str,
+    purpose: str,
+    others: frozenset[tuple[str, str]],
+    fact: str,
+) -> None:
+    pair = (channel, normalise(channel, EVERYWHERE[channel], place[0]))
+    fields = {"suppressed": others | {pair}} if fact == "suppressed" else {fact: True}
+    shown = snapshot(
+        country=place[0],
+        zone=place[1],
+        purpose=purpose,
+        addresses=EVERYWHERE,
+        granted=frozenset(EVERYWHERE.items()),
+        **fields,
+    )
+    assert isinstance(check(shown, channel, now), Blocked)
 
 
 def test_explanations_say_level_sentence_and_source() -> None:
