@@ -213,10 +213,10 @@ def populate(cases: int, spare: int) -> None:
         cursor.execute(
             """
             INSERT INTO customers_customer
-                   (id, source, external_id, brand_id, name, email, phone, kind, country, language, timezone, tags,
-                    no_dunning, do_not_contact, legal_hold, bankrupt, vulnerable, exclusion_reason, metadata,
-                    created_at)
-            SELECT n, 'stripe', 'cus_' || n, %s, 'Customer ' || n, 'c' || n || '@example.com', '', 'business',
+                   (id, source, external_id, brand_id, name, email, phone, postal_address, kind, country, language,
+                    timezone, tags, no_dunning, do_not_contact, legal_hold, bankrupt, vulnerable, exclusion_reason,
+                    metadata, created_at)
+            SELECT n, 'stripe', 'cus_' || n, %s, 'Customer ' || n, 'c' || n || '@example.com', '', '', 'business',
                    (ARRAY['IT','DE','FR','PL','GB','ES'])[1 + n %% 6], (ARRAY['en','it'])[1 + n %% 2], '', '{}',
                    false, false, false, false, false, '', '{}', %s
               FROM generate_series(1, %s) n

@@ -70,6 +70,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _list(_("Promises"), "handshake", "billing", "promise"),
             _list(_("Payment plans"), "calendar_month", "billing", "paymentplan"),
             _list(_("Disputes"), "gavel", "billing", "dispute"),
+            _list(_("Late fees"), "percent", "billing", "fee"),
             _list(_("Subscriptions"), "autorenew", "billing", "subscription"),
             _list(_("Payment methods"), "credit_card", "billing", "paymentmethod"),
         ],

@@ -28,6 +28,7 @@ SUBSCRIPTION = {
 }
 PROMISE = {"open": "info", "kept": "success", "broken": "danger"}
 PLAN = {"active": "info", "completed": "success", "broken": "danger"}
+FEE = {"open": "warning", "paid": "success"}
 DISPUTE = {"open": "warning", "won": "success", "lost": "danger"}
 WORK = {"pending": "info", "done": "success", "failed": "danger"}
 

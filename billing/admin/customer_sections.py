@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, PROMISE, RETRY, SUBSCRIPTION
 from billing.admin.facts import method_badge
-from billing.models import AttemptStatus, InvoiceStatus, PaymentAttempt
+from billing.models import AttemptStatus, Fee, InvoiceStatus, PaymentAttempt
 from customers.admin.base import choice_badge
 from customers.admin.customer import CustomerAdmin
 from customers.admin.page import Fact, Section
@@ -35,6 +35,14 @@ def _balances(request: HttpRequest, customer: Customer, now: datetime) -> list[F
         (money.display(r["owed"], r["currency"], language), ngettext("%(n)d invoice", "%(n)d invoices", r["n"]) % r)
         for r in rows
     ]
+    fees = (
+        customer.fees.filter(status=Fee.Status.OPEN)
+        .values("currency")
+        .annotate(owed=Sum("amount"))
+        .order_by("currency")
+    )
+    # Beside the balance, never in it: no charge takes them.
+    lines += [(money.display(r["owed"], r["currency"], language), str(_("late fees and interest"))) for r in fees]
     text = format_html_join("", "<div>{} <span class='sol-muted'>· {}</span></div>", lines)
     return [Fact(_("Owes"), text or _("Nothing"), order=15)]
 

@@ -24,7 +24,7 @@ from billing.admin.columns import ATTEMPT, INVOICE, RETRY, money_column
 from billing.admin.invoice_actions import INVOICE_ACTIONS
 from billing.admin.invoice_import import InvoiceConfirmForm, InvoiceImportForm, confirm_initial, resource_arguments
 from billing.imports.resource import InvoiceResource
-from billing.models import AttemptStatus, Invoice
+from billing.models import AttemptStatus, Fee, Invoice
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
 from customers.admin.page import Fact, PageAdmin, Section
 from customers.admin.timeline import load_timeline
@@ -53,6 +53,11 @@ def _facts(request: HttpRequest, invoice: Invoice, now: datetime) -> list[Fact]:
         facts.append(Fact(_("First failed"), when(invoice.first_failed_at), 60))
     if invoice.disputed_at:
         facts.append(Fact(_("Disputed since"), when(invoice.disputed_at), 70))
+    fees = [fee for fee in invoice.fees.all() if fee.status == Fee.Status.OPEN]
+    if fees:
+        # Beside the balance, never in it: no charge takes them.
+        words = ", ".join(f"{money.display(f.amount, f.currency, language)} {f.get_kind_display()}" for f in fees)
+        facts.append(Fact(_("Late fees"), words, 25))
     if invoice.recovered_by:
         facts.append(Fact(_("Recovered by"), badge(invoice.get_recovered_by_display(), "success"), 80))
     return facts

@@ -13,6 +13,7 @@ from billing.models import (
     Allocation,
     AttemptStatus,
     Dispute,
+    Fee,
     InboxEvent,
     Invoice,
     Payment,
@@ -86,6 +87,9 @@ def world(n: int, *, serial: int = 0) -> Customer:
         )
         PlanInstalment.objects.create(plan=plan, number=1, due_on=NOW.date(), amount=100)
         Dispute.objects.create(invoice=invoice, amount=100, currency="EUR", opened_at=NOW, status="won")
+        Fee.objects.create(
+            customer=one, invoice=invoice, kind="interest", amount=100, currency="EUR", rule="eu.interest", at=NOW
+        )
         payment = Payment.objects.create(customer=one, amount=100, allocated=100, currency="EUR", received_at=NOW)
         Allocation.objects.create(payment=payment, invoice=invoice, amount=100)
         ProcessorCommand.objects.create(

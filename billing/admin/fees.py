@@ -1,0 +1,77 @@
+"""Admin of late fees and interest: looked at, waived, or marked as paid; they are charged by ladders."""
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from billing.admin.columns import FEE, money_column
+from billing.fees import fee_close
+from billing.models import Fee
+from customers.admin.base import ReadOnlyAdmin, choice_badge
+from customers.admin.page import Asked, PageAction, PageAdmin
+
+
+class CloseForm(forms.Form):
+    """Why; it goes into the customer's log."""
+
+    reason = forms.CharField(label=_("Reason"), max_length=500, widget=UnfoldAdminTextInputWidget)
+
+
+def _is_open(fee: Fee) -> bool:
+    return fee.status == Fee.Status.OPEN
+
+
+def _close(asked: Asked, *, paid: bool) -> None:
+    fee_close(fee_id=asked.obj.pk, paid=paid, reason=asked.data["reason"], actor_id=asked.actor_id, now=asked.now)
+
+
+def _waive(asked: Asked) -> str:
+    _close(asked, paid=False)
+    return _now("Waived.")
+
+
+def _paid(asked: Asked) -> str:
+    _close(asked, paid=True)
+    return _now("Marked as paid.")
+
+
+@admin.register(Fee)
+class FeeAdmin(PageAdmin, ReadOnlyAdmin):
+    list_display = ("__str__", "customer", "invoice", "money", "state", "on_payment", "accrued_until", "at")
+    list_select_related = ("customer", "invoice")
+    list_filter = (
+        ("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter), ("at", RangeDateTimeFilter),
+    )  # fmt: skip
+    search_trigram = ("customer__name", "customer__email")
+    ordering = ("-id",)
+    fields = (
+        ("customer", "invoice"), ("kind", "money"), ("status", "on_payment"), ("rule", "accrued_until"), "basis",
+        ("actor", "at", "closed_at"),
+    )  # fmt: skip
+    readonly_fields = ("money",)
+    money = money_column("amount", _("amount"))
+    page_actions = [
+        PageAction(
+            slug="waive", label=_("Waive"), icon="money_off", permission="billing.change_fee", form=CloseForm,
+            fits=_is_open, run=_waive, order=10,
+        ),
+        PageAction(
+            slug="paid", label=_("Mark as paid"), icon="paid", permission="billing.change_fee", form=CloseForm,
+            fits=_is_open, run=_paid, order=20,
+        ),
+    ]  # fmt: skip
+
+    @display(description=_("status"), ordering="status")
+    def state(self, row: Fee) -> str:
+        return choice_badge(row, "status", FEE)
+
+    def page_subtitle(self, obj: Fee) -> str:
+        return str(obj.customer)
+
+    def get_queryset(self, request: HttpRequest):  # type: ignore[no-untyped-def]
+        return super().get_queryset(request).select_related("customer__brand", "invoice")
