@@ -171,6 +171,18 @@ def test_shipped_plain_text_renders_and_keeps_to_its_length(code: str, channel: 
             assert "https://" not in message.text
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_names_that_end_in_a_full_stop_bring_no_second_one(language: str) -> None:
+    for category in ("do_not_honor", ""):
+        context = example_context(language, category=category or "expired")
+        context["customer"]["name"] = "Núñez e Hijos S.L."
+        context["decline"] = context["decline"] if category else None
+        for code, template in TEMPLATES.items():
+            for channel in template.texts:
+                said = render(compiled(code, language, channel), context, channel=channel)
+                assert "S.L.." not in said.subject + said.text, (code, channel)
+
+
 def test_no_sentence_stands_in_two_languages() -> None:
     where: dict[str, set[str]] = defaultdict(set)
     for code, template in TEMPLATES.items():
