@@ -24,11 +24,12 @@ def main() -> None:
 def services(argv: list[str]) -> contextlib.AbstractContextManager[None]:
     """What the command needs besides the environment it was given."""
     command = argv[1] if len(argv) > 1 else "help"
-    if command == "bench" and "--help" not in argv:
+    # The simulator is measured in memory.
+    if command == "bench" and not {"--help", "simulator"} & set(argv):
         from dunning_site.embedded.environment import throw_away_database
 
         return throw_away_database()
-    if "DATABASE_URL" in os.environ or command in {"help", "--help", "-h"} or "--help" in argv:
+    if "DATABASE_URL" in os.environ or command in {"help", "--help", "-h", "bench"} or "--help" in argv:
         os.environ.setdefault("SECRET_KEY", "help")
         os.environ.setdefault("DATABASE_URL", "postgresql:///none")
         return contextlib.nullcontext()

@@ -40,6 +40,9 @@ class Measured:
     cases_per_s_one_process: int
     seconds_two_processes: float
     cases_per_s_two_processes: int
+    #: Processor seconds of the run in one process: what a busy machine does not blur.
+    cpu_seconds: float
+    cases_per_cpu_s: int
     same_events: bool
     peak_rss_mb: int
     #: Load average of the last minute at the end: what else the machine was doing.
@@ -60,12 +63,15 @@ def measure(cases: int, progress: Callable[[str], None]) -> Measured:
     candidate = ladders.find("card_failed")
     made = lives(cases)
     until = NOW + timedelta(days=DAYS)
-    seconds, played = [], []
+    seconds: list[float] = []
+    cpu: list[float] = []
+    played = []
     for processes in (1, 2):
         progress(f"{cases:,} cases, {processes} process(es)")
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         played.append(simulate(made, candidate.offers, start=NOW, until=until, processes=processes))
         seconds.append(time.perf_counter() - began)
+        cpu.append(time.process_time() - spent)
     figures = played[0].figures
     return Measured(
         cases=cases,
@@ -77,6 +83,8 @@ def measure(cases: int, progress: Callable[[str], None]) -> Measured:
         cases_per_s_one_process=round(cases / seconds[0]),
         seconds_two_processes=round(seconds[1], 1),
         cases_per_s_two_processes=round(cases / seconds[1]),
+        cpu_seconds=round(cpu[0], 1),
+        cases_per_cpu_s=round(cases / cpu[0]),
         same_events=played[0].events == played[1].events,
         peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         load=round(os.getloadavg()[0], 1),

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -21,7 +22,6 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminSingleDateWidget,
 )
@@ -93,7 +93,7 @@ class SimulateForm(forms.Form):
         label=_("Play on"),
         choices=SimulationRun.Source.choices,
         initial=SimulationRun.Source.OPEN_CASES,
-        widget=UnfoldAdminRadioSelectWidget,
+        widget=UnfoldAdminSelectWidget,
     )
     cases = forms.IntegerField(
         label=_("At most so many cases"),
@@ -255,8 +255,24 @@ def _result(request: HttpRequest, run: SimulationRun, now: datetime) -> dict[str
         "steps": [(one["name"], one["figures"]["steps"]) for one in told],
         "rules": [(row, rules.get(row.label, "")) for row in _table(told, "by_rule")],
         "days_from_due": _histogram(told),
-        "comparison": run.result.get("comparison"),
+        "comparison": _comparison(run.result.get("comparison")),
     }
+
+
+def _comparison(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if told is None:
+        return None
+    shown = [(line["life"], line["label"], [_first(line["first"]), _first(line["second"])]) for line in told["shown"]]
+    return {"same": told["same"], "different": told["different"], "shown": shown}
+
+
+def _first(event: Mapping[str, str] | None) -> SafeString:
+    """What happens first in one version and not in the other."""
+    if event is None:
+        return format_html('<span class="sol-muted">{}</span>', _now("nothing more"))
+    title, variant = _KIND.get(event["kind"], (event["kind"], ""))
+    words = " · ".join(w for w in (event["name"], _channel(event["channel"]), event["rule"]) if w)
+    return format_html('{} {}<span class="sol-sub">{}</span>', event["at"], badge(title, variant), words)
 
 
 def _histogram(told: Sequence[Mapping[str, Any]]) -> list[tuple[int, list[tuple[int, int]]]]:
@@ -280,6 +296,11 @@ class Day:
     counts: list[list[tuple[str, int]]]
     share: int
     inside: bool
+
+    @property
+    def busy(self) -> bool:
+        """Something happens, in one version at least."""
+        return any(self.counts)
 
 
 def _calendar(request: HttpRequest, run: SimulationRun, now: datetime) -> dict[str, Any]:
@@ -430,7 +451,7 @@ def _played_on(run: SimulationRun) -> Any:
         return link("customers_customer", run.customer_id or 0, run.customer)
     if run.source == SimulationRun.Source.PAST:
         return _now("Debts of %(since)s to %(upto)s") % {"since": run.since, "upto": run.upto}
-    return _now("At most %(n)d open cases") % {"n": run.cases}
+    return _now("At most %(n)s open cases") % {"n": intcomma(run.cases)}
 
 
 @admin.register(SimulationRun)

@@ -1,6 +1,6 @@
 """Two simulations of the same lives side by side: who is treated differently, and where it begins. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Any
@@ -16,12 +16,12 @@ _ASIDE = frozenset({Kind.RETRY, Kind.PAID, Kind.DEFERRED})
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first event of a life that is not the same in both; empty words where one of them has none."""
+    """The first event of a life that is not the same in both; None where one of them has none."""
 
     life: int
     label: str
-    first: str
-    second: str
+    first: Mapping[str, str] | None
+    second: Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def compare(lives: Sequence[Life], first: Iterable[Event], second: Iterable[Even
             continue
         different += 1
         if len(shown) < SHOWN:
-            shown.append(Difference(life.key, life.label, *(_words(event) for event in apart)))
+            shown.append(Difference(life.key, life.label, _words(apart[0]), _words(apart[1])))
     return Comparison(same, different, shown)
 
 
@@ -72,8 +72,14 @@ def _what(event: Event | None) -> tuple[object, ...] | None:
     return None if event is None else (event.at, event.kind, event.name, event.channel, event.template_id)
 
 
-def _words(event: Event | None) -> str:
+def _words(event: Event | None) -> dict[str, str] | None:
     if event is None:
-        return ""
+        return None
     local = event.at.astimezone(zone(event.zone))
-    return " ".join(word for word in (f"{local:%Y-%m-%d %H:%M}", event.kind, event.name, event.channel) if word)
+    return {
+        "at": f"{local:%Y-%m-%d %H:%M}",
+        "kind": event.kind,
+        "name": event.name,
+        "channel": event.channel,
+        "rule": event.rule,
+    }

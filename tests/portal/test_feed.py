@@ -31,7 +31,9 @@ def noticed(customer: Customer | None = None) -> Message:
     template = factories.template("notice")
     if not template.versions.get().texts.filter(channel="in_app").exists():
         factories.text(
-            template, "in_app", compiled_text="{{ customer.name }}, something is open. Pay: {{ links.pay }}"  # fmt: skip
+            template,
+            "in_app",
+            compiled_text="{{ customer.name }}, something is open. Pay: {{ links.pay }}",  # fmt: skip
         )
     message = factories.message(
         factories.case(customer or factories.customer()),
