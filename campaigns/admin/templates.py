@@ -16,17 +16,17 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from campaigns.admin.columns import VERSION, link
+from campaigns.admin.template_preview import ACTIONS, changes, preview
 from campaigns.models import Template, TemplateText, TemplateVersion
-from campaigns.rendering.examples import example_context
 from campaigns.rendering.lint import check_template
-from campaigns.rendering.problems import Problem, TemplateRefused
-from campaigns.rendering.render import Rendered, compile_template, render
+from campaigns.rendering.problems import Problem
 from campaigns.rendering.variables import declared_variables
 from campaigns.services.versions import template_draft, template_publish
 from customers.admin.base import BaseAdmin, HistoryAdmin, NoDeleteMixin
 from customers.admin.page import DETAILS, Asked, Fact, PageAction, PageAdmin, Section
 from customers.display import choice_badge, when
 
+TONE = {"friendly": "success", "firm": "warning", "final": "danger"}
 #: Part of a template → field of its form.
 _FIELD = {"subject": "subject", "mjml": "body", "text": "text"}
 
@@ -81,24 +81,6 @@ def _publish(asked: Asked) -> str:
     return _now("Published: messages written from now on use it.")
 
 
-def _preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> dict[str, Any]:
-    """Each language rendered with example data, or what is wrong with it."""
-    previews: list[tuple[TemplateText, Rendered | None, tuple[Problem, ...]]] = []
-    for text in version.texts.order_by("language"):
-        try:
-            compiled = compile_template(
-                subject=text.subject,
-                mjml=text.body,
-                text=text.text or None,
-                language=text.language,
-                channel=text.channel,
-            )
-            previews.append((text, render(compiled, example_context(text.language), channel=text.channel), ()))
-        except TemplateRefused as error:
-            previews.append((text, None, error.problems))
-    return {"previews": previews}
-
-
 def _versions(request: HttpRequest, template: Template, now: datetime) -> dict[str, Any]:
     rows = template.versions.select_related("published_by").prefetch_related("texts").order_by("-number")[:50]
     return {
@@ -115,7 +97,7 @@ def _variables(request: HttpRequest, version: TemplateVersion, now: datetime) ->
 
 @admin.register(Template)
 class TemplateAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
-    list_display = ("name", "code", "channel", "tone", "published")
+    list_display = ("name", "code", "channel", "shown_tone", "published")
     list_filter = (("channel", ChoicesDropdownFilter), ("tone", ChoicesDropdownFilter))
     search_fields = ("name", "code")
     readonly_fields = ("created_at",)
@@ -147,6 +129,10 @@ class TemplateAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
         live = TemplateVersion.objects.filter(status=TemplateVersion.Status.PUBLISHED)
         return super().get_queryset(request).prefetch_related(Prefetch("versions", live, to_attr="live"))  # type: ignore[no-any-return]
 
+    @display(description=_("tone"), ordering="tone")
+    def shown_tone(self, row: Template) -> str:
+        return choice_badge(row, "tone", TONE)
+
     @display(description=_("published version"))
     def published(self, row: Any) -> str:
         return link("campaigns_templateversion", row.live[0].pk, f"v{row.live[0].number}") if row.live else "–"
@@ -167,9 +153,17 @@ class TemplateVersionAdmin(PageAdmin, BaseAdmin):
             "preview",
             _("Preview"),
             "admin/campaigns/template/preview.html",
-            _preview,
+            preview,
             "campaigns.view_templateversion",
             10,
+        ),
+        Section(
+            "changes",
+            _("Changes"),
+            "admin/campaigns/template/changes.html",
+            changes,
+            "campaigns.view_templateversion",
+            15,
         ),
         Section(
             "variables",
@@ -196,7 +190,8 @@ class TemplateVersionAdmin(PageAdmin, BaseAdmin):
             question=_("Every message written from now on uses this version. It can never be changed afterwards."),
             fits=lambda version: version.status == TemplateVersion.Status.DRAFT,
             run=_publish,
-        )
+        ),
+        *ACTIONS,
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TemplateVersion]:

@@ -16,6 +16,7 @@ from .liquid import MAX_SOURCE, render_source
 from .problems import Part, Problem, TemplateRefused
 from .render import EMAIL, SMS, CompiledTemplate, compile_template, render
 from .scope import check_names, did_you_mean
+from .spam import subject_problems
 
 MAX_SUBJECT = 60  # characters; phones cut what is longer
 MAX_HTML = 100_000  # bytes; Gmail cuts a mail at 102 kB, footer and all
@@ -69,7 +70,7 @@ def check_template(
         problems += [p for p in found if p not in problems]
         if any(p.severity == "error" for p in found):
             return _in_order(problems)
-    return _in_order(problems + _size_problems(subject, mjml, text, language))
+    return _in_order([*problems, *subject_problems(subject, language), *_size_problems(subject, mjml, text, language)])
 
 
 def _check_plain(subject: str, body: str, language: str, channel: str) -> list[Problem]:

@@ -1,0 +1,175 @@
+"""What the pages of a template version show and do beside its form: preview, changes, test mail, bringing back."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
+
+from campaigns.models import Case, TemplateText, TemplateVersion
+from campaigns.models.case import LIVE_STATES
+from campaigns.preview import send_test, text_preview
+from campaigns.rendering.lint import check_template
+from campaigns.rendering.problems import TemplateRefused
+from campaigns.services.template_history import missing_languages, template_restore, texts_diff, texts_of
+from customers.admin.page import DETAILS, Asked, PageAction
+from customers.errors import SollecitoError
+from customers.models.customer import LANGUAGES
+
+#: Cases offered to be shown: the newest open ones.
+OFFERED = 20
+LOOKS = (("desktop", _("Desktop")), ("phone", _("Phone")))
+THEMES = (("light", _("Light")), ("dark", _("Dark")))
+PARTS = (("html", _("As a mail")), ("text", _("Plain text")))
+
+
+def _picked(request: HttpRequest, name: str, options: Any) -> str:
+    """The value asked for, if it is one of the options; else the first."""
+    values = [str(value) for value, _words in options]
+    asked = request.GET.get(name, "")
+    return asked if asked in values else values[0]
+
+
+def preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> dict[str, Any]:
+    """One text of the version as its reader gets it, with example data or the facts of a real case."""
+    texts = {f"{text.channel}-{text.language}": text for text in version.texts.order_by("channel", "language")}
+    if not texts:
+        return {"choices": []}
+    # Who may not look at cases sees the examples.
+    may = request.user.has_perm("campaigns.view_case")
+    newest = Case.objects.filter(state__in=LIVE_STATES).select_related("customer").order_by("-id")
+    cases = [("", _("Example data")), *((str(row.pk), f"{row.customer} {row}") for row in newest[:OFFERED] if may)]
+    text_options = [(key, _spoken(text)) for key, text in texts.items()]
+    names = (
+        ("text", _("Text"), text_options),
+        ("case", _("Filled in with"), cases),
+        ("look", _("Width"), LOOKS),
+        ("theme", _("Colours"), THEMES),
+        ("part", _("Part"), PARTS),
+    )
+    picked = {name: _picked(request, name, options) for name, _label, options in names}
+    text = texts[picked["text"]]
+    shown, problems = _shown(version, text, int(picked["case"]) if picked["case"] else None, now)
+    warnings = [] if problems else _warnings(text)
+    return {
+        "choices": [
+            {"name": name, "label": label, "options": options, "value": picked[name]} for name, label, options in names
+        ],
+        "shown": shown,
+        "problems": problems,
+        "warnings": warnings,
+        "shown_title": _spoken(text),
+        "look": picked["look"],
+        "theme": picked["theme"],
+        "part": picked["part"],
+        "missing": [
+            f"{dict(LANGUAGES).get(language, language)} ({channel})" for channel, language in _missing(version)
+        ],
+    }
+
+
+def _missing(version: TemplateVersion) -> list[tuple[str, str]]:
+    return missing_languages(version) if version.status == TemplateVersion.Status.DRAFT else []
+
+
+def _spoken(text: TemplateText) -> str:
+    return f"{text.get_language_display()}, {text.get_channel_display()}"
+
+
+def _shown(version: TemplateVersion, text: TemplateText, case_id: int | None, now: datetime) -> tuple[Any, Any]:
+    try:
+        shown = text_preview(
+            version_id=version.pk,
+            language=text.language,
+            channel=text.channel,
+            subject=text.subject,
+            body=text.body,
+            text=text.text,
+            case_id=case_id,
+            now=now,
+        )
+    except TemplateRefused as error:
+        return None, error.problems
+    except SollecitoError as error:
+        return None, [error.message]
+    return shown, ()
+
+
+def _warnings(text: TemplateText) -> list[str]:
+    found = check_template(
+        subject=text.subject,
+        mjml=text.body,
+        text=text.text or None,
+        language=text.language,
+        channel=text.channel,
+    )
+    return [str(problem) for problem in found if problem.severity == "warning"]
+
+
+def changes(request: HttpRequest, version: TemplateVersion, now: datetime) -> dict[str, Any]:
+    """What the version changed against the one before it."""
+    earlier = TemplateVersion.objects.filter(template_id=version.template_id, number__lt=version.number)
+    against = earlier.order_by("-number").first()
+    return {"against": against, "diffs": texts_diff(texts_of(against), texts_of(version)) if against else []}
+
+
+class SendTestForm(forms.Form):
+    """To whom a test goes, in which language, filled in with what."""
+
+    recipient = forms.EmailField(label=_("To"), widget=UnfoldAdminEmailInputWidget)
+    language = forms.ChoiceField(label=_("Language"), choices=LANGUAGES, widget=UnfoldAdminSelectWidget)
+    case = forms.IntegerField(
+        label=_("Number of a case"),
+        required=False,
+        min_value=1,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text=_("Empty: example data."),
+    )
+
+
+def _send(asked: Asked) -> str:
+    case_id = asked.data["case"]
+    if case_id is not None and not asked.request.user.has_perm("campaigns.view_case"):
+        raise SollecitoError(_now("You may not look at cases."), code="not_allowed")
+    send_test(
+        version_id=asked.obj.pk,
+        language=asked.data["language"],
+        recipient=asked.data["recipient"],
+        case_id=case_id,
+        now=asked.now,
+    )
+    return _now("A test was sent to %(recipient)s.") % {"recipient": asked.data["recipient"]}
+
+
+def _restore(asked: Asked) -> HttpResponseRedirect:
+    draft = template_restore(version_id=asked.obj.pk)
+    url = reverse("admin:campaigns_templateversion_change", args=[draft.pk])
+    return HttpResponseRedirect(f"{url}?section={DETAILS}")
+
+
+ACTIONS = [
+    PageAction(
+        slug="test",
+        label=_("Send a test"),
+        icon="forward_to_inbox",
+        permission="campaigns.change_templateversion",
+        question=_("Goes to this address only, marked as a test. No customer is written to."),
+        form=SendTestForm,
+        run=_send,
+        order=50,
+    ),
+    PageAction(
+        slug="restore",
+        label=_("Bring back as a draft"),
+        icon="history",
+        permission="campaigns.change_templateversion",
+        question=_("Makes a draft with the texts of this version. Nothing changes until it is published."),
+        fits=lambda version: version.status == TemplateVersion.Status.RETIRED,
+        run=_restore,
+        order=60,
+    ),
+]

@@ -1,0 +1,109 @@
+"""A text as a customer would read it: with the facts of a real case, or with examples; nothing is sent or kept."""
+
+from datetime import datetime
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from campaigns.channels.base import Outgoing
+from campaigns.channels.email import EmailChannel
+from campaigns.context import load
+from campaigns.letter import mail_context
+from campaigns.links import MailLinks
+from campaigns.models import Case, Message, TemplateText, TemplateVersion
+from campaigns.rendering.examples import example_context
+from campaigns.rendering.render import EMAIL, Rendered, compile_template, render
+from campaigns.rendering.variables import MailContext
+from customers.errors import SollecitoError
+
+
+def _example_links() -> MailLinks:
+    page = f"{settings.BASE_URL}/p/example"
+    return MailLinks(
+        portal=page, pay=page, update_card=page, preferences=page, unsubscribe=page, redact=lambda text: text
+    )
+
+
+def case_context(*, case_id: int, version_id: int, channel: str, language: str, now: datetime) -> MailContext:
+    """What a message of this template to this case would be filled in with at `now` (aware UTC).
+
+    The way of a real message, links apart: one is written, read back with its facts, and rolled back. Raises
+    SollecitoError if there is no such case.
+    """
+    with transaction.atomic():
+        case = Case.objects.select_related("customer").filter(pk=case_id).first()
+        if case is None:
+            raise SollecitoError(_("There is no such case."), code="case_missing")
+        message = Message.objects.create(
+            customer_id=case.customer_id,
+            brand_id=case.brand_id,
+            case=case,
+            channel=channel,
+            template_version_id=version_id,
+            language=language,
+            recipient=case.customer.email or case.customer.phone,
+            key=f"preview:{uuid4()}",
+            queued_at=now,
+            send_at=now,
+        )
+        sending = load([message.pk], now)[0]
+        context = mail_context(sending, _example_links(), now, language)
+        transaction.set_rollback(True)
+    return context
+
+
+def text_preview(
+    *,
+    version_id: int,
+    language: str,
+    channel: str,
+    subject: str,
+    body: str,
+    text: str,
+    case_id: int | None,
+    now: datetime,
+) -> Rendered:
+    """A text compiled and filled in. Raises TemplateRefused with what is wrong, SollecitoError without the case."""
+    compiled = compile_template(subject=subject, mjml=body, text=text or None, language=language, channel=channel)
+    if case_id is None:
+        context = example_context(language)
+    else:
+        context = case_context(case_id=case_id, version_id=version_id, channel=channel, language=language, now=now)
+    return render(compiled, context, channel=channel)
+
+
+def send_test(*, version_id: int, language: str, recipient: str, case_id: int | None, now: datetime) -> None:
+    """Sends an e-mail version to a colleague, marked as a test; no message is kept and no customer is written to.
+
+    Raises SollecitoError without such a text, TemplateRefused for one that does not render, ChannelError if the
+    mail server refuses it.
+    """
+    version = TemplateVersion.objects.filter(pk=version_id).first()
+    text = TemplateText.objects.filter(version=version, language=language, channel=EMAIL).first()
+    if version is None or text is None:
+        raise SollecitoError(_("There is no e-mail text in this language."), code="text_missing")
+    shown = text_preview(
+        version_id=version_id, language=language, channel=EMAIL, subject=text.subject, body=text.body,
+        text=text.text, case_id=case_id, now=now,
+    )  # fmt: skip
+    brand = Case.objects.select_related("brand").get(pk=case_id).brand if case_id is not None else None
+    with EmailChannel() as channel:
+        channel.send(
+            Outgoing(
+                message_id=0,
+                key=f"test:{uuid4()}",
+                recipient=recipient,
+                recipient_name="",
+                from_email=brand.from_email if brand else settings.DEFAULT_FROM_EMAIL,
+                from_name=brand.from_name if brand else "",
+                reply_to="",
+                subject=_("[Test] %(subject)s") % {"subject": shown.subject},
+                text=shown.text,
+                html=shown.html,
+                language=language,
+                at=now,
+                tags=("test",),
+            )
+        )
