@@ -1,5 +1,6 @@
 """What the pages of a template version show and do beside its form: preview, changes, test mail, bringing back."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +14,11 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminIntegerFieldW
 from campaigns.models import Case, TemplateText, TemplateVersion
 from campaigns.models.case import LIVE_STATES
 from campaigns.preview import send_test, text_preview
+from campaigns.rendering.examples import example_context
 from campaigns.rendering.lint import check_template
 from campaigns.rendering.problems import TemplateRefused
+from campaigns.rendering.render import compile_template, render
+from campaigns.rendering.variables import declared_variables
 from campaigns.services.template_history import missing_languages, template_restore, texts_diff, texts_of
 from customers.admin.page import DETAILS, Asked, PageAction
 from customers.errors import SollecitoError
@@ -70,6 +74,53 @@ def preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> di
             f"{dict(LANGUAGES).get(language, language)} ({channel})" for channel, language in _missing(version)
         ],
     }
+
+
+def editor_names() -> dict[str, Any]:
+    """What the editor offers: variables with an example, and ways to look at the text."""
+    return {
+        "title": _now("Variables"),
+        "variables": [
+            {
+                "name": variable.name,
+                "insert": f"{{{{ {variable.name} }}}}",
+                "description": variable.description,
+                "example": variable.example,
+            }
+            # Fields of list items are reached within a loop, not by this name.
+            for variable in declared_variables()
+            if "[]" not in variable.name and variable.kind != "list"
+        ],
+        "choices": [
+            {"name": name, "label": str(label), "options": [[value, str(words)] for value, words in options]}
+            for name, label, options in (
+                ("look", _("Width"), LOOKS),
+                ("theme", _("Colours"), THEMES),
+                ("part", _("Part"), PARTS),
+            )
+        ],
+    }
+
+
+def written(sent: Mapping[str, str]) -> dict[str, Any]:
+    """Context of shown.html for a text that is being written, filled in with example data."""
+    language, channel = sent.get("language") or "en", sent.get("channel") or "email"
+    context = {
+        name: sent.get(name) if sent.get(name) in dict(options) else options[0][0]
+        for name, options in (("look", LOOKS), ("theme", THEMES), ("part", PARTS))
+    }
+    body, subject, text = sent.get("body", ""), sent.get("subject", ""), sent.get("text") or None
+    if not body.strip():
+        return context
+    # The whole check, not the rendering alone: it names line and suggestion, and stops what would run away.
+    problems = check_template(subject=subject, mjml=body, text=text, language=language, channel=channel)
+    if wrong := [problem for problem in problems if problem.severity == "error"]:
+        return context | {"problems": wrong}
+    try:
+        compiled = compile_template(subject=subject, mjml=body, text=text, language=language, channel=channel)
+        return context | {"shown": render(compiled, example_context(language), channel=channel)}
+    except TemplateRefused as error:
+        return context | {"problems": error.problems}
 
 
 def _missing(version: TemplateVersion) -> list[tuple[str, str]]:

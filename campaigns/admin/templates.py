@@ -5,9 +5,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse, reverse_lazy
+from django.utils.functional import lazystr
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline
@@ -16,7 +19,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from campaigns.admin.columns import VERSION, link
-from campaigns.admin.template_preview import ACTIONS, changes, preview
+from campaigns.admin.template_preview import ACTIONS, changes, editor_names, preview, written
 from campaigns.models import Template, TemplateText, TemplateVersion
 from campaigns.rendering.lint import check_template
 from campaigns.rendering.problems import Problem
@@ -31,6 +34,24 @@ TONE = {"friendly": "success", "firm": "warning", "final": "danger"}
 _FIELD = {"subject": "subject", "mjml": "body", "text": "text"}
 
 
+class BodyWidget(UnfoldAdminTextareaWidget):
+    """A text that is shown as its reader gets it while it is written, with the variables it may use beside it."""
+
+    class Media:
+        js = ["campaigns/template_editor.js"]
+
+    def __init__(self) -> None:
+        super().__init__(
+            attrs={
+                "rows": 24,
+                "class": "sol-code",
+                "spellcheck": "false",
+                "data-render": lazystr(reverse_lazy("admin:campaigns_templateversion_render")),
+                "data-names": lazystr(reverse_lazy("admin:campaigns_templateversion_names")),
+            }
+        )
+
+
 class TextForm(forms.ModelForm):  # type: ignore[type-arg]
     """Refuses a text that would not render, beside the field and with the line; warnings are shown on saving."""
 
@@ -38,7 +59,7 @@ class TextForm(forms.ModelForm):  # type: ignore[type-arg]
         model = TemplateText
         fields = ("language", "channel", "subject", "body", "text")
         widgets = {
-            "body": UnfoldAdminTextareaWidget(attrs={"rows": 24, "class": "sol-code", "spellcheck": "false"}),
+            "body": BodyWidget(),
             "text": UnfoldAdminTextareaWidget(attrs={"rows": 10, "class": "sol-code"}),
         }
 
@@ -196,6 +217,25 @@ class TemplateVersionAdmin(PageAdmin, BaseAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TemplateVersion]:
         return super().get_queryset(request).select_related("template", "published_by")  # type: ignore[no-any-return]
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path("render/", self.admin_site.admin_view(self.render_view), name="campaigns_templateversion_render"),
+            path("names/", self.admin_site.admin_view(self.names_view), name="campaigns_templateversion_names"),
+            *super().get_urls(),
+        ]
+
+    def render_view(self, request: HttpRequest) -> HttpResponse:
+        """What is being written, as its reader gets it, or what is wrong with it: a piece of HTML."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        return TemplateResponse(request, "admin/campaigns/template/shown.html", written(request.POST))
+
+    def names_view(self, request: HttpRequest) -> HttpResponse:
+        """Variables and choices of the editor, as JSON."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        return JsonResponse(editor_names())
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # drafts are made from a template, so that none starts empty by mistake
