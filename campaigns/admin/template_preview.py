@@ -1,6 +1,7 @@
 """What the pages of a template version show and do beside its form: preview, changes, test mail, bringing back."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from campaigns.preview import send_test, text_preview
 from campaigns.rendering.examples import example_context
 from campaigns.rendering.lint import check_template
 from campaigns.rendering.problems import TemplateRefused
-from campaigns.rendering.render import compile_template, render
+from campaigns.rendering.render import Rendered, compile_template, render
 from campaigns.rendering.variables import declared_variables
 from campaigns.services.template_history import missing_languages, template_restore, texts_diff, texts_of
 from customers.admin.page import DETAILS, Asked, PageAction
@@ -52,12 +53,14 @@ def preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> di
         ("text", _("Text"), text_options),
         ("case", _("Filled in with"), cases),
         ("look", _("Width"), LOOKS),
-        ("theme", _("Colours"), THEMES),
+        # Not `theme`: unfold takes that for its own.
+        ("colours", _("Colours"), THEMES),
         ("part", _("Part"), PARTS),
     )
     picked = {name: _picked(request, name, options) for name, _label, options in names}
     text = texts[picked["text"]]
-    shown, problems = _shown(version, text, int(picked["case"]) if picked["case"] else None, now)
+    case_id = int(picked["case"]) if picked["case"] else None
+    shown, problems = _shown(version, text, case_id, picked["colours"], now)
     warnings = [] if problems else _warnings(text)
     return {
         "choices": [
@@ -68,7 +71,7 @@ def preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> di
         "warnings": warnings,
         "shown_title": _spoken(text),
         "look": picked["look"],
-        "theme": picked["theme"],
+        "colours": picked["colours"],
         "part": picked["part"],
         "missing": [
             f"{dict(LANGUAGES).get(language, language)} ({channel})" for channel, language in _missing(version)
@@ -95,7 +98,7 @@ def editor_names() -> dict[str, Any]:
             {"name": name, "label": str(label), "options": [[value, str(words)] for value, words in options]}
             for name, label, options in (
                 ("look", _("Width"), LOOKS),
-                ("theme", _("Colours"), THEMES),
+                ("colours", _("Colours"), THEMES),
                 ("part", _("Part"), PARTS),
             )
         ],
@@ -107,7 +110,7 @@ def written(sent: Mapping[str, str]) -> dict[str, Any]:
     language, channel = sent.get("language") or "en", sent.get("channel") or "email"
     context = {
         name: sent.get(name) if sent.get(name) in dict(options) else options[0][0]
-        for name, options in (("look", LOOKS), ("theme", THEMES), ("part", PARTS))
+        for name, options in (("look", LOOKS), ("colours", THEMES), ("part", PARTS))
     }
     body, subject, text = sent.get("body", ""), sent.get("subject", ""), sent.get("text") or None
     if not body.strip():
@@ -118,7 +121,8 @@ def written(sent: Mapping[str, str]) -> dict[str, Any]:
         return context | {"problems": wrong}
     try:
         compiled = compile_template(subject=subject, mjml=body, text=text, language=language, channel=channel)
-        return context | {"shown": render(compiled, example_context(language), channel=channel)}
+        shown = render(compiled, example_context(language), channel=channel)
+        return context | {"shown": in_colours(shown, str(context["colours"]))}
     except TemplateRefused as error:
         return context | {"problems": error.problems}
 
@@ -131,7 +135,9 @@ def _spoken(text: TemplateText) -> str:
     return f"{text.get_language_display()}, {text.get_channel_display()}"
 
 
-def _shown(version: TemplateVersion, text: TemplateText, case_id: int | None, now: datetime) -> tuple[Any, Any]:
+def _shown(
+    version: TemplateVersion, text: TemplateText, case_id: int | None, colours: str, now: datetime
+) -> tuple[Any, Any]:
     try:
         shown = text_preview(
             version_id=version.pk,
@@ -147,7 +153,13 @@ def _shown(version: TemplateVersion, text: TemplateText, case_id: int | None, no
         return None, error.problems
     except SollecitoError as error:
         return None, [error.message]
-    return shown, ()
+    return in_colours(shown, colours), ()
+
+
+def in_colours(shown: Rendered, colours: str) -> Rendered:
+    """The mail as a reader with these colours gets it, whatever those of this browser are."""
+    wanted = "all" if colours == "dark" else "not all"
+    return replace(shown, html=shown.html.replace("(prefers-color-scheme: dark)", wanted))
 
 
 def _warnings(text: TemplateText) -> list[str]:

@@ -138,7 +138,7 @@ def manager() -> Client:
 def test_the_page_shows_a_case_a_width_and_the_plain_text(manager: Client, case: Case) -> None:
     version = draft()
     url = reverse("admin:campaigns_templateversion_change", args=[version.pk]) + "?section=preview"
-    page = manager.get(f"{url}&case={case.pk}&look=phone&theme=dark").content.decode()
+    page = manager.get(f"{url}&case={case.pk}&look=phone&colours=dark").content.decode()
     assert "Bolt &amp;amp; Sons" in page
     assert "sol-stage-phone sol-stage-dark" in page
     text = manager.get(f"{url}&case={case.pk}&part=text").content.decode()

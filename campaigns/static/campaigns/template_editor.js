@@ -36,7 +36,7 @@
     const box = document.createElement("div");
     box.className = "sol-try";
     box.innerHTML = "<div class='sol-try-bar'></div><div aria-live='polite'></div>";
-    const chosen = { look: "desktop", theme: "light", part: "html" };
+    const chosen = { look: "desktop", colours: "light", part: "html" };
     names.choices.forEach(function (choice) {
       const select = document.createElement("select");
       select.setAttribute("aria-label", choice.label);
@@ -72,7 +72,8 @@
       clearTimeout(waiting);
       waiting = setTimeout(show, 400);
     });
-    show();
+    // Only what is looked at is worked out: a template has a text for each language and channel.
+    group.addEventListener("sol:picked", show);
     return box;
   }
 
@@ -85,11 +86,13 @@
   }
 
   function tabs(groups) {
+    if (groups.length === 1) groups[0].dispatchEvent(new Event("sol:picked"));
     if (groups.length < 2) return;
     const bar = document.createElement("nav");
     bar.className = "sol-chips sol-text-tabs";
     function pick(number) {
       groups.forEach(function (group, at) { group.hidden = at !== number; });
+      groups[number].dispatchEvent(new Event("sol:picked"));
       [...bar.children].forEach(function (chip, at) { chip.classList.toggle("active", at === number); });
     }
     groups.forEach(function (group, number) {
@@ -116,12 +119,14 @@
       return body.closest(".form-group");
     });
     const written = all.filter(function (group) { return !group.classList.contains("empty-form"); });
-    tabs(written);
     written.forEach(function (group) { edit(group, names); });
+    tabs(written);
     // A text that is added later is a copy of the empty form.
     document.addEventListener("formset:added", function (event) {
       const group = event.target.closest(".form-group") || event.target;
-      if (field(group, "body")) edit(group, names);
+      if (!field(group, "body")) return;
+      edit(group, names);
+      group.dispatchEvent(new Event("sol:picked"));
     });
   });
 })();
