@@ -13,14 +13,14 @@ from billing.models import Invoice, InvoiceStatus, PaymentPlan, Promise, RetrySt
 from billing.retries.services import retries_resume
 from campaigns.engine.arrays import array
 from campaigns.engine.attribution import attribute
-from campaigns.engine.effects import service_key
+from campaigns.engine.effects import give_back
 from campaigns.engine.load import addressees, load_people
 from campaigns.engine.specs import published_texts
 from campaigns.engine.standing import Assessment
 from campaigns.experiments.treatment import expose
-from campaigns.signals import announce_closed, announce_service
+from campaigns.signals import announce_closed
 from customers.log import Entry, record_many
-from customers.models import Channel, Interaction
+from customers.models import Channel
 from customers.wake import wake
 
 DELIVER = "campaigns.tasks.deliver_due"
@@ -144,7 +144,7 @@ def write(
     attribute({*unattributed, *(pk for change in changes for pk, outcome in change.leaves if outcome == "paid")})
     fees_follow_payment(customer_ids=looks, now=now)
     _history(promises, plans)
-    _give_back_service(changes, now)
+    give_back({change.case_id: change.customer_id for change in changes if change.receipt and change.case_id}, now)
     _resume_retries(changes, now)
     _tell(changes, now)
 
@@ -262,30 +262,6 @@ def _receipts(cursor: Any, case_ids: Sequence[int], now: datetime) -> None:
     if rows:
         cursor.execute(_RECEIPTS, [now, now, *_columns(rows)])
         wake(DELIVER)
-
-
-def _give_back_service(changes: Sequence[Assessment], now: datetime) -> None:
-    """Asks for what the ladder had suspended once the debt is settled."""
-    ended = {change.case_id: change for change in changes if change.receipt and change.case_id}
-    if not ended:
-        return
-    keys = [service_key(case_id) for case_id in ended if case_id]
-    suspended = set(Interaction.objects.filter(key__in=keys).values_list("key", flat=True))
-    for case_id, change in ended.items():
-        if case_id and service_key(case_id) in suspended:
-            record_many(
-                [
-                    Entry(
-                        customer_id=change.customer_id,
-                        at=now,
-                        kind="service.resume",
-                        summary=_("The service is to be given back."),
-                        subject=f"case:{case_id}",
-                        key=f"case:{case_id}:service.resume",
-                    )
-                ]
-            )
-            announce_service(case_id=case_id, customer_id=change.customer_id, suspend=False)
 
 
 def _history(promises: Sequence[tuple[int | None, str]], plans: Sequence[int]) -> None:

@@ -22,6 +22,7 @@ from campaigns.models import Task
 from campaigns.models.ladder import Action
 from campaigns.signals import announce_service
 from customers.log import Entry, record_many
+from customers.models import Interaction
 from customers.wake import wake
 
 _TASKS = frozenset({Action.CALL_TASK.value, Action.NOTIFY_STAFF.value})
@@ -161,6 +162,28 @@ def _tag(rows: Sequence[Effect], entries: list[Entry], now: datetime) -> None:
 def service_key(case_id: int) -> str:
     """Key of the one line of the log that asks for a case's service to be suspended."""
     return f"case:{case_id}:service.suspend"
+
+
+def give_back(recovered: Mapping[int, int], now: datetime) -> None:
+    """Asks for what the ladder had suspended once the debt is settled; `recovered` are cases with their customers."""
+    keys = {service_key(case_id): case_id for case_id in recovered}
+    if not keys:
+        return
+    suspended = Interaction.objects.filter(key__in=keys).values_list("key", flat=True)
+    ended = sorted(keys[key] for key in suspended if key)
+    record_many(
+        Entry(
+            customer_id=recovered[case_id],
+            at=now,
+            kind="service.resume",
+            summary=_("The service is to be given back."),
+            subject=f"case:{case_id}",
+            key=f"case:{case_id}:service.resume",
+        )
+        for case_id in ended
+    )
+    for case_id in ended:
+        announce_service(case_id=case_id, customer_id=recovered[case_id], suspend=False)
 
 
 def _suspend(rows: Iterable[Effect], entries: list[Entry], now: datetime) -> None:

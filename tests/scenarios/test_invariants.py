@@ -43,6 +43,7 @@ from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
 from campaigns.models import Case, Message
 from campaigns.models.case import LIVE_STATES
+from campaigns.services.case_moves import cases_migrate
 from campaigns.services.cases import case_pause, case_resume, promise_record
 from customers.errors import SollecitoError
 from customers.models import Customer
@@ -95,7 +96,23 @@ class Lives(RuleBasedStateMachine):
         self.sandbox.virtual_now = int(NOW.timestamp())
         self.now = NOW
         factories.account()
-        factories.ladder(steps=[{"offset": 0}, {"offset": 2}, {"offset": 4}, {"offset": 9}])
+        retry, tag = ({"action": action, "channel": ""} for action in ("retry_now", "tag"))
+        usual = [
+            {"offset": 0},
+            {"offset": 1} | retry,
+            {"offset": 2},
+            {"offset": 4} | tag,
+            {"offset": 4},
+            {"offset": 9},
+        ]
+        usual[3]["params"] = {"tag": "late"}
+        # A broken promise has a ladder of its own; staff move cases to and fro between the two.
+        self.ladders = [
+            factories.ladder(steps=usual).pk,
+            factories.ladder(
+                steps=[{"offset": 0}, {"offset": 3}, usual[3] | {"offset": 5}], trigger="promise_broken"
+            ).pk,
+        ]
         factories.template("payment_received")
         self.holders = [self._subscriber(currency) for currency in ("eur", "usd")]
         # Past the first renewal, which is where it begins.
@@ -300,6 +317,11 @@ class Lives(RuleBasedStateMachine):
         for case in Case.objects.filter(customer__external_id=self.holders[who], state="paused"):
             case_resume(case_id=case.pk, actor_id=self.staff, now=self.now)
 
+    @rule(who=whom, to=st.integers(0, 1))
+    def a_case_is_moved_to_another_ladder(self, who, to):
+        cases = Case.objects.filter(customer__external_id=self.holders[who]).values_list("pk", flat=True)
+        cases_migrate(case_ids=list(cases), version_id=self.ladders[to], actor_id=self.staff, now=self.now)
+
     @rule(who=whom, flag=st.sampled_from(FLAGS), on=st.booleans())
     def a_flag_is_set(self, who, flag, on):
         self._flag(who, flag, on)
@@ -399,6 +421,9 @@ class Lives(RuleBasedStateMachine):
         assert not live.filter(n__gt=1).exists()
         runs = Message.objects.filter(step_run__isnull=False).values("step_run").annotate(n=Count("id"))
         assert not runs.filter(n__gt=1).exists()
+        # Whatever ladders the case has followed meanwhile: what is called the same is said once.
+        said = Message.objects.filter(step_run__isnull=False).values("case", "step_run__round", "step_run__step__key")
+        assert not said.annotate(n=Count("id")).filter(n__gt=1).exists()
 
     def one_charge_in_flight(self):
         for statuses in (["in_flight", "unknown"], ["planned"]):
