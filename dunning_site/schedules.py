@@ -29,6 +29,7 @@ SCHEDULES = (
     Schedule("Simulate: play what staff asked for", "campaigns.tasks.run_simulations", 15),
     Schedule("Endpoints: find what is to be told", "integrations.tasks.gather_events", 10),
     Schedule("Endpoints: tell what is due", "integrations.tasks.deliver_events", 15),
+    Schedule("Endpoints: drop what was told long ago", "integrations.tasks.tidy_up", 86_400),
     Schedule("Portal: send the links that were asked for", "portal.tasks.send_requested_links", 30),
     Schedule("Portal: drop old links and counters", "portal.tasks.tidy_up", 86_400),
 )

@@ -67,10 +67,11 @@ def status(request: HttpRequest) -> HttpResponse:
     if kind is None or not sid:
         return HttpResponse(status=204)
     code = _number(request.POST.get("ErrorCode", ""))
+    now = clock.now()  # Twilio names no moment
     delivery_event_record(
         told=Told(
             kind=kind,
-            at=clock.now(),  # Twilio names no moment
+            at=now,
             external_id=f"twilio:{word}:{sid}"[:255],
             message_key=request.GET.get("key", ""),
             provider_id=sid,
@@ -78,7 +79,7 @@ def status(request: HttpRequest) -> HttpResponse:
             reject_reason=reject_reason(code) if kind == EventType.BOUNCED else "",
             detail=f"{code} {request.POST.get('ErrorMessage', '')}".strip() if code else "",
         ),
-        now=clock.now(),
+        now=now,
     )
     return HttpResponse(status=204)
 

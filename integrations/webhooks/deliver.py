@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 
 from customers.errors import SollecitoError
-from integrations.models import EventDelivery
+from integrations.models import Endpoint, EventDelivery
 from integrations.webhooks.send import NotHeard, tell
 
 #: A claim: longer than any call may take.
@@ -23,6 +24,8 @@ BACKOFF = (
     timedelta(hours=6), timedelta(hours=12), timedelta(hours=24), timedelta(hours=24),
 )  # fmt: skip
 MAX_TRIES = len(BACKOFF) + 1
+#: Where an endpoint's beginning is noted for each source of events.
+_BEGAN = {"log": "began_interaction", "task": "began_task"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +94,25 @@ def event_again(*, delivery_id: int, now: datetime) -> EventDelivery:
         row.status, row.next_at, row.attempts = EventDelivery.Status.WAITING, now, 0
         row.save(update_fields=["status", "next_at", "attempts"])
     return row
+
+
+def events_purge(*, now: datetime, keep_days: int = 30, limit: int = 5000) -> int:
+    """Drops up to `limit` events told or given up more than `keep_days` ago; returns how many.
+
+    Their lines lie behind the endpoint's beginning from then on, else a look back would find and tell them anew.
+    """
+    over = EventDelivery.objects.filter(created_at__lt=now - timedelta(days=keep_days)).exclude(
+        status=EventDelivery.Status.WAITING
+    )
+    rows = list(over.order_by("id").values_list("pk", "endpoint_id", "event_id")[:limit])
+    newest: dict[tuple[int, str], int] = {}
+    for _pk, endpoint_id, event_id in rows:
+        source, _colon, told = event_id.partition(":")
+        if source in _BEGAN and told.isdigit():
+            newest[endpoint_id, source] = max(newest.get((endpoint_id, source), 0), int(told))
+    with transaction.atomic():
+        for (endpoint_id, source), number in newest.items():
+            name = _BEGAN[source]
+            Endpoint.objects.filter(pk=endpoint_id).update(**{name: Greatest(F(name), Value(number))})
+        EventDelivery.objects.filter(pk__in=[pk for pk, _endpoint, _event in rows]).delete()
+    return len(rows)

@@ -22,7 +22,15 @@ from dunning_site.embedded.smtp_sink import Sink
 from integrations.models import Endpoint, EventDelivery
 from integrations.webhooks import addresses
 from integrations.webhooks.addresses import AddressRefused, check_url, resolve
-from integrations.webhooks.deliver import BACKOFF, LEASE, MAX_TRIES, DeliverEventsResult, deliver_events, event_again
+from integrations.webhooks.deliver import (
+    BACKOFF,
+    LEASE,
+    MAX_TRIES,
+    DeliverEventsResult,
+    deliver_events,
+    event_again,
+    events_purge,
+)
 from integrations.webhooks.gather import endpoint_begin, gather_events
 from tests import factories
 from tests.factories import NOW
@@ -211,6 +219,19 @@ def test_a_line_committed_late_is_told_all_the_same(ear: Any) -> None:
     assert gather_events(now=NOW).queued == 1
     row.refresh_from_db()
     assert row.seen_interaction > 0
+
+
+def test_what_is_dropped_after_a_month_is_not_told_anew(ear: Any) -> None:
+    endpoint(ear.url)
+    happen()
+    gather_events(now=NOW)
+    assert deliver_events(now=NOW).delivered == 1
+    later = NOW + timedelta(days=31)
+    assert events_purge(now=NOW + timedelta(days=29)) == 0
+    assert events_purge(now=later) == 1
+    assert gather_events(now=later).queued == 0
+    happen()
+    assert gather_events(now=later).queued == 1
 
 
 # --- Where we never call.
