@@ -1,7 +1,7 @@
 """The page on which a draft's rungs are edited: one open at a time, its sentence following what is typed.
 
-Every button is an ordinary form, so that the page works without scripts and from the keyboard; with htmx the server's
-same answer replaces the list in place. What is shown comes from `editor_context` alone.
+Every button is an ordinary form, so that all is done from the keyboard too and nothing is lost where a script fails;
+with htmx the server's same answer replaces the list in place. What is shown comes from `editor_context` alone.
 """
 
 from collections.abc import Sequence
