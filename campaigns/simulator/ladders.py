@@ -15,6 +15,8 @@ from customers.errors import SollecitoError
 #: Triggers of invoices the customer pays by hand: business to business, as a rule.
 BY_HAND = frozenset({Trigger.INVOICE_OVERDUE.value, Trigger.INVOICE_DUE.value})
 
+#: Code of the shipped segment of companies.
+BUSINESSES = "businesses"
 #: Version of a ladder read from its file.
 SHIPPED = "shipped"
 
@@ -41,8 +43,8 @@ def shipped(code: str) -> Candidate | None:
 
 
 def shipped_b2b() -> list[Candidate]:
-    """Every shipped ladder for invoices that are paid by hand."""
-    return [_shipped(ladder) for ladder in shipped_ladders() if ladder.trigger in BY_HAND]
+    """Every shipped ladder for invoices that are paid by hand, or made for businesses."""
+    return [_shipped(one) for one in shipped_ladders() if one.trigger in BY_HAND or one.segment == BUSINESSES]
 
 
 def stored(code: str, version: str = VersionStatus.PUBLISHED) -> Candidate | None:

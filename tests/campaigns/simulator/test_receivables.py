@@ -75,7 +75,7 @@ def test_paid_soon_is_three_days(tmp_path, settled, reminders, soon):
 def test_the_same_numbers_twice_and_with_two_processes(sample):
     first = run(sample, processes=1)
     assert first == run(sample, processes=1) == run(sample, processes=2)
-    assert [ladder["ladder"] for ladder in first["ladders"]] == ["invoice_due", "invoice_overdue"]
+    assert [ladder["ladder"] for ladder in first["ladders"]] == ["card_failed_b2b", "invoice_due", "invoice_overdue"]
     assert first["customers"] == 20
 
 

@@ -1,0 +1,95 @@
+"""Pages of simulations: asked for by managers only, refused with the field at fault, read by everybody."""
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.urls import reverse
+
+from campaigns.models import SimulationRun
+from campaigns.services.simulations import simulations_run
+from dunning_site.roles import roles_sync
+from tests import factories
+from tests.factories import NOW
+
+pytestmark = pytest.mark.django_db
+
+
+def client_of(role):
+    roles_sync()
+    user = User.objects.create_user(role, f"{role}@example.com", "a-long-password", is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def ask(client, version, /, **data):
+    url = reverse("admin:campaigns_ladder_do", args=[version.ladder_id, "simulate"])
+    return client.post(url, {"version": version.pk, "source": "open_cases", "cases": 10, "days": 60} | data)
+
+
+def page(client, run, query=""):
+    return client.get(reverse("admin:campaigns_simulationrun_change", args=[run.pk]) + query).content.decode()
+
+
+def test_a_manager_asks_and_an_auditor_reads_and_neither_a_collector_nor_an_auditor_asks():
+    version = factories.ladder()
+    factories.case(factories.customer(name="Hanna"), ladder_version=version)
+    assert ask(client_of("collector"), version).status_code == 403
+    auditor = client_of("auditor")
+    assert ask(auditor, version).status_code == 403
+    assert ask(client_of("manager"), version).status_code == 302
+    run = SimulationRun.objects.get()
+    assert run.asked_by.username == "manager"
+    assert "Waiting for a worker" in page(auditor, run)
+    simulations_run(now=NOW)
+    assert "Totals" in page(auditor, run)
+    assert "sol-calendar" in page(auditor, run, "?section=calendar")
+    events = page(auditor, run, "?section=events")
+    assert "Hanna" in events
+    assert "section=preview" in events
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"source": "customer"}, "customer"),
+        ({"source": "past", "since": "2026-01-01"}, "upto"),
+        ({"cases": 0}, "cases"),
+        ({"days": 1000}, "days"),
+        ({"version": 10**9}, "version"),
+    ],
+)
+def test_what_is_missing_is_told_beside_its_field(data, field):
+    answer = ask(client_of("manager"), factories.ladder(), **data)
+    assert answer.status_code == 200
+    assert field in answer.context["form"].errors
+    assert not SimulationRun.objects.exists()
+
+
+def test_what_the_service_refuses_is_shown():
+    version = factories.ladder()
+    client = client_of("manager")
+    answer = ask(client, version, other=version.pk)
+    assert answer.status_code == 302
+    assert "two different versions" in client.get(answer.url).content.decode()
+
+
+def test_a_failure_is_told():
+    version = factories.ladder()
+    run = SimulationRun.objects.create(
+        ladder=version.ladder, version=version, source="open_cases", created_at=NOW, status="failed", error="<boom>"
+    )
+    shown = page(client_of("auditor"), run)
+    assert "&lt;boom&gt;" in shown
+
+
+def test_strange_addresses_are_read_as_the_first_page():
+    version = factories.ladder()
+    factories.case(factories.customer(), ladder_version=version)
+    client = client_of("manager")
+    ask(client, version)
+    simulations_run(now=NOW)
+    run = SimulationRun.objects.get()
+    for query in ("&page=999", "&page=x", "&life=x", "&life=99999", "&kind=zzz", "&of=7"):
+        assert "sol-chips" in page(client, run, f"?section=events{query}")
