@@ -65,10 +65,16 @@ def _withdraw(asked: Asked) -> str:
 
 def table(code: str, now: datetime) -> list[dict[str, Any]]:
     """The rules of one policy as they hold today, managers' own counted in: one row per channel."""
-    policy = current_book().resolve(code, now.date(), "consumer")
+    book = current_book()
+    policy, business = (book.resolve(code, now.date(), kind) for kind in ("consumer", "business"))
+    told: list[tuple[Any, Any, Any]] = [(channel, policy.rules(channel), "") for channel in CHANNELS]
+    told += [
+        (channel, business.rules(channel), _("businesses"))
+        for channel in CHANNELS
+        if business.rules(channel) is not policy.rules(channel)
+    ]
     rows = []
-    for channel in CHANNELS:
-        rules = policy.rules(channel)
+    for channel, rules, whom in told:
         ground = rules.ground("open")
         limits = [
             f"{LABELS[name]}: {value_words(rules, name)}"
@@ -78,6 +84,7 @@ def table(code: str, now: datetime) -> list[dict[str, Any]]:
         rows.append(
             {
                 "channel": channel.label,
+                "whom": whom,
                 "hours": value_words(rules, "open"),
                 "limits": limits,
                 "consent": value_words(rules, "consent"),
@@ -129,7 +136,7 @@ class PolicyOverrideAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
         return f"{title(obj.code)} · {obj.valid_from}"
 
     def get_fieldsets(self, request: HttpRequest, obj: PolicyOverride | None = None) -> Any:
-        own = (("code", "brand"), ("valid_from", "audience"), "note")
+        own = (("code", "brand"), ("valid_from", "audience"), "note", "starting_from")
         tabs = [(channel.label, {"fields": fields_of(channel.value), "classes": ["tab"]}) for channel in CHANNELS]
         everything = (_("All channels"), {"fields": fields_of("all"), "classes": ["tab"]})
         return [(None, {"fields": own}), *tabs, everything]

@@ -16,7 +16,7 @@ from unfold.widgets import (
 )
 
 from campaigns.guard.hours import Hours, Span
-from campaigns.guard.policy import GENERAL_RULES, ChannelRules, General, Policy, channel_rules, shipped
+from campaigns.guard.policy import GENERAL_RULES, ChannelRules, General, Policy, channel_rules, most, shipped
 from campaigns.guard.words import BASES, CHANNELS, CONSENTS, DAYS, LABELS, TEXTS, spans_raw
 from campaigns.models import PolicyOverride
 from campaigns.services.policies import (
@@ -74,6 +74,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminSelectWidget,
         initial=EVERYBODY,
     )
+    #: Policy whose rules the form was filled with: what was typed is told from what was shown by it.
+    starting_from = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
 
     class Meta:
         model = PolicyOverride
@@ -83,7 +85,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         row: PolicyOverride = self.instance
         day = row.valid_from or clock.now().date()
-        code = row.code or str(self.initial.get("code") or "default")
+        code = row.code or str(self.data.get("starting_from") or self.initial.get("code") or "default").lower()
+        self.initial["starting_from"] = code
         if "code" in self.fields:
             self.fields["code"] = forms.CharField(
                 label=_("Policy"),
@@ -96,7 +99,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             shown = rules_with(row)
         else:
             self.initial.setdefault("valid_from", day)
-            shown = rules_without(None, code=code.lower(), brand_id=None, day=day, audience=EVERYBODY)
+            shown = rules_without(None, code=code, brand_id=None, day=day, audience=EVERYBODY)
+        self._shown = shown
         for name, field, initial in self._rule_fields(shown):
             self.fields[name] = field
             self.initial.setdefault(name, initial)
@@ -155,7 +159,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         return forms.IntegerField(
             label=LABELS[name],
             min_value=0,
-            max_value=10_000,
+            max_value=most(name),
             required=False,
             help_text=_("0: no limit."),
             widget=UnfoldAdminIntegerFieldWidget,
@@ -186,7 +190,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         data = super().clean() or self.cleaned_data
         if self.errors:
             return data
-        channels = {channel.value: self._channel(channel.value, data) for channel in CHANNELS}
+        touched = {name.partition("_")[0] for name in self.changed_data}
+        typed = {c.value: self._channel(c.value, data) for c in CHANNELS if c.value in touched}
         if self.errors:
             return data
         brand = data.get("brand")
@@ -198,13 +203,6 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError(_now("There are rules of this policy from that day on; change those."))
         audience = data.get("audience") or EVERYBODY
         try:
-            general = General(
-                per_day=data.get("all_per_day") or 0,
-                per_week=data.get("all_per_week") or 0,
-                after_talk_hours=data.get("all_after_talk_hours") or 0,
-                source=" ".join((data.get("all_source") or "").split()),
-                basis=data.get("all_basis") or "house",
-            )
             before = rules_without(
                 self.instance.pk,
                 code=data["code"],
@@ -212,12 +210,30 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
                 day=data["valid_from"],
                 audience=audience,
             )
-            rules = rules_of(before=before, channels=channels, general=general, audience=audience)  # type: ignore[arg-type]
+            # What nobody touched stays: a new row's as it is for those it will be for, which is not always what was
+            # shown (the policy or the audience may have been changed on the page); an old row's as the row has it.
+            kept = self._shown if self.instance.pk else before
+            rules = rules_of(
+                before=before,
+                channels={c.value: typed.get(c.value) or kept.rules(c) for c in CHANNELS},
+                general=self._general(data) if "all" in touched else kept.general,
+                audience=audience,
+            )
             policy_check(code=data["code"], rules=rules, valid_from=data["valid_from"])
         except SollecitoError as error:
             raise forms.ValidationError(error.message, code=error.code) from error
         self.instance.rules = rules
         return data
+
+    @staticmethod
+    def _general(data: dict[str, Any]) -> General:
+        return General(
+            per_day=data.get("all_per_day") or 0,
+            per_week=data.get("all_per_week") or 0,
+            after_talk_hours=data.get("all_after_talk_hours") or 0,
+            source=" ".join((data.get("all_source") or "").split()),
+            basis=data.get("all_basis") or "house",
+        )
 
     def _channel(self, prefix: str, data: dict[str, Any]) -> ChannelRules | None:
         raw: dict[str, Any] = {

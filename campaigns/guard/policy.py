@@ -180,10 +180,15 @@ def _channels(code: str, raw: Mapping[str, Any], own: bool) -> dict[str, Channel
     return {str(Channel(name)): channel_rules(code, rules, own=own) for name, rules in raw.items()}
 
 
+def most(name: str) -> int:
+    """The largest number a rule may have: beyond it the guard does not remember (campaigns.contacts)."""
+    return 720 if name.endswith("_hours") else 50
+
+
 def _number(raw: Mapping[str, Any], name: str) -> int:
     value = raw.get(name, 0)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10_000:
-        raise ValueError(f"{name} is a whole number, 0 for no limit")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most(name):
+        raise ValueError(f"{name} is a whole number from 0, for no limit, to {most(name)}")
     return value
 
 

@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.widgets import (
-    UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -83,7 +82,9 @@ class ConsentForm(forms.Form):
     """What a customer told a member of staff."""
 
     decision = forms.ChoiceField(
-        label=_("What they said"), choices=ConsentEvent.Decision.choices, widget=UnfoldAdminRadioSelectWidget
+        label=_("What they said"),
+        choices=[("", "–"), *ConsentEvent.Decision.choices],
+        widget=UnfoldAdminSelectWidget,
     )
     channel = forms.ChoiceField(
         label=_("Channel"),
@@ -173,7 +174,7 @@ ACTIONS = [
         slug="consent-export",
         label=_("Export consent register"),
         icon="download",
-        permission="customers.view_consentevent",
+        permission="customers.add_consentevent",
         question=_("All entries about this customer and their addresses, as a CSV file. The export is logged."),
         run=export_consent,
         order=65,

@@ -19,7 +19,7 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.contrib.import_export.forms import ImportForm, SelectableFieldsExportForm
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from customers import clock
 from customers.admin import consent
@@ -38,7 +38,9 @@ class CallForm(forms.Form):
     """A telephone call that was made or taken."""
 
     outcome = forms.ChoiceField(
-        label=_("What came of it"), choices=CallOutcome.choices, widget=UnfoldAdminRadioSelectWidget
+        label=_("What came of it"),
+        choices=[("", "–"), *CallOutcome.choices],
+        widget=UnfoldAdminSelectWidget,
     )
     direction = forms.ChoiceField(
         label=_("Who called"),

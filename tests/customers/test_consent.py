@@ -1,8 +1,10 @@
 import itertools
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from campaigns.guard.keywords import Wish
 from campaigns.services.consent import reply_consent
@@ -139,3 +141,31 @@ def test_a_reply_is_read_and_registered(channel: str, text: str, wish: Wish | No
         # The old message, delivered once more by the provider, takes nothing back.
         receive(text, "m1", NOW + timedelta(hours=2))
         assert in_force(channel, address) == ""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("last", [opt_out_record, opt_in_record])
+def test_decisions_recorded_at_once_leave_the_newest_in_force(last: Any) -> None:
+    """Each writer must see the others' entries before it suppresses or lifts: none may act on an old view."""
+    writers, failed = 8, []
+    together = threading.Barrier(writers)
+
+    def write(number: int) -> None:
+        record = last if number == writers - 1 else (opt_out_record, opt_in_record)[number % 2]
+        try:
+            together.wait(timeout=20)
+            at = NOW + timedelta(minutes=number)
+            record(channel="sms", address=PHONE, evidence=said(), at=at, now=NOW + timedelta(days=1))
+        except Exception as error:  # told by the assertion below
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(writers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert ConsentEvent.objects.count() == writers
+    assert in_force() == ("opt_out" if last is opt_out_record else "")

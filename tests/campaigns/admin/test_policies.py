@@ -115,6 +115,20 @@ def test_what_is_wrong_is_said_at_its_place(boss: Client, typed: dict[str, str],
     assert not PolicyOverride.objects.exists()
 
 
+def test_rules_for_businesses_of_another_policy_change_what_was_typed_and_nothing_else(boss: Client) -> None:
+    url = f"{reverse(ADD)}?code=it"
+    typed = {"code": "jp", "audience": "business", "sms_per_week": "1", "sms_source": "Board"}
+    response = boss.post(url, filled(boss, url, **typed))
+    assert response.status_code == 302, errors(response)
+    row = PolicyOverride.objects.get()
+    assert row.code == "jp"
+    assert list(row.rules["business"]["channels"]) == ["sms"]
+    assert current_book().on("JP", NOW.date(), kind="business").rules("sms").per_week == 1
+    assert current_book().on("JP", NOW.date()).rules("sms").per_week == 3
+    hours = current_book().on("JP", NOW.date(), kind="business").rules("call").hours
+    assert [str(span) for span in hours.weekdays] == ["09:00–18:00"]
+
+
 def test_one_set_of_rules_a_day_and_brand(boss: Client) -> None:
     url = f"{reverse(ADD)}?code=it"
     data = filled(boss, url, call_per_week="2", call_source="Board", call_basis="house")

@@ -116,6 +116,9 @@ def test_every_shipped_policy_is_dated_and_sourced(path: object) -> None:
         "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, hours: []}}}]",
         "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, per_week: many}}}]",
         "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, per_week: -1}}}]",
+        # Longer than the guard remembers: it would not hold.
+        "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, after_call_hours: 721}}}]",
+        "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, per_month: 51}}}]",
         "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, consent: maybe}}}]",
         "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, texts: [poem]}}}]",
         "versions: [{valid_from: 2026-01-01, channels: {call: {source: x, basis: law, because: {open: {}}}}}]",
