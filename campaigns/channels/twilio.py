@@ -46,10 +46,13 @@ def callback_url(key: str) -> str:
     return f"{settings.BASE_URL}{reverse('twilio-status')}?{urlencode({'key': key})}"
 
 
-def number_of(address: str, *, mobile: bool) -> str:
-    """The number in E.164. Raises ChannelError for one that cannot exist, or, with `mobile`, takes no texts."""
+def number_of(address: str, *, mobile: bool, country: str = "") -> str:
+    """The number in E.164; `country` (two letters) reads one written without its country's code.
+
+    Raises ChannelError for one that cannot exist, or, with `mobile`, takes no texts.
+    """
     try:
-        number = phonenumbers.parse(address)
+        number = phonenumbers.parse(address, country.upper() or None)
     except phonenumbers.NumberParseException as error:
         raise _no_number(address) from error
     kind = phonenumbers.number_type(number)
@@ -89,7 +92,7 @@ class _TwilioChannel:
 
     def send(self, outgoing: Outgoing) -> SendResult:
         """Hands over one message; see campaigns.channels.base.Channel."""
-        to = self.prefix + number_of(outgoing.recipient, mobile=self.mobile)
+        to = self.prefix + number_of(outgoing.recipient, mobile=self.mobile, country=outgoing.country)
         content = self._content(outgoing)
         if self._client is None:
             self._client = client()

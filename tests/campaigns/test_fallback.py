@@ -114,3 +114,26 @@ def test_without_other_channels_a_person_is_asked_at_once() -> None:
     Way.dead = {"anna@example.com"}
     turn(NOW)
     assert Task.objects.filter(status="open").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("channel", "recipient"),
+    [("letter", "Via Roma 1\nMilano"), ("in_app", ""), ("webhook", ""), ("sms", "+393331234567")],
+)
+def test_a_step_by_any_channel_finds_its_addressee(channel: str, recipient: str, settings: Any) -> None:
+    settings.CHANNELS = {channel: "tests.campaigns.test_fallback.Way"}
+    factories.text(factories.template(), "sms")
+    customer = factories.customer(phone="+393331234567", postal_address="Via Roma 1\nMilano")
+    factories.case(customer, ladder_version=factories.ladder(steps=[{"offset": 0, "channel": channel}]))
+    turn(NOW)
+    message = Message.objects.get()
+    assert (message.channel, message.recipient, message.status) == (channel, recipient, "sent")
+    turn(NOW + timedelta(days=1))
+    assert len(Way.sent) == 1
+
+
+def test_no_postal_address_no_letter() -> None:
+    factories.case(factories.customer(), ladder_version=factories.ladder(steps=[{"offset": 0, "channel": "letter"}]))
+    turn(NOW)
+    assert Message.objects.count() == 0
+    assert Task.objects.filter(status="open").count() == 1

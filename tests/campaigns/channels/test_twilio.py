@@ -148,6 +148,19 @@ def test_numbers_are_checked_before_anybody_is_asked(address: str, mobile: bool,
         assert number_of(address, mobile=mobile) == number
 
 
+@pytest.mark.parametrize(
+    ("address", "country", "number"),
+    [
+        ("333 123 4567", "IT", "+393331234567"),
+        ("07400 123456", "GB", "+447400123456"),
+        ("0048 512 345 678", "DE", "+48512345678"),
+        ("+39 333 123 4567", "US", "+393331234567"),
+    ],
+)
+def test_a_local_number_is_read_by_the_customers_country(address: str, country: str, number: str) -> None:
+    assert number_of(address, mobile=True, country=country) == number
+
+
 def test_whatsapp_uses_the_approved_template_where_there_is_one(twilio: TwilioWorld, settings: Any) -> None:
     queued(channel="whatsapp")
     settings.TWILIO_WHATSAPP_CONTENT = {"reminder.en": "HX" + "3" * 32}
