@@ -225,6 +225,27 @@ def test_publishing_shows_what_changes_and_who_keeps_what(manager: Client, draft
     assert draft.ladder.versions.get(number=3).note == "Back to version 1"
 
 
+def test_cases_in_flight_are_moved_after_a_preview(
+    manager: Client, draft: LadderVersion, django_assert_max_num_queries: Any
+) -> None:
+    old = draft.ladder.versions.get(status="published")
+    cases = [make.case(make.customer(name=f"Ada {n}"), ladder_version=old) for n in range(3)]
+    assert "Move cases here" not in manager.get(page(draft)).content.decode()
+    Step.objects.filter(version=draft, position=1).update(name="Softer")
+    manager.post(do(draft, "publish"), {"note": ""})
+    with django_assert_max_num_queries(30):
+        shown = manager.get(do(draft, "move")).content.decode()
+    assert "3 live cases follow other versions." in shown
+    assert "Ada 2" in shown
+    assert "Softer" in shown
+    assert manager.post(do(draft, "move"), {"reason": ""}).status_code == 200
+    manager.post(do(draft, "move"), {"reason": "Softer words"})
+    for case in cases:
+        case.refresh_from_db()
+        assert case.ladder_version_id == draft.pk
+    assert "follows this version already" in manager.get(do(draft, "move")).content.decode()
+
+
 def test_what_stands_against_publishing_takes_the_button_away(manager: Client, draft: LadderVersion) -> None:
     Template.objects.get().versions.all().delete()
     shown = manager.get(do(draft, "publish")).content.decode()
