@@ -30,7 +30,8 @@ from billing import money
 from campaigns.admin.columns import link
 from campaigns.admin.ladder_versions import LadderVersionAdmin
 from campaigns.admin.ladders import LadderAdmin
-from campaigns.models import Ladder, LadderVersion, SimulationRun, TemplateVersion
+from campaigns.engine.specs import published_texts
+from campaigns.models import Ladder, LadderVersion, SimulationRun
 from campaigns.services.simulations import MOST_CASES, MOST_DAYS, simulation_start
 from campaigns.simulator.pack import Packed
 from campaigns.simulator.types import Event, Kind
@@ -359,10 +360,10 @@ def _events(request: HttpRequest, run: SimulationRun, now: datetime) -> dict[str
         return "?" + urlencode({name: value for name, value in values.items() if value != ""})
 
     shown = [packed.event(place, which) for place in places[(page - 1) * PAGE : page * PAGE]]
-    templates = _previews({event.template_id for event in shown if event.template_id})
     past = run.source == SimulationRun.Source.PAST
+    previews = _previews(shown, packed, past)
     return context | {
-        "events": [_line(event, packed, past, templates, url(life=event.life)) for event in shown],
+        "events": [_line(event, packed, past, previews, url(life=event.life)) for event in shown],
         "total": len(places),
         "page": page,
         "pages": pages,
@@ -394,7 +395,7 @@ class Line:
     preview: str
 
 
-def _line(event: Event, packed: Packed, past: bool, templates: Mapping[int, str], only: str) -> Line:
+def _line(event: Event, packed: Packed, past: bool, previews: Mapping[tuple[int, str, int], str], only: str) -> Line:
     label = packed.labels[event.life]
     who = (
         link("customers_customer", packed.customers[event.life], label)
@@ -415,17 +416,30 @@ def _line(event: Event, packed: Packed, past: bool, templates: Mapping[int, str]
         until=when(event.until, event.zone) if event.until else "",
         invoices=", ".join(numbers[:5]) + (" …" if len(numbers) > 5 else ""),
         cost=f"{event.cost / 1000:g}" if event.cost else "",
-        preview=templates.get(event.template_id or 0, "") if event.kind == Kind.SENT else "",
+        preview=previews.get((event.template_id or 0, event.channel, event.life), ""),
     )
 
 
-def _previews(template_ids: set[int]) -> dict[int, str]:
-    """Where the published text of each template is shown rendered."""
-    rows = TemplateVersion.objects.filter(template__in=template_ids, status=TemplateVersion.Status.PUBLISHED)
-    return {
-        template_id: f"{reverse('admin:campaigns_templateversion_change', args=[pk])}?section=preview"
-        for pk, template_id in rows.values_list("pk", "template_id")
-    }
+def _previews(events: Sequence[Event], packed: Packed, past: bool) -> dict[tuple[int, str, int], str]:
+    """Where each message is shown rendered, by template, channel and life: with the facts of its case, in the
+    customer's language. Two queries."""
+    sent = [event for event in events if event.kind == Kind.SENT and event.template_id]
+    if not sent:
+        return {}
+    texts = published_texts()
+    customers = Customer.objects.filter(pk__in={packed.customers[event.life] for event in sent})
+    languages = dict(customers.values_list("pk", "language"))
+    found = {}
+    for event in sent:
+        text = texts.get(event.template_id or 0)
+        channel = text.text_channel(event.channel) if text is not None else ""
+        if text is None or not channel:
+            continue
+        language = text.language(channel, languages.get(packed.customers[event.life], ""))
+        asked = {"section": "preview", "text": f"{channel}-{language}"} | ({} if past else {"case": event.life})
+        page = reverse("admin:campaigns_templateversion_change", args=[text.version_id])
+        found[event.template_id or 0, event.channel, event.life] = f"{page}?{urlencode(asked)}"
+    return found
 
 
 def _facts(request: HttpRequest, run: SimulationRun, now: datetime) -> list[Fact]:

@@ -47,7 +47,12 @@ def preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> di
     # Who may not look at cases sees the examples.
     may = request.user.has_perm("campaigns.view_case")
     newest = Case.objects.filter(state__in=LIVE_STATES).select_related("customer").order_by("-id")
-    cases = [("", _("Example data")), *((str(row.pk), f"{row.customer} {row}") for row in newest[:OFFERED] if may)]
+    offered = list(newest[:OFFERED]) if may else []
+    asked = request.GET.get("case", "")
+    if may and asked.isdigit() and int(asked) not in {row.pk for row in offered}:
+        # A link may lead here from any case, however old.
+        offered += Case.objects.filter(pk=int(asked)).select_related("customer")
+    cases = [("", _("Example data")), *((str(row.pk), f"{row.customer} {row}") for row in offered)]
     text_options = [(key, _spoken(text)) for key, text in texts.items()]
     names = (
         ("text", _("Text"), text_options),

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 TASK = "campaigns.tasks.run_simulations"
 #: A worker that gave no sign of life for so long is dead, and the simulation is played anew.
 STALE = timedelta(minutes=5)
+#: One that was asked for so long ago and whose worker died is given up: it may be what kills them.
+GIVEN_UP = timedelta(hours=1)
 #: Least seconds of real time between two writes of the progress.
 _TICK = 1.0
 #: Of each ladder so many simulations are kept.
@@ -131,6 +133,13 @@ def simulations_run(*, now: datetime) -> SimulationsResult:
 def _claim(now: datetime) -> SimulationRun | None:
     free = Q(status=SimulationRun.Status.QUEUED) | Q(status=SimulationRun.Status.RUNNING, claimed_at__lt=now - STALE)
     with transaction.atomic():
+        SimulationRun.objects.filter(
+            status=SimulationRun.Status.RUNNING, claimed_at__lt=now - STALE, created_at__lt=now - GIVEN_UP
+        ).update(
+            status=SimulationRun.Status.FAILED,
+            finished_at=now,
+            error=_("Its worker died more than once. Ask for fewer cases or days."),
+        )
         run = (
             SimulationRun.objects.filter(free)
             .select_for_update(of=("self",), no_key=True, skip_locked=True)

@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
-from campaigns.models import SimulationRun
+from campaigns.models import Case, SimulationRun
 from campaigns.services.simulations import simulations_run
 from dunning_site.roles import roles_sync
 from tests import factories
@@ -47,7 +47,15 @@ def test_a_manager_asks_and_an_auditor_reads_and_neither_a_collector_nor_an_audi
     assert "sol-calendar" in page(auditor, run, "?section=calendar")
     events = page(auditor, run, "?section=events")
     assert "Hanna" in events
-    assert "section=preview" in events
+    case = Case.objects.get()
+    assert f"section=preview&amp;text=email-en&amp;case={case.pk}" in events
+    text = version.steps.first().template.versions.get()
+    shown = reverse("admin:campaigns_templateversion_change", args=[text.pk])
+    # Chosen though it is not among the newest that are offered.
+    for _n in range(40):
+        factories.case(factories.customer(), ladder_version=version)
+    preview = auditor.get(f"{shown}?section=preview&text=email-en&case={case.pk}").content.decode()
+    assert f'<option value="{case.pk}" selected>Hanna' in preview
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,14 @@ def test_what_a_dead_worker_left_is_played_by_another_and_what_lives_is_not(vers
     assert run.status == "done"
 
 
+def test_what_kills_its_workers_is_given_up(version):
+    run = ask(version)
+    SimulationRun.objects.update(status="running", claimed_at=NOW + timedelta(minutes=55))
+    assert simulations_run(now=NOW + timedelta(minutes=61)).done == 0
+    run.refresh_from_db()
+    assert (run.status, "died" in run.error) == ("failed", True)
+
+
 def test_a_failure_is_told_and_does_not_stop_the_next(version, monkeypatch, caplog):
     ask(version)
     real = simulations._lives
