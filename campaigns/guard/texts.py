@@ -13,11 +13,11 @@ from customers.models import Channel
 #: Short, because a text message is billed by parts.
 _STOP = {
     "en": "Reply STOP to opt out",
-    "it": "STOP per non riceverne più",
-    "fr": "STOP pour ne plus en recevoir",
-    "pl": "STOP, aby nie dostawać więcej",
+    "it": "STOP per disdire",
+    "fr": "Arrêt : STOP",
+    "pl": "Rezygnacja: STOP",
     "de": "Abmelden: STOP",
-    "es": "STOP para no recibir más",
+    "es": "Baja: STOP",
 }
 _OPT_OUT = {
     "en": "If you want no more of these e-mails:",

@@ -16,7 +16,7 @@ ACME = Sender("Acme Cloud", "Via Roma 1,\n20121 Milano", ("https://pay.example/s
         (("postal_address",), "Pay.", "email", "en", ["Via Roma 1, 20121 Milano"]),
         (("postal_address",), "Acme, Via Roma 1, 20121\nMilano", "email", "en", []),
         (("opt_out_notice",), "Pay.", "sms", "en", ["Reply STOP to opt out"]),
-        (("opt_out_notice",), "Pay.", "whatsapp", "pl", ["STOP, aby nie dostawać więcej"]),
+        (("opt_out_notice",), "Pay.", "whatsapp", "pl", ["Rezygnacja: STOP"]),
         (("opt_out_notice",), "Pay. STOP = no more", "sms", "en", []),
         (("opt_out_notice",), "We had to stop your account.", "sms", "en", ["Reply STOP to opt out"]),
         (("opt_out_notice",), "Pay.", "email", "de", [f"{_OPT_OUT['de']} https://pay.example/stop/1:x"]),
