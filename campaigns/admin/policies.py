@@ -22,7 +22,7 @@ from campaigns.services.policies import policy_withdraw, rules_shipped, rules_wi
 from customers import clock
 from customers.admin.base import HistoryAdmin, NoDeleteMixin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
-from customers.display import badge, when
+from customers.display import badge
 
 
 def _differences(request: HttpRequest, row: PolicyOverride, now: datetime) -> dict[str, Any]:
@@ -177,7 +177,3 @@ class PolicyOverrideAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
     @display(description=_("in force"))
     def in_force(self, row: PolicyOverride) -> Any:
         return state(row, clock.now())
-
-    @display(description=_("changed"))
-    def changed(self, row: PolicyOverride) -> Any:
-        return when(row.changed_at)

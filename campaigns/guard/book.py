@@ -139,8 +139,3 @@ class PolicyBook:
 
 #: The policies as shipped, without managers' own.
 SHIPPED = PolicyBook(shipped())
-
-
-def policy_for(country: str, now: datetime, zone_name: str = "UTC") -> Policy:
-    """The shipped rules for consumers in a country; see PolicyBook.policy_for."""
-    return SHIPPED.policy_for(country, now, zone_name)

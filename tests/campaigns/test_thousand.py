@@ -12,7 +12,7 @@ from billing.models import Invoice
 from campaigns.delivery import deliver_due
 from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
-from campaigns.guard.book import policy_for
+from campaigns.guard.book import SHIPPED
 from campaigns.models import Case, Message, StepRun
 from campaigns.services.shipped import shipped_load
 from customers.models import Customer
@@ -87,7 +87,7 @@ def test_a_thousand_cases_each_get_one_message_per_step(smtp_sink: Sink, setting
     assert Counter(key for _case, key in per_step) == {"first": CASES, "reminder": CASES}
 
     by_key = {row.key: row for row in Message.objects.select_related("customer", "case")}
-    policies = {country: policy_for(country, NOW, zone) for country, zone in PLACES.values()}
+    policies = {country: SHIPPED.policy_for(country, NOW, zone) for country, zone in PLACES.values()}
     seen: set[str] = set()
     for stored in mails:
         mail = message_from_bytes(smtp_sink.reader.content(stored), policy=policy.default)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.guard.book import policy_for
+from campaigns.guard.book import SHIPPED
 from campaigns.guard.hours import Hours, Span, is_open, next_open
 from campaigns.guard.policy import BASES, FOLDER, read
 from customers.errors import SollecitoError
@@ -141,13 +141,13 @@ versions:
   - {valid_from: 2026-07-01, channels: {call: {source: new, basis: law}}}
 """
     assert [version.valid_from.month for version in read("xx", source).versions] == [7, 1]
-    assert policy_for("IT", datetime(2016, 1, 1, tzinfo=UTC) + timedelta(days=3650)).code == "it"
-    early = policy_for("FR", datetime(2022, 6, 1, tzinfo=UTC))
+    assert SHIPPED.policy_for("IT", datetime(2016, 1, 1, tzinfo=UTC) + timedelta(days=3650)).code == "it"
+    early = SHIPPED.policy_for("FR", datetime(2022, 6, 1, tzinfo=UTC))
     assert early.rules("call").policy == "eu"
 
 
 def test_a_country_without_rules_for_a_channel_has_the_defaults() -> None:
-    policy = policy_for("IT", datetime(2026, 3, 10, tzinfo=UTC))
+    policy = SHIPPED.policy_for("IT", datetime(2026, 3, 10, tzinfo=UTC))
     assert policy.rules("email").policy == "default"
     assert policy.rules("call").policy == "it"
     assert policy.rules("in_app").hours is None
