@@ -85,3 +85,20 @@ def test_without_an_open_case_it_says_so(open_page: Any, live_server: Any) -> No
     simulations_run(now=wall_clock())
     page.wait_for_selector("text=There is no open case to play")
     shoot(page, "simulate-empty")
+
+
+def test_one_customer_is_found_by_name(open_page: Any, live_server: Any) -> None:
+    version = make.ladder(name="Card failed")
+    wanted = make.case(make.customer(name="Hanna Szczęsny"), ladder_version=version)
+    make.case(make.customer(name="Somebody else"), ladder_version=version)
+    page = open_page(width=1440, height=1000)
+    log_in(page, live_server.url)
+    page.goto(f"{live_server.url}/admin/campaigns/ladder/{version.ladder_id}/do/simulate/")
+    page.select_option("select[name=source]", "customer")
+    page.click(".select2-selection")
+    page.fill(".select2-search__field", "szczęs")
+    page.click(".select2-results__option >> text=Hanna")
+    shoot(page, "simulate-customer")
+    page.click("form.sol-form button[type=submit]")
+    page.wait_for_selector("text=Waiting for a worker")
+    assert SimulationRun.objects.get().customer_id == wanted.customer_id

@@ -296,6 +296,7 @@ def test_retries_can_be_held_and_released(boss: Client) -> None:
     invoice.refresh_from_db()
     assert invoice.retry_not_before is None
     assert list(customer.interactions.order_by("id").values_list("kind", flat=True)) == [
+        "attempt.cancelled",
         "retry.held",
         "retry.released",
     ]
