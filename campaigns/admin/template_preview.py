@@ -78,9 +78,7 @@ def preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> di
         "look": picked["look"],
         "colours": picked["colours"],
         "part": picked["part"],
-        "missing": [
-            f"{dict(LANGUAGES).get(language, language)} ({channel})" for channel, language in _missing(version)
-        ],
+        "missing": missing_words(version),
     }
 
 
@@ -132,8 +130,12 @@ def written(sent: Mapping[str, str]) -> dict[str, Any]:
         return context | {"problems": error.problems}
 
 
-def _missing(version: TemplateVersion) -> list[tuple[str, str]]:
-    return missing_languages(version) if version.status == TemplateVersion.Status.DRAFT else []
+def missing_words(version: TemplateVersion) -> list[str]:
+    """Languages a draft lacks, in words; none for a version that is published."""
+    if version.status != TemplateVersion.Status.DRAFT:
+        return []
+    names = dict(LANGUAGES)
+    return [f"{names.get(language, language)} ({channel})" for channel, language in missing_languages(version)]
 
 
 def _spoken(text: TemplateText) -> str:

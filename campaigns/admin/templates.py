@@ -19,7 +19,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from campaigns.admin.columns import VERSION, link
-from campaigns.admin.template_preview import ACTIONS, changes, editor_names, preview, written
+from campaigns.admin.template_preview import ACTIONS, changes, editor_names, missing_words, preview, written
 from campaigns.models import Template, TemplateText, TemplateVersion
 from campaigns.rendering.lint import check_template
 from campaigns.rendering.problems import Problem
@@ -253,6 +253,8 @@ class TemplateVersionAdmin(PageAdmin, BaseAdmin):
         for text_form in formset.forms:
             for problem in getattr(text_form, "warnings", ()):
                 messages.warning(request, f"{text_form.instance.get_language_display()}: {problem}")
+        if missing := missing_words(form.instance):
+            messages.warning(request, _now("No text yet for: %(missing)s") % {"missing": ", ".join(missing)})
 
     @display(description=_("status"), ordering="status")
     def state(self, row: TemplateVersion) -> str:

@@ -5,6 +5,7 @@ its steps, or steps that are withheld. Deciding, sending and simulating go on as
 this costs one query a batch.
 """
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
@@ -18,6 +19,8 @@ from campaigns.engine.types import LadderSpec, StepSpec
 from campaigns.experiments.assignment import assign
 from campaigns.models import Action, Experiment, ExperimentArm, ExperimentExposure, ExperimentKind, ExperimentStatus
 from campaigns.segments.evaluate import segments_of
+
+logger = logging.getLogger(__name__)
 
 #: What a holdout is spared.
 CONTACT = frozenset({Action.MESSAGE.value, Action.CALL_TASK.value})
@@ -84,6 +87,9 @@ def running() -> tuple[Trial, ...]:
             Arm(arm.pk, arm.share, arm.holdout, arm.retries, arm.ladder_version_id, arm.template_id, arm.send_from,
                 arm.send_to)
         )  # fmt: skip
+    for pk in [pk for pk in found if sum(arm.share for arm in arms.get(pk, ())) != 100]:
+        # Nobody can be drawn from it, and a whole batch of cases must not stop for it.
+        logger.error("experiment %s is left out: its shares do not add up to 100", found.pop(pk).code)
     return tuple(
         Trial(
             id=row.pk,

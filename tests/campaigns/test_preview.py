@@ -161,3 +161,18 @@ def test_what_is_being_written_is_shown_or_refused(manager: Client) -> None:
     assert client.post(url, good).status_code == 403
     names = manager.get(reverse("admin:campaigns_templateversion_names")).json()
     assert {"{{ customer.name }}", "{{ links.pay }}"} <= {variable["insert"] for variable in names["variables"]}
+
+
+def test_saving_a_draft_tells_which_languages_it_lacks(manager: Client) -> None:
+    f.brand(default_language="pl")
+    version = draft()
+    text = version.texts.get()
+    data = {
+        "texts-TOTAL_FORMS": 1, "texts-INITIAL_FORMS": 1, "texts-MIN_NUM_FORMS": 0, "texts-MAX_NUM_FORMS": 1000,
+        "texts-0-id": text.pk, "texts-0-version": version.pk, "texts-0-language": "en", "texts-0-channel": "email",
+        "texts-0-subject": "Urgent!", "texts-0-body": BODY, "texts-0-text": "",
+    }  # fmt: skip
+    url = reverse("admin:campaigns_templateversion_change", args=[version.pk])
+    page = manager.post(url, data, follow=True).content.decode()
+    assert "No text yet for: Polish (email)" in page
+    assert "looks like spam" in page

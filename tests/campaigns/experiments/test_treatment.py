@@ -194,3 +194,14 @@ def test_queries_do_not_grow_with_customers_while_experiments_run() -> None:
             escalate_due(now=NOW)
         counts.append(len(found))
     assert counts[1] <= counts[0]
+
+
+def test_shares_broken_behind_our_back_stop_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    version = f.ladder()
+    experiment = started(ladder=version.ladder, kind="send_time", arms=[{}, {}])
+    experiment.arms.update(share=20)
+    debtors(2)
+    assess_customers(now=NOW)
+    assert escalate_due(now=NOW).done == 2
+    assert "shares do not add up" in caplog.text
+    assert not ExperimentExposure.objects.exists()
