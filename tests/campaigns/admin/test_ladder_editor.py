@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import translation
 
 from campaigns.admin.conditions import FACT, condition_words
 from campaigns.admin.ladder_diff import compare
@@ -312,6 +313,18 @@ def test_the_pages_cost_the_same_with_three_steps_and_with_thirty(manager: Clien
 def test_every_fact_has_words() -> None:
     assert set(FACTS) <= set(FACT)
     assert condition_words({"retries_left": False}) == ["no retry is left"]
+
+
+def test_a_step_reads_as_a_sentence_in_italian() -> None:
+    step = Step(
+        action="message", channel="sms", offset=3, offset_unit="days", anchor="case", business_days=True,
+        fallback_channels=["letter"], wait_for_retry_hours=24, condition={"decline_category": ["expired", "fraud"]},
+    )  # fmt: skip
+    with translation.override("it"):
+        assert sentence(step) == (
+            "Giorno 3, giorni lavorativi: SMS «…»; se non arriva: lettera; solo se il motivo della banca è carta "
+            "scaduta o sospetto di frode; aspetta finché un nuovo addebito è previsto entro 24 h."
+        )
 
 
 def test_versions_are_compared_in_sentences() -> None:
