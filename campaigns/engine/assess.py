@@ -31,7 +31,8 @@ Key = tuple[datetime, int]
 POISON = timedelta(hours=1)
 
 _CLAIM = """
-    SELECT cu.id, cu.reassess_at, cu.no_dunning OR cu.deleted_at IS NOT NULL, cu.timezone, cu.country, b.timezone
+    SELECT cu.id, cu.reassess_at, cu.no_dunning OR cu.deleted_at IS NOT NULL, cu.timezone, cu.country, b.timezone,
+           (SELECT o.ladder_id FROM campaigns_ladderoverride o WHERE o.customer_id = cu.id)
       FROM customers_customer cu JOIN customers_brand b ON b.id = cu.brand_id
      WHERE cu.reassess_at <= %s AND (cu.reassess_at, cu.id) > (%s, %s)
      ORDER BY cu.reassess_at, cu.id

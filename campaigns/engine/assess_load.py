@@ -102,7 +102,6 @@ _RENEWALS = """
      WHERE s.customer_id = ANY(%s) AND s.current_period_end IS NOT NULL AND NOT s.cancel_at_period_end
        AND (s.status = 'trialing' OR (s.status = 'active' AND s.interval NOT IN ('day', 'week', 'month')))
 """
-_OVERRIDES = "SELECT customer_id, ladder_id FROM campaigns_ladderoverride WHERE customer_id = ANY(%s)"
 
 
 def load(
@@ -120,13 +119,11 @@ def load(
     _coming(cursor, ids, zones, occasions, {offer.trigger for offer in offers})
     _look_ahead(occasions, offers, zones, looks, now)
     live, inside = _cases(cursor, cases, debts, occasions)
-    cursor.execute(_OVERRIDES, [ids])
-    overrides = dict(cursor.fetchall())
     brands: dict[int, set[int]] = defaultdict(set)
     for owner, brand_id in (*live, *promises, *plans, *occasions):
         brands[owner].add(brand_id)
     standings = []
-    for customer_id, _due, excluded, *_place in rows:
+    for customer_id, _due, excluded, *_place, override_id in rows:
         loose = [debt for debt in debts[customer_id].values() if debt.id not in inside]
         standings += [
             Standing(
@@ -139,7 +136,7 @@ def load(
                 promise=promises.get((customer_id, brand_id)),
                 plan=plans.get((customer_id, brand_id)),
                 occasions=tuple(sorted(occasions.get((customer_id, brand_id), ()), key=lambda o: (o.at, o.trigger))),
-                override_id=overrides.get(customer_id),
+                override_id=override_id,
             )
             for brand_id in sorted(brands[customer_id] | {debt.brand_id for debt in loose})
         ]

@@ -28,7 +28,7 @@ _CLOSED = frozenset({Task.Status.DONE.value, Task.Status.CANCELLED.value})
 
 
 class Notice(NamedTuple):
-    """The newest rung taken that had a message."""
+    """The newest rung taken that had a message, or went to a person in its place."""
 
     rung: StepSpec
     run: RunFact
@@ -65,10 +65,11 @@ def choose(
 
 
 def last_notice(case: CaseSnapshot) -> Notice | None:
-    """The newest rung taken in this round that had a message."""
+    """The newest rung taken in this round that had a message, or that a person was asked to bring over."""
     if case.runs:
         for rung in reversed(case.ladder.steps):
-            if rung.position <= case.position and (run := case.runs.get(rung.id)) is not None and run.message_status:
+            run = case.runs.get(rung.id) if rung.position <= case.position else None
+            if run is not None and (run.message_status or run.task_status):
                 return Notice(rung, run)
     return None
 
@@ -80,7 +81,7 @@ def is_lost(notice: Notice) -> bool:
     step that is due; one cancelled for its channel's sake was not heard.
     """
     status = notice.run.message_status
-    gone = status in _NOT_HEARD or (status == _CANCELLED and of_one_channel(notice.run.message_rule))
+    gone = not status or status in _NOT_HEARD or (status == _CANCELLED and of_one_channel(notice.run.message_rule))
     return gone and notice.run.task_status not in _CLOSED
 
 

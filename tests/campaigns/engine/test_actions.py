@@ -83,6 +83,15 @@ def test_when_no_way_is_left_a_person_is_asked_at_once():
     assert decision.act is None
 
 
+def test_nobody_climbs_before_the_call_in_place_of_a_message_was_made():
+    spec = ladder(EVERY_WAY, step(2, 3))
+    called = case(ladder=spec, position=1, runs={1: RunFact(1, "done", START, task_status="open")})
+    later = START + 4 * DAY
+    assert decide(called, later, guard=allow).runs[0].rule == "heard.failed"
+    made = called._replace(runs={1: RunFact(1, "done", START, task_status="done")})
+    assert decide(made, later, guard=allow).act == spec.steps[1]
+
+
 @pytest.mark.parametrize(
     ("action", "flag", "acts"),
     [
