@@ -77,8 +77,6 @@ def test_an_auditor_may_do_nothing_on_any_page(people: dict[str, User]) -> None:
     for model in MODELS:
         row = model._default_manager.order_by("pk").first()
         for action in getattr(admin.site._registry[model], "page_actions", ()):
-            if action.permission.rpartition(".")[2].startswith("view_"):
-                continue  # hands out what may be read anyway, and changes nothing
             url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_do", args=[row.pk, action.slug])
             assert client.get(url).status_code == 403, url
             assert client.post(url, {}).status_code == 403, url
