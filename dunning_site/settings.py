@@ -236,8 +236,8 @@ TWILIO_WHATSAPP_FROM = env.text("TWILIO_WHATSAPP_FROM", "")
 #: Meta's approved templates: `template.language=HX…` or `template=HX…`, comma-separated.
 TWILIO_WHATSAPP_CONTENT = env.pairs("TWILIO_WHATSAPP_CONTENT")
 
-#: What contacts cost, for simulations: minor units of the currency per thousand, by channel. The defaults are list
-#: prices in the United States (Amazon SES, Twilio, 2026); yours differ.
+#: What contacts cost, for simulations: minor units of the currency per thousand, by channel. The defaults are rough
+#: ones, so that a first simulation shows a cost at all: put in what you pay.
 CONTACT_COSTS = env.prices("CONTACT_COSTS", "email=10,sms=830")
 CONTACT_COSTS_CURRENCY = env.text("CONTACT_COSTS_CURRENCY", "USD")
 
