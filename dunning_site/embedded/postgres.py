@@ -41,11 +41,12 @@ def cache_dir() -> Path:
 
 
 class Cluster:
-    """One PostgreSQL server on a data directory, a child of this process."""
+    """One PostgreSQL server on a data directory, a child of this process; `autovacuum` as in its settings."""
 
-    def __init__(self, data: Path, *, durable: bool = True) -> None:
+    def __init__(self, data: Path, *, durable: bool = True, autovacuum: bool = True) -> None:
         self.data = data.resolve()
         self.durable = durable
+        self.autovacuum = autovacuum
         # Socket paths may have 107 characters at most, and clones lie deep.
         digest = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
         self.socket_dir = Path(tempfile.gettempdir()) / f"sollecito-{digest}"
@@ -102,6 +103,7 @@ class Cluster:
             "shared_buffers": "128MB",
             "jit": "off",
             "timezone": "UTC",
+            "autovacuum": "on" if self.autovacuum else "off",
             **({} if self.durable else NOT_DURABLE),
         }
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
@@ -202,7 +204,7 @@ def _build(target: Path, start_from: Path | None, migrate: list[str]) -> None:
     building.rename(target)
 
 
-def create(data: Path, *, durable: bool = True) -> Cluster:
+def create(data: Path, *, durable: bool = True, autovacuum: bool = True) -> Cluster:
     """A cluster on `data`, copied from the template if the directory is new; not yet started."""
     if not (data / "PG_VERSION").exists():
         source = template()
@@ -210,7 +212,7 @@ def create(data: Path, *, durable: bool = True) -> Cluster:
         partial = data.with_name(f"{data.name}.partial-{os.getpid()}")
         shutil.copytree(source, partial, symlinks=True)
         partial.rename(data)
-    return Cluster(data, durable=durable)
+    return Cluster(data, durable=durable, autovacuum=autovacuum)
 
 
 @contextlib.contextmanager
