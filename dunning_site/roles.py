@@ -50,6 +50,7 @@ MANAGER = COLLECTOR | frozenset(
         "billing.change_processoraccount",
         "campaigns.add_ladder",
         "campaigns.change_ladder",
+        "campaigns.change_ladderoverride",
         "campaigns.change_ladderversion",
         "campaigns.delete_ladderversion",
         "campaigns.add_step",

@@ -91,6 +91,17 @@ def test_only_managers_publish(people: dict[str, User], role: str, status: int) 
     assert as_(people[role]).get(url).status_code == status
 
 
+@pytest.mark.parametrize(("role", "status"), [("auditor", 403), ("collector", 403), ("manager", 200)])
+def test_only_managers_choose_a_customers_own_ladder(people: dict[str, User], role: str, status: int) -> None:
+    customer = make.customer()
+    client = as_(people[role])
+    for slug in ("own-ladder", "own-ladder-clear"):
+        url = reverse("admin:customers_customer_do", args=[customer.pk, slug])
+        assert client.get(url).status_code == status
+        assert client.post(url, {}).status_code == status
+    assert client.get(f"{change(customer)}?section=ladder").status_code == 200
+
+
 def test_syncing_keeps_what_operators_added(db: None) -> None:
     roles_sync()
     group = Group.objects.get(name="auditor")
