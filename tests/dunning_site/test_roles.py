@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from campaigns.models import LadderOverride
 from dunning_site.roles import ROLES, roles_sync
 from tests import factories as make
 from tests.dunning_site.test_admin import MODELS, change, changelist, world
@@ -93,13 +94,15 @@ def test_only_managers_publish(people: dict[str, User], role: str, status: int) 
 
 @pytest.mark.parametrize(("role", "status"), [("auditor", 403), ("collector", 403), ("manager", 200)])
 def test_only_managers_choose_a_customers_own_ladder(people: dict[str, User], role: str, status: int) -> None:
-    customer = make.customer()
+    customer, version = make.customer(), make.ladder(name="Gently")
+    LadderOverride.objects.create(customer=customer, ladder=version.ladder, actor=people["manager"], at=make.NOW)
     client = as_(people[role])
     for slug in ("own-ladder", "own-ladder-clear"):
         url = reverse("admin:customers_customer_do", args=[customer.pk, slug])
         assert client.get(url).status_code == status
         assert client.post(url, {}).status_code == status
-    assert client.get(f"{change(customer)}?section=ladder").status_code == 200
+    read = client.get(f"{change(customer)}?section=ladder").content.decode()
+    assert ("Gently" in read, "own-ladder" in read) == (True, status == 200)
 
 
 def test_syncing_keeps_what_operators_added(db: None) -> None:
