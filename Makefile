@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+WORKERS ?= logical
 
 .PHONY: help demo run test lint types bench shell requirements messages clean
 .DEFAULT_GOAL := help
@@ -23,9 +24,9 @@ demo: $(STAMP) ## sixty days of a believable SaaS, played, then served on http:/
 run: $(STAMP) ## all services without demo data
 	@exec $(PY) manage.py up $(ARGS)
 
-test: $(STAMP) ## the test suite
+test: $(STAMP) ## the test suite, in as many processes as there are cores (WORKERS=1: in one)
 	@$(PY) -m tests.chromium
-	@exec $(PY) -m pytest $(ARGS)
+	@exec $(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(STAMP) ## style, types, missing migrations, system checks
 	@$(VENV)/bin/ruff check .
