@@ -197,8 +197,12 @@ def money_is_right(world: Company, sandbox: SandboxServer, calls: Calls, orphane
     assert {ours[invoice] for invoice in world.hard} == {1}
     paid = Invoice.objects.filter(status="paid", balance=0)
     assert set(paid.values_list("external_id", flat=True)) == world.soft
-    recovered = Case.objects.filter(case_invoices__invoice__in=paid)
-    assert Counter(recovered.values_list("state", flat=True)) == {"recovered": len(world.soft)}
+    # Paid while the first look at its customer waited for the lock of the charge: then there is no case to open.
+    early = paid.filter(case_invoices__isnull=True)
+    assert not early.filter(recovered_by="").exists()
+    recovered = Counter(Case.objects.filter(case_invoices__invoice__in=paid).values_list("state", flat=True))
+    assert recovered == {"recovered": len(world.soft) - early.count()}
+    assert recovered["recovered"] > len(world.soft) // 2
 
 
 def steps_are_right(world: Company, sink: Sink) -> None:
