@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from billing.locks import lock_invoice
+from billing.matching import UNRESOLVED, next_number
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
@@ -22,7 +23,7 @@ from billing.models import (
 )
 from billing.models.attempt import TRANSITIONS
 from billing.money import display
-from billing.outcomes import UNRESOLVED, may_retry_here, next_number
+from billing.outcomes import may_retry_here
 from billing.retries import limits
 from billing.retries.declines import classify
 from billing.retries.eligibility import network_of

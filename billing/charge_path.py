@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from billing import breaker
 from billing.attempts import AttemptOutcome, Order, claimed_call_off, mark_unknown, new_key, order_of
 from billing.gateways import ChargeResult, ChargeStatus, ErrorKind, GatewayError, gateway_for
+from billing.matching import ChargeFact
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
@@ -19,7 +20,7 @@ from billing.models import (
     RetryState,
 )
 from billing.models.attempt import TRANSITIONS
-from billing.outcomes import ChargeFact, charge_record
+from billing.outcomes import charge_record
 from billing.retries.eligibility import Refusal, methods_for, refusal, usable
 from customers.errors import SollecitoError, check_transition
 

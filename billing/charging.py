@@ -16,8 +16,8 @@ from billing import breaker
 from billing.attempts import AttemptOutcome, Order, attempt_call_off, limit_reached, new_key, rules_of
 from billing.charge_path import account_of, begin, execute, method_to_charge, refusal_now
 from billing.locks import lock_invoice
+from billing.matching import UNRESOLVED, next_number
 from billing.models import AttemptOrigin, AttemptStatus, PaymentAttempt, RetryState
-from billing.outcomes import UNRESOLVED, next_number
 from billing.resolving import ResolveRun, resolve_unknown
 from billing.retries.eligibility import usable
 from billing.settling import planned_cancel

@@ -6,13 +6,14 @@ of a processor's payment is that charge id.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Max, Value
+from django.db.models import Value
 from django.db.models.functions import Coalesce, Least
 
 from billing.locks import lock_invoice
+from billing.matching import UNRESOLVED, ChargeFact, attempt_of, attempts_renumber
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
@@ -29,7 +30,7 @@ from billing.models import (
 )
 from billing.models.attempt import TRANSITIONS
 from billing.money import display
-from billing.retries.declines import DeclineVerdict, classify
+from billing.retries.declines import DeclineVerdict
 from billing.retries.taxonomy import Category
 from billing.settling import invoice_settle, payment_allocate, planned_cancel
 from billing.signals import announce_facts_changed
@@ -40,48 +41,12 @@ from customers.rows import row, rows
 from customers.services import customers_reassess
 from customers.wake import wake
 
-UNRESOLVED = (AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN)
-#: The processor's clock and ours may differ by this much when a charge is matched to our attempt.
-CLOCK_SKEW = timedelta(minutes=2)
 #: A first answer; campaigns.engine.attribution has the last word. Who brought a new method is for it to say.
 _RECOVERED_BY = {
     AttemptOrigin.RETRY: RecoverySource.SILENT_RETRY,
     AttemptOrigin.PORTAL: RecoverySource.PORTAL,
     AttemptOrigin.STAFF: RecoverySource.STAFF,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ChargeFact:
-    """What is known of one charge that was made.
-
-    `amount` in minor units of `currency`; `at` is the processor's time (aware UTC), None where the answer does not
-    tell one; `payment_method_id` is our row's; `charge_id` is empty when the processor refused before a charge
-    was made (the customer must authenticate). The codes are those of a decline.
-    """
-
-    charge_id: str
-    succeeded: bool
-    amount: int
-    currency: str
-    at: datetime | None = None
-    payment_method_id: int | None = None
-    decline_code: str = ""
-    network_decline_code: str = ""
-    advice_code: str = ""
-    network_advice_code: str = ""
-    message: str = ""
-    method_type: str = ""
-
-    @property
-    def verdict(self) -> DeclineVerdict:
-        """What the codes mean (meaningless for a charge that succeeded)."""
-        return classify(
-            decline_code=self.decline_code,
-            network_decline_code=self.network_decline_code,
-            advice_code=self.advice_code,
-            network_advice_code=self.network_advice_code,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +77,10 @@ def charge_apply(*, invoice_id: int, fact: ChargeFact, now: datetime, attempt_id
     if fact.currency.upper() != invoice.currency.upper():
         raise SollecitoError("The charge and the invoice differ in currency.", code="currency_mismatch")
     attempts = rows(PaymentAttempt, "invoice_id = %s FOR NO KEY UPDATE", [invoice.pk])
-    attempt = _attempt_of(invoice, attempts, fact, now, attempt_id)
+    attempt = attempt_of(invoice, attempts, fact, now, attempt_id)
+    ours = next((a for a in attempts if a.pk == attempt_id and a.status in UNRESOLVED), None)
+    if ours is not None and ours is not attempt:
+        _merge(invoice, ours, attempt, now)
     target = AttemptStatus.SUCCEEDED if fact.succeeded else AttemptStatus.DECLINED
     if attempt.status == target:
         _complete(attempt, attempts, fact)
@@ -126,58 +94,6 @@ def charge_apply(*, invoice_id: int, fact: ChargeFact, now: datetime, attempt_id
         _record_decline(invoice, attempt, fact, now)
     announce_facts_changed([invoice.customer_id])
     return Recorded(attempt.pk, target, changed=True)
-
-
-def _renumber(attempts: Iterable[PaymentAttempt]) -> None:
-    """Puts attempts told late into their place in time; numbers are the same whatever order they came in."""
-    # Charges of one second are told apart by their id, not by which was heard of first.
-    ordered = sorted(
-        attempts,
-        key=lambda a: (a.at or a.scheduled_for or a.created_at, a.external_id is None, a.external_id or "", a.pk),
-    )
-    for number, attempt in enumerate(ordered, start=1):
-        if attempt.number != number:
-            attempt.number = number
-            PaymentAttempt.objects.filter(pk=attempt.pk).update(number=number)
-
-
-def next_number(invoice_id: int) -> int:
-    """The number of an attempt made now; the caller holds the invoice's lock."""
-    top = PaymentAttempt.objects.filter(invoice_id=invoice_id).aggregate(top=Max("number"))["top"]
-    return int(top or 0) + 1
-
-
-def _attempt_of(
-    invoice: Invoice, attempts: Sequence[PaymentAttempt], fact: ChargeFact, now: datetime, attempt_id: int | None
-) -> PaymentAttempt:
-    """The row this charge belongs on: told before, ours under way, or a new one that is not saved yet."""
-    known = next((a for a in attempts if fact.charge_id and a.external_id == fact.charge_id), None)
-    ours = next((a for a in attempts if a.status in UNRESOLVED), None)
-    if known is not None:
-        if ours is not None and ours.pk == attempt_id and ours.pk != known.pk:
-            _merge(invoice, ours, known, now)
-        return known
-    if ours is not None and (ours.pk == attempt_id or _may_be(ours, fact)):
-        return ours
-    return PaymentAttempt(
-        invoice=invoice,
-        number=max((a.number for a in attempts), default=0) + 1,
-        status=AttemptStatus.IN_FLIGHT,
-        origin=AttemptOrigin.PROCESSOR,
-        payment_method_id=fact.payment_method_id,
-        at=fact.at or now,
-    )
-
-
-def _may_be(ours: PaymentAttempt, fact: ChargeFact) -> bool:
-    """Whether a charge told by a webhook can be the one we sent and have no answer to yet."""
-    same_method = (
-        ours.payment_method_id is None
-        or fact.payment_method_id is None
-        or ours.payment_method_id == fact.payment_method_id
-    )
-    sent_at = ours.claimed_at or ours.at
-    return same_method and (fact.at is None or sent_at is None or fact.at >= sent_at - CLOCK_SKEW)
 
 
 def _merge(invoice: Invoice, ours: PaymentAttempt, known: PaymentAttempt, now: datetime) -> None:
@@ -212,7 +128,7 @@ def _complete(attempt: PaymentAttempt, attempts: Iterable[PaymentAttempt], fact:
         PaymentAttempt.objects.filter(pk=attempt.pk).update(**news)
     if "at" in news:
         attempt.at = fact.at
-        _renumber(attempts)
+        attempts_renumber(attempts)
 
 
 def _settle_attempt(
@@ -237,7 +153,7 @@ def _settle_attempt(
         attempt.failure_message = fact.message[:500]
     is_new = attempt.pk is None
     attempt.save()
-    _renumber([*attempts, attempt] if is_new else attempts)
+    attempts_renumber([*attempts, attempt] if is_new else attempts)
 
 
 def _record_success(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact, now: datetime) -> None:

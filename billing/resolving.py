@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Q
 
 from billing import breaker
 from billing.attempts import Order, claimed_call_off, mark_unknown, order_of
 from billing.charge_path import ASK_PROCESSING_AFTER, pay, record_result, still_chargeable
 from billing.gateways import ChargeStatus, ErrorKind, GatewayError, gateway_for
 from billing.locks import lock_invoice
+from billing.matching import CLOCK_SKEW, UNRESOLVED
 from billing.models import AttemptStatus, PaymentAttempt, RetryState
 from billing.models.attempt import TRANSITIONS
-from billing.outcomes import CLOCK_SKEW, UNRESOLVED
 from customers.errors import check_transition
 
 logger = logging.getLogger(__name__)
@@ -51,14 +50,18 @@ class ResolveRun:
         return self.succeeded + self.declined + self.cancelled + self.unknown
 
 
-# Plain SQL: asked every few seconds, mostly in vain. The same rule as _askable.
+# When an attempt `a` may be asked about: its time has come, or its worker died. Plain SQL, because the loop asks every
+# few seconds, mostly in vain.
+_ASKABLE = """
+    ((a.status = 'unknown' AND (a.resolve_at <= %s OR a.resolve_at IS NULL))
+     OR (a.status = 'in_flight' AND a.claimed_at <= %s))
+"""
 _WAITING = f"""
     SELECT a.id, a.invoice_id FROM billing_paymentattempt a
-     WHERE ((a.status = 'unknown' AND (a.resolve_at <= %s OR a.resolve_at IS NULL))
-            OR (a.status = 'in_flight' AND a.claimed_at <= %s))
-       AND NOT {breaker.PAUSED}
+     WHERE {_ASKABLE} AND NOT {breaker.PAUSED}
      ORDER BY a.claimed_at, a.id LIMIT %s
 """
+_ONE = f"SELECT a.* FROM billing_paymentattempt a WHERE a.id = %s AND {_ASKABLE} FOR NO KEY UPDATE"
 
 
 def resolve_unknown(*, now: datetime, limit: int) -> ResolveRun:
@@ -78,11 +81,6 @@ def resolve_unknown(*, now: datetime, limit: int) -> ResolveRun:
             )
             counts["skipped"] += 1
     return ResolveRun(**{name: counts[name] for name in ("succeeded", "declined", "cancelled", "unknown", "skipped")})
-
-
-def _askable(now: datetime) -> Q:
-    due = Q(status=AttemptStatus.UNKNOWN) & (Q(resolve_at__lte=now) | Q(resolve_at__isnull=True))
-    return due | Q(status=AttemptStatus.IN_FLIGHT, claimed_at__lte=now - DEAD_AFTER)
 
 
 def _resolve(attempt_id: int, invoice_id: int, now: datetime) -> str:
@@ -111,12 +109,8 @@ def _claim(attempt_id: int, invoice_id: int, now: datetime) -> tuple[Order, bool
         invoice = lock_invoice(invoice_id, skip_locked=True)
         if invoice is None:
             return None
-        attempt = (
-            PaymentAttempt.objects.select_related("payment_method")
-            .select_for_update(of=("self",), no_key=True)
-            .filter(_askable(now), pk=attempt_id)
-            .first()
-        )
+        found = PaymentAttempt.objects.raw(_ONE, [attempt_id, now, now - DEAD_AFTER])
+        attempt = next(iter(found), None)
         if attempt is None:
             return None
         check_transition(TRANSITIONS, what="attempt", source=attempt.status, target=AttemptStatus.UNKNOWN)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from billing.attempts import COUNTED, HISTORY
+from billing.matching import UNRESOLVED
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
@@ -15,7 +16,6 @@ from billing.models import (
     ProcessorAccount,
     Promise,
 )
-from billing.outcomes import UNRESOLVED
 from billing.retries.eligibility import credential_of, methods_for, network_of
 from billing.retries.types import PastAttempt, RetryContext
 from customers.geography import timezone_of

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from billing.matching import UNRESOLVED
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
@@ -14,7 +15,6 @@ from billing.models import (
     PaymentAttempt,
     RetryState,
 )
-from billing.outcomes import UNRESOLVED
 from billing.retries.declines import classify
 from customers import log
 from customers.models import Customer

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from billing import attempts, charge_path
 from billing.charging import charge_due, charge_now, resolve_unknown
 from billing.gateways.stripe_charges import moment
+from billing.matching import ChargeFact
 from billing.models import (
     Allocation,
     AttemptStatus,
@@ -27,7 +28,7 @@ from billing.models import (
     ProcessorAccount,
     RetryState,
 )
-from billing.outcomes import ChargeFact, charge_record
+from billing.outcomes import charge_record
 from billing.retries.loop import plan_retries
 from customers.errors import SollecitoError
 from customers.models import Customer

@@ -8,6 +8,7 @@ from django.db import connection
 
 from billing import attempts, charge_path, charging, resolving
 from billing.charging import charge_due, charge_now
+from billing.matching import ChargeFact
 from billing.models import (
     AttemptStatus,
     InvoiceStatus,
@@ -17,7 +18,7 @@ from billing.models import (
     Promise,
     RetryState,
 )
-from billing.outcomes import ChargeFact, charge_record
+from billing.outcomes import charge_record
 from billing.resolving import resolve_unknown
 from customers.errors import SollecitoError
 from customers.models import Interaction

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from billing.matching import ChargeFact
 from billing.models import Allocation, AttemptStatus, InvoiceStatus, Payment, PaymentAttempt, RetryState
-from billing.outcomes import ChargeFact, charge_record
+from billing.outcomes import charge_record
 from customers.errors import SollecitoError
 from customers.models import Interaction
 from tests import factories

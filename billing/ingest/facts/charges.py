@@ -9,9 +9,10 @@ from billing.ingest.facts.customers import lock_customer
 from billing.ingest.facts.invoices import invoice_row, payment_link, write_invoice
 from billing.ingest.facts.methods import fill_from_charge, method_row
 from billing.ingest.facts.unit import Unit, moment, ref
+from billing.matching import ChargeFact
 from billing.models import Invoice, InvoiceStatus, Payment, PaymentAttempt
 from billing.money import display
-from billing.outcomes import ChargeFact, charge_apply
+from billing.outcomes import charge_apply
 from billing.settling import payment_allocate
 from customers.models import Customer
 

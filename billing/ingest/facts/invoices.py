@@ -46,6 +46,9 @@ def _find(unit: Unit, external_id: str) -> Invoice | None:
         row = find_row(Invoice, "source = %s AND external_id = %s", [unit.source, external_id])
         if row is not None:
             unit.invoices[external_id] = row
+            owner = next((known for known in unit.customers.values() if known.pk == row.customer_id), None)
+            if owner is not None:
+                row.customer = owner  # or the next mention of it costs a query
     return row
 
 
