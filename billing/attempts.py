@@ -25,7 +25,6 @@ from billing.models.attempt import TRANSITIONS
 from billing.money import display
 from billing.outcomes import may_retry_here
 from billing.retries import limits
-from billing.retries.declines import classify
 from billing.retries.eligibility import network_of
 from customers import log
 from customers.errors import check_transition
@@ -41,7 +40,7 @@ COUNTED = (AttemptStatus.SUCCEEDED, AttemptStatus.DECLINED, AttemptStatus.IN_FLI
 class AttemptOutcome:
     """How one charge ended, for whoever asked for it.
 
-    `status` is an AttemptStatus; `message_key` is one of billing.retries.declines.CUSTOMER_MESSAGES for a decline,
+    `status` is an AttemptStatus; `message_key` is the verdict's customer_message_key for a decline,
     else "paid", "pending" (the outcome will come) or "unavailable" (nothing was sent). With `needs_customer` the
     payment intent can be confirmed by the customer in the browser.
     """
@@ -200,13 +199,7 @@ def current(attempt_id: int) -> AttemptOutcome:
     if row.status == AttemptStatus.SUCCEEDED:
         return AttemptOutcome(row.pk, row.status, message_key="paid", external_id=external_id)
     if row.status == AttemptStatus.DECLINED:
-        verdict = classify(
-            decline_code=row.decline_code,
-            network_decline_code=row.network_decline_code,
-            advice_code=row.advice_code,
-            network_advice_code=row.network_advice_code,
-        )
-        key = verdict.customer_message_key
+        key = row.verdict.customer_message_key
         return AttemptOutcome(row.pk, row.status, row.decline_category, message_key=key, external_id=external_id)
     pending = row.status in UNRESOLVED
     return AttemptOutcome(row.pk, row.status, message_key="pending" if pending else "unavailable")

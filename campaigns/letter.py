@@ -1,7 +1,6 @@
 """Owns the words of one message: its template in the right language, filled in with its facts."""
 
 from datetime import date, datetime
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from billing.models import Invoice, PaymentMethod
@@ -13,7 +12,7 @@ from campaigns.links import MailLinks
 from campaigns.models import MessagePurpose, TemplateText
 from campaigns.models.template import TEXT_OF
 from campaigns.rendering import variables
-from campaigns.rendering.reasons import decline_for
+from campaigns.rendering.reasons import decline_told
 from campaigns.rendering.render import CompiledTemplate, Rendered, render
 from customers.errors import SollecitoError
 
@@ -129,20 +128,9 @@ def _invoice(row: Invoice, links: MailLinks, local: ZoneInfo, now: datetime, lan
     }
 
 
-@lru_cache(maxsize=2048)
-def _decline_words(code: str, category: str, language: str) -> tuple[str, str, str]:
-    verdict = classify(decline_code=code)
-    # Network and advice codes may have told more than the code kept with the invoice: the category holds that.
-    if code and verdict.category.value == category:
-        found = decline_for(verdict.customer_message_key, language, asks_for=verdict.asks_for)
-    else:
-        found = decline_for(category, language)
-    return found["category"], found["message"], found["asks_for"]
-
-
 def _decline(row: Invoice, language: str) -> variables.Decline:
-    category, message, asks_for = _decline_words(row.last_decline_code, row.last_decline_category, language)
-    return {"category": category, "message": message, "asks_for": asks_for}
+    verdict = classify(decline_code=row.last_decline_code)
+    return decline_told(verdict=verdict, category=row.last_decline_category, language=language)
 
 
 def _first_name(sending: Sending) -> str:

@@ -20,8 +20,9 @@ from billing.models import (
     ProcessorAccount,
     Promise,
 )
+from billing.retries.declines import classify
 from billing.retries.taxonomy import AsksFor
-from campaigns.rendering.reasons import decline_for
+from campaigns.rendering.reasons import decline_told
 from customers.models import Customer
 from portal.models import PortalLink
 
@@ -184,7 +185,8 @@ def read_account(*, link: PortalLink, now: datetime, language: str, chosen: int 
     def item(invoice: Invoice) -> Item:
         planned = attempts.get((invoice.pk, True))
         next_try = planned.scheduled_for if planned else invoice.processor_next_attempt_at
-        told = decline_for(invoice.last_decline_category, language) if invoice.last_decline_category else None
+        verdict, category = classify(decline_code=invoice.last_decline_code), invoice.last_decline_category
+        told = decline_told(verdict=verdict, category=category, language=language) if category else None
         standing = Standing.PAYABLE
         if invoice.disputed_at:
             standing = Standing.DISPUTED

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from billing import money
 from billing.models import AttemptStatus, Invoice, InvoiceStatus, PaymentAttempt, SubscriptionStatus
 from billing.retries.taxonomy import AsksFor
-from campaigns.rendering.reasons import decline_for
+from campaigns.rendering.reasons import decline_told
 from portal.checkout import ABANDONED
 from portal.models import Checkout, PortalLink
 
@@ -139,7 +139,7 @@ def _outcome(invoice: Invoice, attempt: PaymentAttempt | None, under_way: bool, 
     if attempt and attempt.status in (AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN):
         return Outcome.WAITING, ""
     if attempt and attempt.status == AttemptStatus.DECLINED:
-        told = decline_for(attempt.decline_category, language)
+        told = decline_told(verdict=attempt.verdict, category=attempt.decline_category, language=language)
         asks = told["asks_for"] == AsksFor.AUTHENTICATE and invoice.hosted_url
         return (Outcome.CONFIRM if asks else Outcome.DECLINED), told["message"]
     return (Outcome.WAITING if under_way else Outcome.UNTRIED), ""

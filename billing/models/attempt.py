@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.models.invoice import Invoice
 from billing.models.payment_method import PaymentMethod
+from billing.retries.declines import DeclineVerdict, classify
 
 
 class AttemptStatus(models.TextChoices):
@@ -128,3 +129,13 @@ class PaymentAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.invoice_id}/{self.number}"
+
+    @property
+    def verdict(self) -> DeclineVerdict:
+        """What its codes mean by the table of today (meaningless unless it was declined)."""
+        return classify(
+            decline_code=self.decline_code,
+            network_decline_code=self.network_decline_code,
+            advice_code=self.advice_code,
+            network_advice_code=self.network_advice_code,
+        )

@@ -2,6 +2,9 @@
 
 The rows are in `decline_table`, the words in `taxonomy`. Codes never soften each other: of all that is known
 the most restrictive one decides, so that a merchant advice code 03 beside a soft decline stops the retries.
+"Never" beats every wait, a longer wait a shorter one, a finished credential one that is not; between equals the
+decline code comes first, then the network's code, the network's advice, Stripe's advice. Only the category is refined:
+a bank that gives no reason yields to a code that does.
 """
 
 from __future__ import annotations
@@ -26,7 +29,6 @@ from billing.retries.taxonomy import (
 
 __all__ = [
     "ALLOWED",
-    "CUSTOMER_MESSAGES",
     "NEVER",
     "TABLE",
     "AsksFor",
@@ -39,33 +41,6 @@ __all__ = [
     "classify",
     "customer_message_key",
 ]
-
-
-def _(text: str) -> str:
-    """Mark a text for translation; whoever shows it translates it (this package does not import Django)."""
-    return text
-
-
-# What a customer may be told: never a suspicion, never a code. Keyed by customer_message_key().
-CUSTOMER_MESSAGES: dict[str, str] = {
-    "insufficient_funds": _("There was not enough money available on your card when we tried to charge it."),
-    "issuer_soft": _("Your bank could not approve the payment at that moment. We will try again."),
-    "do_not_honor": _(
-        "Your bank declined the payment and did not tell us why. Please ask your bank, or use another card."
-    ),
-    "refused_for_good": _("Your bank no longer accepts payments on this card. Please use another card."),
-    "card_data": _("Some details of your card do not match what your bank has. Please enter your card again."),
-    "expired": _("Your card has expired. Please add your new card."),
-    "lost_stolen": _("Your bank no longer accepts payments on this card. Please use another card."),
-    "fraud": _("Your bank declined the payment. Please use another card."),
-    "authentication": _("Your bank asks you to confirm this payment. It takes a minute."),
-    "limit_velocity": _("The payment went over a limit of your card. We will try again."),
-    "technical": _("The payment failed for a technical reason. You do not need to do anything; we will try again."),
-    "account_closed": _("The account behind your payment method is closed. Please add another one."),
-    "revocation": _("Your bank tells us that payments to us were stopped. Please choose how you would like to pay."),
-    "unsupported": _("Your card does not allow this kind of payment. Please use another card."),
-    "unknown": _("The payment did not go through. Please ask your bank, or use another card."),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +68,7 @@ class DeclineVerdict:
 
     @property
     def customer_message_key(self) -> str:
-        """The key of CUSTOMER_MESSAGES for this verdict."""
+        """The key of what the customer is told (campaigns/shipped/reasons.yaml)."""
         return customer_message_key(self)
 
 
@@ -113,13 +88,18 @@ def _upper(code: str) -> str:
 
 
 def _two_digits(code: str) -> str:
-    return code.strip().zfill(2)
+    return code.strip().upper().zfill(2)
+
+
+def _report(code: str) -> str:
+    """ "arudd 0" is the plain "0"; a code of another Bacs report keeps its name: "ADDACS-1"."""
+    return "-".join(_upper(code).replace("-", " ").split()).removeprefix("ARUDD-")
 
 
 # Field of the charge, family in the table, spelling. In this order a tie goes to the earlier field.
 _FIELDS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("decline_code", "stripe", _lower),
-    ("network_decline_code", "network", _upper),
+    ("network_decline_code", "network", _report),
     ("network_advice_code", "mac", _two_digits),
     ("advice_code", "advice", _lower),
 )
@@ -169,7 +149,7 @@ def classify(
         retry=row.retry,
         hard=row.hard,
         asks_for=asks_for,
-        reason=f"{_FIELD_NAMES[field]} {row.code} ({row.meaning}): {_in_words(row.retry)}.",
+        reason=f"{_named(field, row.code)} ({row.meaning}): {_in_words(row.retry)}.",
         source=source,
         unknown_codes=tuple(unknown),
     )
@@ -181,6 +161,11 @@ _FIELD_NAMES = {
     "network_advice_code": "Mastercard advice",
     "advice_code": "Stripe's advice",
 }
+
+
+def _named(field: str, code: str) -> str:
+    visa = field == "network_advice_code" and code.startswith("V")
+    return f"{'Visa category' if visa else _FIELD_NAMES[field]} {code}"
 
 
 def _most_telling(rows: list[CodeRule]) -> Category:
@@ -195,7 +180,7 @@ def _cautious(unknown: tuple[str, ...]) -> DeclineVerdict:
     policy = POLICIES[Category.UNKNOWN]
     if unknown:
         field, _sep, code = unknown[0].partition(":")
-        reason = f"{_FIELD_NAMES[field]} {code} is not in the table: {_in_words(policy.retry)}, with caution."
+        reason = f"{_named(field, code)} is not in the table: {_in_words(policy.retry)}, with caution."
     else:
         reason = f"No code was given: {_in_words(policy.retry)}, with caution."
     return DeclineVerdict(

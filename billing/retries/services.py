@@ -15,7 +15,6 @@ from billing.models import (
     PaymentAttempt,
     RetryState,
 )
-from billing.retries.declines import classify
 from customers import log
 from customers.models import Customer
 from customers.wake import wake
@@ -109,14 +108,8 @@ def retries_hasten(*, invoice_ids: Iterable[int], reason: str, now: datetime) ->
     )
     floors: dict[int, datetime] = {}
     for row in declined:
-        verdict = classify(
-            decline_code=row.decline_code,
-            network_decline_code=row.network_decline_code,
-            advice_code=row.advice_code,
-            network_advice_code=row.network_advice_code,
-        )
         if row.at is not None:
-            floors[row.invoice_id] = max(row.at + verdict.retry.wait, floors.get(row.invoice_id, now))
+            floors[row.invoice_id] = max(row.at + row.verdict.retry.wait, floors.get(row.invoice_id, now))
     hastened = []
     for attempt in planned:
         at = max(now, floors.get(attempt.invoice_id, now), attempt.invoice.retry_not_before or now)

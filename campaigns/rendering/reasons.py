@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from billing.retries.declines import DeclineVerdict
 from billing.retries.taxonomy import POLICIES, AsksFor, Category
 
 from .variables import Decline
@@ -28,6 +29,17 @@ def _words() -> dict[str, dict[str, str]]:
 def reason_keys() -> tuple[str, ...]:
     """Every key that has words: the decline categories, and refused_for_good."""
     return tuple(_words())
+
+
+def decline_told(*, verdict: DeclineVerdict, category: str, language: str) -> Decline:
+    """What the customer reads of a decline: in a mail, in the portal, on the page after a payment.
+
+    `verdict` is of the codes at hand, `category` what was recorded with the decline; where they differ the record
+    knew more codes, and its category speaks.
+    """
+    if verdict.category.value == category:
+        return decline_for(verdict.customer_message_key, language, asks_for=verdict.asks_for)
+    return decline_for(category, language)
 
 
 def decline_for(key: str, language: str, *, asks_for: AsksFor | None = None) -> Decline:

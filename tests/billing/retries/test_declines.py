@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.retries.code_rule import SOURCES
 from billing.retries.declines import (
-    CUSTOMER_MESSAGES,
     TABLE,
     AsksFor,
     Category,
@@ -16,20 +16,23 @@ from billing.retries.declines import (
     customer_message_key,
 )
 from billing.retries.taxonomy import POLICIES, RetryRule, after
+from campaigns.admin.conditions import value_words
+from campaigns.engine.conditions import check_condition
+from campaigns.rendering.reasons import decline_for, decline_told, reason_keys
 
 C = Category
 
 STRIPE_CODES = {
-    C.INSUFFICIENT_FUNDS: "insufficient_funds refer_to_customer",
+    C.INSUFFICIENT_FUNDS: "insufficient_funds partner_insufficient_funds refer_to_customer",
     C.ISSUER_SOFT: "approve_with_id try_again_later restricted_card",
     C.DO_NOT_HONOR: "do_not_honor generic_decline call_issuer no_action_taken security_violation "
-    "do_not_try_again payment_method_provider_decline",
+    "do_not_try_again payment_method_provider_decline previously_declined_do_not_retry",
     C.CARD_DATA: "incorrect_number invalid_number incorrect_cvc invalid_cvc incorrect_zip incorrect_address "
     "invalid_expiry_month invalid_expiry_year incorrect_pin invalid_pin offline_pin_required "
-    "online_or_offline_pin_required new_account_information_available invalid_account_number",
-    C.EXPIRED: "expired_card",
+    "online_or_offline_pin_required requested_block_on_incorrect_cvc new_account_information_available invalid_account_number",
+    C.EXPIRED: "expired_card expired_payment_method",
     C.LOST_STOLEN: "lost_card stolen_card pickup_card",
-    C.FRAUD: "fraudulent highest_risk_level merchant_blacklist",
+    C.FRAUD: "fraudulent highest_risk_level merchant_blacklist rule blocklist",
     C.AUTHENTICATION: "authentication_required authentication_not_handled payment_intent_authentication_failure",
     C.LIMIT_VELOCITY: "card_velocity_exceeded withdrawal_count_limit_exceeded pin_try_exceeded "
     "card_decline_rate_limit_exceeded charge_exceeds_weekly_limit",
@@ -59,9 +62,10 @@ NETWORK_CODES = {
     # Visa category 1: no reattempt at all.
     "never": "04 07 12 14 15 41 43 46 57 R0 R1 R3",
     # Visa category 2, after the moves of April 2021, and what may be presented again for bank debits.
-    "later": "51 61 62 65 75 78 86 91 96 03 19 05 N4 R01 R09 AM04 MS03 0",
+    "later": "51 61 62 65 75 78 86 91 96 03 19 05 N4 R01 R09 AM04 MS03 FF01 0",
     # Ours: data the customer has to correct, authentication, suspected fraud, bank debits that are final.
-    "stop": "54 55 N7 1A 59 R02 R03 R07 R08 R10 R16 R20 AC04 MD01 MD06 MS02 1 B",
+    "stop": "54 55 N7 1A 59 R02 R03 R07 R08 R10 R16 R19 R20 R52 R85 AC01 AC04 AC06 MD01 MD06 MS02 RC01 SL01 1 4 B "
+    "ADDACS-0 ADDACS-2 ADDACS-C AUDDIS-G",
 }
 
 
@@ -94,6 +98,31 @@ def test_final_mastercard_advice_beats_a_soft_decline(mac):
     assert verdict.asks_for is AsksFor.NEW_CARD
     assert verdict.source == f"network_advice_code:{mac}"
     assert f"Mastercard advice {mac}" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        {"decline_code": "invalid_amount"},
+        {"decline_code": "currency_not_supported"},
+        {"decline_code": "rule"},
+        {"decline_code": "previously_declined_do_not_retry"},
+        {"network_decline_code": "R19"},
+    ],
+)
+def test_what_speaks_of_this_charge_ends_its_retries_but_not_the_card(codes):
+    verdict = classify(**codes)
+    assert not verdict.may_retry
+    assert not verdict.hard
+
+
+@pytest.mark.parametrize(
+    ("visa", "may_retry", "hard"), [("V1", False, True), ("V2", True, False), ("V3", False, False)]
+)
+def test_visas_category_is_read_like_an_advice(visa, may_retry, hard):
+    verdict = classify(decline_code="insufficient_funds", network_advice_code=visa)
+    assert (verdict.may_retry, verdict.hard) == (may_retry, hard)
+    assert f"Visa category {visa}" in classify(network_advice_code=visa).reason
 
 
 @pytest.mark.parametrize("field", ["decline_code", "advice_code"])
@@ -163,6 +192,9 @@ def test_an_unknown_code_beside_a_known_one_is_reported_too():
         ({"decline_code": " Insufficient_Funds "}, {"decline_code": "insufficient_funds"}),
         ({"network_decline_code": "n7"}, {"network_decline_code": "N7"}),
         ({"network_advice_code": "3"}, {"network_advice_code": "03"}),
+        ({"network_advice_code": "v1"}, {"network_advice_code": "V1"}),
+        ({"network_decline_code": "ARUDD 0"}, {"network_decline_code": "0"}),
+        ({"network_decline_code": "addacs b"}, {"network_decline_code": "ADDACS-B"}),
     ],
 )
 def test_spelling_does_not_matter(codes, same_as):
@@ -171,13 +203,33 @@ def test_spelling_does_not_matter(codes, same_as):
 
 def test_every_row_is_consistent_and_every_category_has_a_policy_and_a_message():
     assert set(POLICIES) == set(Category)
-    assert {category.value for category in Category} | {"refused_for_good"} == set(CUSTOMER_MESSAGES)
+    assert {category.value for category in Category} | {"refused_for_good"} == set(reason_keys())
     for row in TABLE.values():
         assert not row.hard or row.retry.kind is RetryKind.NEVER, row
         assert row.meaning, row
         assert row.category is not C.UNKNOWN, row
-    # Nothing customers read may accuse them or show a code.
-    assert not any("fraud" in text.lower() or "_" in text for text in CUSTOMER_MESSAGES.values())
+        assert row.source in SOURCES, row
+    assert all("20" in source for source in SOURCES.values()), "A source has a date."
+
+
+@pytest.mark.parametrize("category", Category)
+def test_every_category_selects_a_branch_and_has_words_for_staff(category):
+    check_condition({"decline_category": [category.value]})
+    assert value_words("decline_category", category) != category.value
+
+
+@pytest.mark.parametrize("language", ["en", "it", "fr", "de", "es", "pl"])
+def test_a_lost_card_and_a_suspicion_read_like_any_refusal(language):
+    plain = decline_for("fraud", language)["message"]
+    for codes in ({"decline_code": "stolen_card"}, {"decline_code": "fraudulent", "network_decline_code": "59"}):
+        verdict = classify(**codes)
+        told = decline_told(verdict=verdict, category=verdict.category, language=language)
+        assert told["message"] == plain
+        assert told["asks_for"] == "new_card"
+    # The words follow all codes, where they are at hand: a final refusal does not promise another try.
+    final = classify(decline_code="generic_decline", network_advice_code="03")
+    told = decline_told(verdict=final, category=final.category, language=language)
+    assert told["message"] == decline_for("refused_for_good", language)["message"]
 
 
 def test_a_rule_cannot_contradict_itself():
@@ -206,5 +258,5 @@ def test_more_codes_never_soften_a_verdict(decline, network, mac, advice):
         if single.category is not C.UNKNOWN:
             assert together.retry.restrictiveness >= single.retry.restrictiveness
             assert together.hard >= single.hard
-    assert together.customer_message_key in CUSTOMER_MESSAGES
+    assert together.customer_message_key in reason_keys()
     assert together.reason.endswith(".")
