@@ -12,7 +12,7 @@ SOURCES: dict[str, str] = {
     "stripe": "Stripe, decline codes, blocked payments and error codes (read November 2026; library 15.6)",
     "mastercard-mac": "Mastercard merchant advice codes as Braintree, Cybersource (12 April 2024), Everonet (72 hours "
     "for 02) and payabl publish them (read November 2026)",
-    "visa-categories": "Visa's decline categories as Cybersource, CardPointe and Forte print them (read November 2026)",
+    "visa-categories": "Visa's decline categories as Cybersource, CardPointe and Forte print them (November 2026)",
     "iso8583": "ISO 8583 response codes: Stripe's network decline codes, North, Checkout.com; Visa's categories with "
     "the moves of 17 April 2021 (03, 62, 78 and 93 may be tried again; 93, a breach of law, stops here all the same)",
     "amex": "American Express response codes as Lyra and Seerbit publish them (read November 2026)",
