@@ -118,15 +118,16 @@ _GREETING = re.compile(
     r"szanown[aiey]|hallo|guten (?:tag|morgen|abend)|moin|sehr geehrte[rs]?|lieber?|hola|buen[oa]s (?:dias|tardes|"
     r"noches)|estimad[oa]s?)(?: \w+){0,5}"
 )
-#: Where the quoted mail or the signature begins; tested line by line.
+#: Where the quoted mail or the signature begins; tested line by line. Strangers write these lines: every repetition
+#: is followed by what it cannot match itself, or has an end, or one long line would hold up the process for minutes.
 _QUOTE = re.compile(
-    r"^\s*(?:>|\|)|^\s*-{2,}\s*$|^\s*_{5,}\s*$|^-{2,}.*(?:original|urspr|oryginal|originale|d'origine|reply above)|"
+    r"^\s*(?:>|\|)|^\s*-{2,}\s*$|^\s*_{5,}\s*$|^--.*(?:original|urspr|oryginal|originale|d'origine|reply above)|"
     r"^\s*(?:on|le|il|am|el|w dniu|dnia|wt|pon|śr|czw|pt|sob|niedz)\b.{0,200}"
     r"(?:wrote|a écrit|ha scritto|schrieb|escribió|napisał|pisze)\b.{0,80}:?\s*$|"
     r"^\s*\*?(?:from|da|de|von|od|expéditeur)\s*:\*?\s*\S",
     re.IGNORECASE,
 )
-_WROTE = re.compile(r"(?:wrote|a écrit|ha scritto|schrieb[^:]*|escribió|napisał\(?a?\)?)\s*:\s*$", re.IGNORECASE)
+_WROTE = re.compile(r"(?:wrote|a écrit|ha scritto|schrieb[^:]{0,200}|escribió|napisał\(?a?\)?)\s*:\s*$", re.IGNORECASE)
 #: Longer replies are letters: a person reads them.
 _MOST_WORDS = 12
 _TEXTS = frozenset({Channel.SMS.value, Channel.WHATSAPP.value})

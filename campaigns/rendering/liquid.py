@@ -28,9 +28,10 @@ from liquid.builtin.tags import (
 )
 from liquid.exceptions import LiquidError, LiquidSyntaxError, LoopIterationLimitError, OutputStreamLimitError
 from liquid.expression import Expression
+from liquid.token import Token
 
 from .filters import FILTERS
-from .problems import Part, Problem, TemplateRefused, line_and_column
+from .problems import Part, Problem, TemplateRefused, line_and_column, unfinished
 
 MAX_SOURCE = 200_000  # characters of one template part
 MAX_OUTPUT = 300_000  # characters one render may write
@@ -106,6 +107,9 @@ class LockedEnvironment(Environment):
     def from_string(self, source: str, *args: Any, **kwargs: Any) -> BoundTemplate:
         if len(source) > MAX_SOURCE:
             raise LiquidSyntaxError(f"more than {MAX_SOURCE:,} characters of source", token=None)
+        if (start := unfinished(source)) is not None:
+            token = Token("illegal", source[start : start + 2], start, source)
+            raise LiquidSyntaxError("a tag is not finished", token=token)
         template = super().from_string(source, *args, **kwargs)
         for expression in expressions_of(template.nodes):
             if isinstance(expression, RangeLiteral):

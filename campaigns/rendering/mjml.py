@@ -16,7 +16,7 @@ import mrml
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .problems import Problem, TemplateRefused
+from .problems import Problem, TemplateRefused, line_and_column, unfinished
 
 LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.S)
 _HIDDEN = re.compile(r"lqd(\d+)lqd")
@@ -56,6 +56,11 @@ _ELSEWHERE = {
 }
 _REFUSED_HTML = {"script", "iframe", "form", "object", "embed", "link", "base", "input", "video", "audio"}
 _VOID = {"br", "hr", "img", "meta", "wbr", "col", "area", "source"}
+# Comments are read once and not again in every way they could be grouped.
+_DOCUMENT = re.compile(r"\s*(?:(?><!--.*?-->)\s*+)*+<mjml[\s>]", re.S)
+#: Longer than any tag a mail needs; the library's parser takes minutes over a tag that goes on and on.
+_MOST_TAG = 2_000
+_ENDLESS_TAG = re.compile(rf"<[a-z/][^>]{{{_MOST_TAG}}}", re.I)
 _OUTSIDE = re.compile(r"@import|@font-face|url\(\s*['\"]?\s*(?:https?:)?//", re.I)
 
 
@@ -170,14 +175,20 @@ class _Checker(HTMLParser):
 
 def is_document(source: str) -> bool:
     """Whether `source` is a whole MJML document rather than sections for the shared layout."""
-    return re.match(r"\s*(<!--.*?-->\s*)*<mjml[\s>]", source, re.S) is not None
+    return _DOCUMENT.match(source) is not None
 
 
 def check(source: str) -> list[Problem]:
     """What is wrong with the structure of `source` (a document, or sections to be put into the layout)."""
+    if (start := unfinished(source)) is not None:
+        return [Problem(*line_and_column(source, start), _("A tag is not finished."))]
     document = is_document(source)
+    masked = mask(source)
+    if endless := _ENDLESS_TAG.search(masked):
+        place = line_and_column(masked, endless.start())
+        return [Problem(*place, _("A tag is not finished."), _("Look for a missing > or quote."))]
     checker = _Checker(root="" if document else "mj-body")
-    checker.feed(mask(source))
+    checker.feed(masked)
     checker.finish()
     if document and not checker.font_set:
         checker.problems.append(

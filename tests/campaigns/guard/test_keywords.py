@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,3 +163,11 @@ def test_no_text_breaks_the_reading(text: str, channel: str) -> None:
 @given(st.text(max_size=80), st.sampled_from(QUOTES))
 def test_a_quoted_mail_never_speaks_for_its_reader(own: str, quote: str) -> None:
     assert parse_opt_out(f"{own}\n{quote}", "email") == parse_opt_out(f"{own}\n-- \n", "email")
+
+
+@pytest.mark.parametrize("piece", ["-", "schrieb", "on ", "wrote ", " ", "*from", "_", "> ", "am\n"])
+def test_a_strangers_line_is_read_in_proportion_to_its_length(piece: str) -> None:
+    """Twenty thousand dashes held up the process for a minute and a half."""
+    began = time.process_time()
+    above_quote(piece * (30_000 // len(piece)) + "x")
+    assert time.process_time() - began < 5

@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 from email import message_from_string
 from email.message import EmailMessage
@@ -108,6 +109,29 @@ def test_html_is_read_for_its_words_and_never_kept() -> None:
     inbound = arrive(mail, Mailjet)
     assert inbound.text == "I paid already."
     assert "script" not in Interaction.objects.get(kind="reply.received").body
+
+
+@pytest.mark.parametrize(
+    ("html", "words"),
+    [
+        ("<html><head><title>no</title><body>Hello<p>you", "Hello\nyou"),
+        ("<!-- <p>no</p> -->yes<!-- never closed <p>no", "yes"),
+        ("<script>if (a<b) { no }</script><style>p > a {}</style>yes", "yes"),
+        ("1 < 2 &amp; 3 &gt; 2", "1 < 2 & 3 > 2"),
+        ("<!DOCTYPE html><![if !mso]>One<br/>two<![endif]>", "One\ntwo"),
+        ("&lt;script&gt;alert(1)&lt;/script&gt;", "<script>alert(1)</script>"),
+    ],
+)
+def test_words_of_html_are_those_a_reader_sees(html: str, words: str) -> None:
+    assert words_of(html) == words
+
+
+@pytest.mark.parametrize("piece", ["<a ", "<!--", "<a b=", '<a b="', "</a ", "<", "<script", "<![CDATA[", "&#", "<?"])
+def test_a_strangers_html_is_read_in_proportion_to_its_length(piece: str) -> None:
+    """A hundred kilobytes of tags that are never closed held up the process for minutes."""
+    began = time.process_time()
+    words_of(piece * (200_000 // len(piece)))
+    assert time.process_time() - began < 5
 
 
 def test_words_of_html_keep_their_lines() -> None:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from campaigns.rendering.lint import check, check_template
@@ -137,3 +139,17 @@ def test_every_declared_variable_can_be_used_and_is_described() -> None:
         name = variable.name.replace("[]", "[0]")
         problems = check(body("{{ " + name + " }}"))
         assert not [p for p in problems if "Unknown" in p.message], variable.name
+
+
+@pytest.mark.parametrize("piece", ["{{", "{%", "{{ '", "{% # ", "<a ", "<mj-text b=", "<!---->", "[["])
+def test_what_is_never_closed_is_refused_at_once(piece: str) -> None:
+    """Twenty thousand braces held up whoever saved or previewed them for a minute."""
+    began = time.process_time()
+    problems = check(piece * (40_000 // len(piece)) + "x")
+    assert time.process_time() - began < 5
+    assert any(problem.severity == "error" for problem in problems)
+
+
+def test_a_tag_that_is_never_closed_is_named_by_its_line() -> None:
+    (problem,) = check("<mj-section>\n  {{ customer.name \n</mj-section>")[:1]
+    assert (problem.line, problem.column) == (2, 3)
