@@ -7,11 +7,9 @@ from django.utils.translation import gettext as _
 
 from campaigns.admin.columns import DECISION
 from campaigns.admin.sentences import sentence
-from campaigns.engine.forecast import forecast
-from campaigns.engine.load import load_cases
-from campaigns.engine.types import ForecastStep
 from campaigns.models import Case, Decision, Step, StepRun
 from campaigns.models.case import LIVE_STATES
+from campaigns.simulator.forecast import PASSED_OVER, ForecastStep, forecasts
 from customers.display import badge, choice_badge
 
 
@@ -31,7 +29,7 @@ class Rung:
 def rungs(case: Case, now: datetime) -> tuple[list[Rung], ForecastStep | None]:
     """Every step of the case's ladder version, in order, as it stands at `now` (aware UTC), and its end if foreseen.
 
-    What is ahead is what the engine's own `decide` would do if nothing else happened, with its reasons.
+    What is ahead is what the simulator plays: what would happen if nothing else did, with its reasons.
     """
     steps = Step.objects.filter(version_id=case.ladder_version_id).select_related("template").order_by("position")
     runs = {run.step_id: run for run in case.step_runs.filter(round=case.round)}
@@ -44,7 +42,7 @@ def rungs(case: Case, now: datetime) -> tuple[list[Rung], ForecastStep | None]:
             shown.append(_decided(step, run))
         elif step.position > case.position and case.state in LIVE_STATES:
             entry = ahead.get(step.key)
-            passed_over = entry is not None and entry.kind in ("superseded", "skipped")
+            passed_over = entry is not None and entry.kind in PASSED_OVER
             shown.append(_coming(case, step, run, entry, is_next=is_next and not passed_over))
             is_next = is_next and passed_over
         else:
@@ -56,8 +54,7 @@ def _ahead(case: Case, now: datetime) -> dict[str, ForecastStep]:
     """The forecast by step key; the last word on a step is the one that counts."""
     if case.state not in LIVE_STATES:
         return {}
-    loaded = load_cases([case.pk], now).cases
-    return {entry.step_key: entry for entry in forecast(loaded[0].snapshot, now)} if loaded else {}
+    return {entry.step: entry for entry in forecasts([case.pk], now).get(case.pk, ())}
 
 
 def _decided(step: Step, run: StepRun) -> Rung:
@@ -73,7 +70,7 @@ def _coming(case: Case, step: Step, run: StepRun | None, entry: ForecastStep | N
     elif is_next:
         mark = badge(_("next"), "primary")
     elif entry is not None:
-        mark = badge(_("will be passed over") if entry.kind in ("superseded", "skipped") else _("forecast"))
+        mark = badge(_("will be passed over") if entry.kind in PASSED_OVER else _("forecast"))
     at = entry.at if entry is not None else (case.next_action_at if is_next else None)
     reason = entry.reason if entry is not None else ""
     if not reason and is_next:

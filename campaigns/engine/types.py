@@ -198,20 +198,3 @@ class Decision(NamedTuple):
     #: Invoices not to be charged again before `retry_quiet` has passed (a new card was asked for).
     quiet_invoices: tuple[int, ...] = ()
     retry_quiet: timedelta = timedelta(0)
-
-
-@dataclass(frozen=True, slots=True)
-class ForecastStep:
-    """One thing the engine would do if nothing else happened, and why then."""
-
-    at: datetime
-    #: The local time of the customer in words.
-    local: str
-    kind: str
-    step_key: str
-    name: str
-    action: str
-    channel: str
-    reason: str
-    #: When the step would have acted had no window, guard or retry moved it.
-    scheduled_for: datetime | None = None

@@ -1,20 +1,21 @@
 """Moves cases in flight to another ladder version: explicitly, after a preview, each move a line in the log."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from campaigns.engine.forecast import forecast
 from campaigns.engine.load import load_cases
 from campaigns.engine.moving import moved, same_steps
 from campaigns.engine.specs import ladder_specs, published_texts
-from campaigns.engine.types import CaseSnapshot, ForecastStep, LadderSpec
+from campaigns.engine.types import CaseSnapshot, LadderSpec
 from campaigns.models import Case, CaseState, LadderVersion, VersionStatus
 from campaigns.models.case import LIVE_STATES
 from campaigns.models.ladder import PRE_DUNNING
+from campaigns.simulator import open_cases
+from campaigns.simulator.forecast import ForecastStep, foreseen
 from customers.errors import SollecitoError
 from customers.log import Entry, record_many
 from customers.models import ActorKind, Customer
@@ -57,12 +58,12 @@ def cases_migrate_preview(
     Raises SollecitoError for a version that cannot be followed.
     """
     version, target = _target(version_id)
-    live = {row.pk: row for row in Case.objects.filter(pk__in=case_ids)}
-    snapshots = {s.case_id: s for batch in _batches(case_ids) for s in _snapshots(batch, now)}
+    rows = {row.pk: row for row in Case.objects.filter(pk__in=case_ids)}
+    lives = {life.key: life for life in open_cases.lives(list(case_ids), now)}
     found = []
     for case_id in case_ids:
-        row, snapshot = live.get(case_id), snapshots.get(case_id)
-        if row is None or snapshot is None:
+        row, life = rows.get(case_id), lives.get(case_id)
+        if row is None or life is None or life.case is None:
             continue
         why = _refusal(row, version)
         if why:
@@ -70,7 +71,7 @@ def cases_migrate_preview(
                 CaseMove(case_id, row.customer_id, row.ladder_version_id, row.position, row.position, refused=why)
             )
             continue
-        other = moved(snapshot, target, now)
+        other = moved(life.case, target, now)
         found.append(
             CaseMove(
                 case_id=case_id,
@@ -79,8 +80,8 @@ def cases_migrate_preview(
                 position=row.position,
                 new_position=other.position,
                 taken=tuple(step.name for step in target.steps if step.position <= other.position),
-                before=tuple(forecast(snapshot, now, horizon)),
-                after=tuple(forecast(other, now, horizon)),
+                before=tuple(foreseen(life, now, horizon)),
+                after=tuple(foreseen(replace(life, case=other, next_action_at=None), now, horizon)),
             )
         )
     return found

@@ -12,6 +12,7 @@ from campaigns.guard.types import Contacted
 from campaigns.models.case import CaseState
 from campaigns.models.ladder import Action
 from campaigns.models.message import MessageStatus
+from campaigns.models.task import Task
 from campaigns.simulator.types import Bill, Kind
 from campaigns.simulator.world import World
 from customers.models import Channel
@@ -42,7 +43,7 @@ def look(world: World, now: datetime) -> bool:
         case_state=case.state,
         promised=world.promise is not None,
         contacts=world.contacts,
-        owes=bool(facts),
+        owes=bool(facts) or case.stands,
     )
     case = case._replace(invoices=facts, guard=guard)
     decision = decide(case, now)
@@ -50,6 +51,9 @@ def look(world: World, now: datetime) -> bool:
         world.tell(Kind.WOKEN, now)
     for run in decision.runs:
         _record(world, decision, run, pressed, now)
+    if decision.again and decision.act is not None:
+        why = _("It did not arrive and goes another way.")
+        _record(world, decision, RunRecord(decision.act, now, "", why), pressed, now)
     for task in decision.tasks:
         if decision.outcome is not Outcome.BLOCKED and task.key not in world.asked:
             world.asked.add(task.key)
@@ -97,15 +101,10 @@ def _settle(world: World, case: CaseSnapshot, decision: Decision, now: datetime)
     """The case once the decision is carried out and its message has arrived."""
     runs = dict(case.runs)
     for run in decision.runs:
-        sent = _acts(decision, run.step) and _deed(run.step, decision.channel) is Kind.SENT
-        runs[run.step.id] = RunFact(
-            run.step.id,
-            run.decision,
-            now,
-            run.rule,
-            message_status=MessageStatus.SENT.value if sent else "",
-            channels=(decision.channel,) if sent else (),
-        )
+        fact = RunFact(run.step.id, run.decision, now, run.rule)
+        runs[run.step.id] = _heard(fact, run.step, decision.channel) if _acts(decision, run.step) else fact
+    if decision.again and decision.act is not None:
+        runs[decision.act.id] = _heard(runs[decision.act.id], decision.act, decision.channel)
     world.ledger.quiet(decision.quiet_invoices, now + decision.retry_quiet)
     world.case = case._replace(
         state=decision.state,
@@ -116,6 +115,10 @@ def _settle(world: World, case: CaseSnapshot, decision: Decision, now: datetime)
         rests_until=None if decision.woken else case.rests_until,
     )
     world.next_action_at = decision.next_action_at
+    if decision.outcome is Outcome.RESTING and decision.state == CaseState.OPEN:
+        # The loop looks again within minutes, until the assessment has come by. Here that is done at once, so nothing
+        # changes before the next fact does.
+        world.next_action_at = min((moment for moment in world.moments() if moment > now), default=None)
     if decision.outcome is Outcome.BLOCKED and decision.next_action_at is not None:
         world.next_action_at = _unblocked(world, world.case, decision.runs[-1].step, now, decision.next_action_at)
     changed = _effects(world, world.case, decision, now)
@@ -128,6 +131,16 @@ def _settle(world: World, case: CaseSnapshot, decision: Decision, now: datetime)
     if decision.start:
         _start(world, world.case, decision.start, now)
     return changed
+
+
+def _heard(run: RunFact, step: StepSpec, channel: str) -> RunFact:
+    """The run once its step was done: a message has arrived; a call in its place waits for a person who never comes,
+    and the ladder with it."""
+    if step.action != Action.MESSAGE:
+        return run
+    if channel == _CALL:
+        return run._replace(task_status=Task.Status.OPEN.value)
+    return run._replace(message_status=MessageStatus.SENT.value, channels=(*run.channels, channel))
 
 
 def _effects(world: World, case: CaseSnapshot, decision: Decision, now: datetime) -> bool:

@@ -9,9 +9,9 @@ from billing.models import Invoice, Promise, RetryState
 from billing.retries import loading
 from billing.retries.eligibility import credential_of, refusal
 from billing.retries.loading import Material
-from campaigns.engine import ladder as rungs
 from campaigns.engine.load import load_cases
-from campaigns.engine.types import NO_RUNS, CaseSnapshot, InvoiceFact, LadderSpec
+from campaigns.engine.moving import moved
+from campaigns.engine.types import CaseSnapshot, InvoiceFact, LadderSpec
 from campaigns.guard.zones import zone
 from campaigns.models import Case
 from campaigns.models.case import LIVE_STATES
@@ -67,7 +67,7 @@ def _read(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None) -> 
     for one in loaded:
         case = one.snapshot
         name, next_action_at = heads[case.case_id]
-        moved = onto(case, ladder, now) if ladder is not None else case
+        other = case if ladder is None else _on(case, ladder, now)
         yield Life(
             key=case.case_id,
             label=name,
@@ -77,10 +77,16 @@ def _read(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None) -> 
             country=case.country,
             guard=case.guard,
             bills=tuple(_bill(fact, rows[fact.id], case.zone, material, now) for fact in case.invoices),
-            case=moved,
-            next_action_at=next_action_at if moved is case else None,
+            case=other,
+            next_action_at=next_action_at if other is case else None,
             promise=promises.get((case.customer_id, case.brand_id)),
         )
+
+
+def _on(case: CaseSnapshot, ladder: LadderSpec, now: datetime) -> CaseSnapshot:
+    """The case as if it had been moved to `ladder`; itself if that is the one it follows."""
+    same = ladder.version_id == case.ladder.version_id and ladder.steps == case.ladder.steps
+    return case if same else moved(case, ladder, now)
 
 
 def _bill(fact: InvoiceFact, row: Invoice, zone_name: str, material: Material, now: datetime) -> Bill:
@@ -124,26 +130,4 @@ def _retries(row: Invoice, material: Material, now: datetime) -> RetryPlan | Non
         card_history=tuple(charge.at for charge in charges if charge.at is not None),
         card_declines=tuple(loading.declines_elsewhere(charges, row, method)),
         not_before=row.retry_not_before,
-    )
-
-
-def onto(case: CaseSnapshot, ladder: LadderSpec, now: datetime) -> CaseSnapshot:
-    """The case as if it had followed `ladder`: steps with the same keys count as taken, the others are ahead.
-
-    A case that has taken none of its steps begins with the first, whatever its age, as one opened late does.
-    """
-    if ladder.version_id == case.ladder.version_id and ladder.steps == case.ladder.steps:
-        return case
-    keys = {step.id: step.key for step in case.ladder.steps}
-    taken = {keys[pk]: run for pk, run in case.runs.items() if pk in keys}
-    passed = {step.key for step in case.ladder.steps if step.position <= case.position}
-    position = max((step.position for step in ladder.steps if step.key in passed), default=0)
-    runs = {step.id: taken[step.key]._replace(step_id=step.id) for step in ladder.steps if step.key in taken}
-    anchor = rungs.without_jump(ladder, case.anchor_at, position, now, zone(case.zone))
-    return case._replace(
-        ladder=ladder,
-        position=position,
-        anchor_at=anchor,
-        runs=runs or NO_RUNS,
-        guard=case.guard._replace(min_gap_hours=ladder.min_gap_hours),
     )

@@ -15,7 +15,7 @@ from campaigns.guard.types import Allowed, Blocked, Contacted
 from campaigns.guard.zones import zone
 from campaigns.models.case import ENDS, CaseState
 from campaigns.models.ladder import PRE_DUNNING
-from campaigns.models.message import MessagePurpose
+from campaigns.models.message import PENDING, MessagePurpose, MessageStatus
 from campaigns.simulator.ledger import Ledger
 from campaigns.simulator.types import Bill, Costs, Event, Kind, Life
 from customers.models import Channel
@@ -55,7 +55,7 @@ class World:
         self.tz = zone(life.zone)
         self.events: list[Event] = []
         self.ledger = Ledger(life, now, self._billed)
-        self.case = life.case
+        self.case = life.case and _arrived(life.case)
         self.promise = life.promise
         self.members: set[int] = set()
         self.contacts: tuple[Contacted, ...] = life.guard.contacts
@@ -209,3 +209,13 @@ class World:
 
     def _billed(self, kind: Kind, bill: Bill, at: datetime, words: str) -> None:
         self.tell(kind, at, invoices=(bill.id,), days=self.days((bill,), at), reason=words)
+
+
+def _arrived(case: CaseSnapshot) -> CaseSnapshot:
+    """The case with every message that is on its way handed over: what waits in the outbox goes out within hours, and
+    no ladder stands still for it."""
+    waiting = [pk for pk, run in case.runs.items() if run.message_status in PENDING]
+    if not waiting:
+        return case
+    sent = {pk: case.runs[pk]._replace(message_status=MessageStatus.SENT.value) for pk in waiting}
+    return case._replace(runs={**case.runs, **sent})

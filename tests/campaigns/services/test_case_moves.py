@@ -69,8 +69,8 @@ def test_a_step_taken_is_not_taken_again(case, admin_user, keys, expected):
     target = second(case.ladder_version, keys)
     at = NOW + 4 * DAY
     (preview,) = cases_migrate_preview(case_ids=[case.pk], version_id=target.pk, now=at)
-    assert [step.step_key for step in preview.after if step.kind == "acts"] == expected
-    assert [step.step_key for step in preview.before if step.kind == "acts"] == ["step-3"]
+    assert [step.step for step in preview.after if step.kind == "sent"] == expected
+    assert [step.step for step in preview.before if step.kind == "sent"] == ["step-3"]
     assert Case.objects.get().ladder_version == case.ladder_version, "a preview changes nothing"
     result = cases_migrate(case_ids=[case.pk], version_id=target.pk, actor_id=admin_user.pk, now=at, reason="Softer")
     assert (result.moved, result.refused) == (1, {})
