@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 
+from billing.fees import Owed, fees_owed
 from billing.models import (
     AttemptStatus,
     Invoice,
@@ -45,6 +46,8 @@ class Sending:
     cards: Mapping[int, PaymentMethod] = field(default_factory=dict)
     default_card: PaymentMethod | None = None
     next_retry_at: datetime | None = None
+    #: Open fees of the invoices above.
+    fees: tuple[Owed, ...] = ()
     broken_promise: Promise | None = None
 
 
@@ -67,6 +70,7 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
     customer_ids = {message.customer_id for message in messages}
     invoices = _invoices({message.case_id for message in messages})
     cards = _cards(customer_ids)
+    fees = fees_owed({invoice.pk for rows in invoices.values() for invoice in rows})
     planned = _planned(invoice.pk for rows in invoices.values() for invoice in rows)
     suppressed, granted = address_facts({normalise(m.channel, m.recipient, m.customer.country) for m in messages})
     book = current_book()
@@ -106,6 +110,7 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
                 cards=cards.get(message.customer_id, {}),
                 default_card=next((c for c in cards.get(message.customer_id, {}).values() if c.is_default), None),
                 broken_promise=broken.get(pair),
+                fees=tuple(fee for row in about for fee in fees.get(row.pk, ())),
                 next_retry_at=min((planned[row.pk] for row in about if row.pk in planned), default=None),
             )
         )

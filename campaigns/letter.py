@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from billing.fees import Sum, fees_sum, late_payment_law
 from billing.models import Invoice, PaymentMethod
 from billing.money import totals
 from billing.retries.declines import classify
@@ -63,6 +64,9 @@ def mail_context(sending: Sending, links: MailLinks, now: datetime, language: st
     oldest = sending.invoices[0] if sending.invoices else None
     receipt = message.purpose == MessagePurpose.RECEIPT
     sums = totals((row.amount_due if receipt else row.balance, row.currency) for row in sending.invoices)
+    fees = fees_sum(sending.fees)
+    owed = [] if receipt else [(amount, currency) for currency, amount in sums.items()]
+    with_fees = totals([*owed, *((each.kept, each.currency) for each in fees if each.kept)])
     # The newest refusal is the one to act on, whichever invoice it was.
     declined = next((row for row in reversed(sending.invoices) if row.last_decline_category), None)
     return {
@@ -74,6 +78,7 @@ def mail_context(sending: Sending, links: MailLinks, now: datetime, language: st
             "kind": customer.kind,
             "language": customer.language,
             "country": customer.country,
+            "late_payment_law": late_payment_law(country=customer.country, kind=customer.kind),
         },
         "brand": {
             "name": brand.name,
@@ -86,6 +91,8 @@ def mail_context(sending: Sending, links: MailLinks, now: datetime, language: st
         "sender": {"name": brand.from_name or brand.name, "email": brand.from_email},
         "invoices": invoices,
         "balances": [{"amount": amount, "currency": currency} for currency, amount in sums.items()],
+        "fees": [_fees(each) for each in fees],
+        "totals": [{"amount": amount, "currency": currency} for currency, amount in with_fees.items()],
         "oldest_invoice": invoices[0] if invoices else None,
         "decline": _decline(declined, language) if declined is not None and not receipt else None,
         "card": _card(sending, oldest),
@@ -125,6 +132,17 @@ def _invoice(row: Invoice, links: MailLinks, local: ZoneInfo, now: datetime, lan
         "pay_url": links.pay_invoice(row.pk) if links.pay_invoice else links.pay,
         "pdf_url": row.pdf_url,
         "decline_reason": _decline(row, language)["message"] if row.last_decline_category else "",
+    }
+
+
+def _fees(owed: Sum) -> variables.Fees:
+    return {
+        "currency": owed.currency,
+        "interest": owed.interest,
+        "fixed_sum": owed.fixed_sum,
+        "amount": owed.amount,
+        "waived": owed.forgiven,
+        "law": owed.law,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
+    Fee,
     Invoice,
     InvoiceStatus,
     PaymentAttempt,
@@ -142,6 +143,15 @@ def attempt(invoice: Invoice, **fields: Any) -> PaymentAttempt:
         "decline_category": "insufficient_funds",
     } | fields
     return PaymentAttempt.objects.create(invoice=invoice, **values)
+
+
+def fee(invoice: Invoice, **fields: Any) -> Fee:
+    """The fixed sum of EU law on an invoice, owed, unless told otherwise."""
+    values = {
+        "customer": invoice.customer, "kind": Fee.Kind.LATE_FEE, "amount": 4000, "currency": "EUR",
+        "rule": "eu.fixed", "at": NOW,
+    } | fields  # fmt: skip
+    return Fee.objects.create(invoice=invoice, **values)
 
 
 def template(code: str = "reminder", *, language: str = "en", **fields: Any) -> Template:

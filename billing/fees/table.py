@@ -16,7 +16,8 @@ from customers.errors import SollecitoError
 
 FILE = Path(__file__).with_name("rates.yaml")
 _FIELDS = {
-    "name", "applies_from", "good_until", "frozen", "points", "currency", "fixed", "countries", "reference",
+    "name", "law", "national", "applies_from", "good_until", "frozen", "points", "currency", "fixed", "countries",
+    "reference",
 }  # fmt: skip
 
 
@@ -38,6 +39,13 @@ class Regime:
     countries: frozenset[str]
     #: (first day, reference rate), ascending.
     reference: tuple[tuple[date, int], ...]
+    #: How a customer is told of it, and how in a country that has an act of its own (country → act).
+    law: str
+    national: Mapping[str, str]
+
+    def law_in(self, country: str) -> str:
+        """The law as a customer of `country` (ISO 3166, two letters) is told of it."""
+        return self.national.get(country.upper(), self.law)
 
     def rate_on(self, day: date) -> int:
         """Interest a year in basis points on `day`. Raises SollecitoError (`rate_unknown`) outside the table."""
@@ -114,6 +122,8 @@ def _regime(code: str, raw: dict[str, Any]) -> Regime:
         fixed=fixed,
         countries=frozenset(str(country) for country in raw["countries"]),
         reference=reference,
+        law=str(raw.get("law", raw["name"])),
+        national={str(country): str(act) for country, act in raw.get("national", {}).items()},
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 from typing import Literal
 
+from billing.fees import late_payment_law
+
 from .reasons import decline_for
-from .variables import Balance, Invoice, MailContext
+from .variables import Balance, Fees, Invoice, MailContext
 
 Variant = Literal["usual", "bare", "many"]
 
@@ -55,7 +57,7 @@ def example_context(
     """Believable data for a mail in `language`, as if the last charge had failed for `category`.
 
     `bare` leaves out all that may be absent (what an imported invoice of an unnamed contact has); `many` has
-    three invoices in two currencies and long names.
+    three invoices in two currencies, late fees and long names.
     """
     key = language if language in _PEOPLE else "en"
     name, person, country, currency, sender, owner = _PEOPLE[key]
@@ -64,6 +66,9 @@ def example_context(
     oldest = _invoice(412, 14_900, currency, description, decline["message"], days=3)
     invoices = [oldest]
     balances: list[Balance] = [{"amount": 14_900, "currency": currency}]
+    law = late_payment_law(country=country, kind="business")
+    fees: list[Fees] = []
+    totals = balances
     if variant == "many":
         name = "Vereinigte Elektronikwerkstätten Mecklenburg-Vorpommern Beteiligungsgesellschaft mbH & Co. KG"
         person = "Maximiliane-Alexandra von Hohenfels-Wąsowicz"
@@ -74,6 +79,19 @@ def example_context(
             _invoice(419, 240_000, "JPY", "", decline["message"], days=1),
         ]
         balances = [{"amount": 1_299_850, "currency": currency}, {"amount": 240_000, "currency": "JPY"}]
+        interest, fixed = 11_435, 4_000
+        fees = [
+            {
+                "currency": currency,
+                "interest": interest,
+                "fixed_sum": fixed,
+                "amount": interest + fixed,
+                "waived": fixed,
+                "law": law,
+            },
+            {"currency": "JPY", "interest": 66, "fixed_sum": 0, "amount": 66, "waived": 0, "law": law},
+        ]
+        totals = [{"amount": 1_299_850 + interest, "currency": currency}, {"amount": 240_066, "currency": "JPY"}]
     context: MailContext = {
         "language": language,
         "customer": {
@@ -83,6 +101,7 @@ def example_context(
             "kind": "business",
             "language": language,
             "country": country,
+            "late_payment_law": law,
         },
         "brand": {
             "name": "Lumen",
@@ -95,6 +114,8 @@ def example_context(
         "sender": {"name": sender, "email": "billing@lumen.example"},
         "invoices": invoices,
         "balances": balances,
+        "fees": fees,
+        "totals": totals,
         "oldest_invoice": oldest,
         "decline": decline,
         "card": {"brand": "Visa", "last4": "4242", "exp_month": 8, "exp_year": 2027, "expiry": "08/2027"},
@@ -118,7 +139,7 @@ def example_context(
     }
     if variant == "bare":
         context["customer"]["first_name"] = context["customer"]["contact_name"] = ""
-        context["customer"]["country"] = ""
+        context["customer"]["country"] = context["customer"]["late_payment_law"] = ""
         for part in ("support_url", "address", "logo_url"):
             context["brand"][part] = ""
         bare = context["invoices"][0]

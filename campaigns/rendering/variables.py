@@ -25,6 +25,9 @@ class Customer(TypedDict):
     kind: Annotated[str, _("business or consumer")]
     language: Annotated[str, _("Language the customer prefers, such as it")]
     country: Annotated[str, _("Country code, such as IT; may be empty")]
+    late_payment_law: Annotated[
+        str, _("Law on late payment between businesses in their country; empty for consumers and where none is known")
+    ]
 
 
 class Brand(TypedDict):
@@ -66,6 +69,17 @@ class Balance(TypedDict):
 
     amount: Annotated[int, _("Sum in minor units; write it with | money: balance.currency")]
     currency: Annotated[str, _("Currency code")]
+
+
+class Fees(TypedDict):
+    """Late fees and interest that are open in one currency. They are no part of an invoice's balance."""
+
+    currency: Annotated[str, _("Currency code")]
+    interest: Annotated[int, _("Statutory interest so far in minor units; write it with | money: fee.currency")]
+    fixed_sum: Annotated[int, _("Fixed sums for the cost of recovery in minor units")]
+    amount: Annotated[int, _("Interest and fixed sums together, in minor units")]
+    waived: Annotated[int, _("The part of it that is waived as soon as the invoice is paid, in minor units")]
+    law: Annotated[str, _("The law they are asked under; may be empty")]
 
 
 class Decline(TypedDict):
@@ -145,6 +159,11 @@ class MailContext(TypedDict):
     invoices: Annotated[list[Invoice], _("Open invoices, oldest first (in a thank-you: those just paid)")]
     balances: Annotated[
         list[Balance], _("What is owed, one line per currency; all of it: {{ balances | money_list }}")
+    ]
+    fees: Annotated[list[Fees], _("Open late fees and interest, one line per currency; empty when there are none")]
+    totals: Annotated[
+        list[Balance],
+        _("What is owed with late fees, without what is waived on payment: {{ totals | money_list }}"),
     ]
     oldest_invoice: Annotated[Invoice | None, _("The invoice open the longest")]
     decline: Annotated[Decline | None, _("Why the last charge failed, if one did")]

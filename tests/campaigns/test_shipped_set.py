@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import pytest
 
+from billing.fees import late_payment_law
 from billing.retries.taxonomy import Category
 from campaigns.guard.texts import Sender, add_to_text, missing
 from campaigns.rendering import gsm, reasons
@@ -226,20 +227,27 @@ def test_no_text_sounds_like_spam_or_presses(language: str) -> None:
             assert "!" not in texts[language].subject
 
 
+def _of(context: MailContext, country: str, kind: str) -> None:
+    """Has the mail go to a customer of this country and kind."""
+    context["customer"].update(
+        country=country, kind=kind, late_payment_law=late_payment_law(country=country, kind=kind)
+    )
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_law_is_named_to_businesses_it_protects_us_from_and_to_nobody_else(language: str) -> None:
     for code in ("invoice_overdue_final", "card_failed_b2b_final"):
         template = compiled(code, language)
         context = example_context(language)
         for country, law in (("DE", "§ 288 BGB"), ("GB", "Act 1998"), ("NL", "2011/7/EU"), ("PL", "8 marca 2013")):
-            context["customer"]["country"] = country
+            _of(context, country, "business")
             assert law in render(template, context).text
         for country, kind in (("US", "business"), ("", "business"), ("DE", "consumer")):
-            context["customer"]["country"], context["customer"]["kind"] = country, kind
+            _of(context, country, kind)
             assert not re.search(r"BGB|2011/7|231/2002", render(template, context).text)
     letter = compiled("invoice_overdue_final", language, "letter")
     context = example_context(language)
-    context["customer"]["country"] = "IT"
+    _of(context, "IT", "business")
     assert "D.Lgs. 231/2002" in render(letter, context, channel="letter").text
     for code in set(TEMPLATES) - {"invoice_overdue_final", "card_failed_b2b_final"}:
         for texts in TEMPLATES[code].texts.values():

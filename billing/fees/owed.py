@@ -1,0 +1,94 @@
+"""Owns what customers are told and asked of fees: those that stand open, in one reading for mails and the portal."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from billing.fees.table import regime_for, regimes
+from billing.models import Fee, InvoiceStatus
+from customers.models import CustomerKind
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One open fee: `amount` in minor units of `currency`; `forgiven` ones lapse once their invoice is paid."""
+
+    fee_id: int
+    invoice_id: int
+    kind: str
+    amount: int
+    currency: str
+    forgiven: bool
+    #: The law it is asked under, as the customer is told.
+    law: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Open fees of one currency in minor units; `forgiven` is the part that lapses once its invoice is paid."""
+
+    currency: str
+    interest: int
+    fixed_sum: int
+    forgiven: int
+    law: str
+
+    @property
+    def amount(self) -> int:
+        """Interest and fixed sums together, those that lapse included."""
+        return self.interest + self.fixed_sum
+
+    @property
+    def kept(self) -> int:
+        """What is to be paid beside the invoices."""
+        return self.amount - self.forgiven
+
+
+def fees_owed(invoice_ids: Collection[int]) -> dict[int, tuple[Owed, ...]]:
+    """Open fees by invoice, in one query. Whether one may be asked for now (a dispute, an arrangement) is for the
+    caller to know, as it is for the invoice itself."""
+    found: dict[int, tuple[Owed, ...]] = {}
+    rows = (
+        Fee.objects.filter(invoice_id__in=list(invoice_ids), status=Fee.Status.OPEN)
+        .select_related("invoice", "customer")
+        .order_by("invoice_id", "kind", "id")
+    )
+    for row in rows:
+        # What is forgiven with the payment is gone once that has come, even before the engine has written it down.
+        forgiven = row.on_payment == Fee.OnPayment.FORGIVE
+        if forgiven and row.invoice.status == InvoiceStatus.PAID:
+            continue
+        owed = Owed(row.pk, row.invoice_id, row.kind, row.amount, row.currency, forgiven, _law(row))
+        found[row.invoice_id] = (*found.get(row.invoice_id, ()), owed)
+    return found
+
+
+def fees_sum(fees: Iterable[Owed]) -> list[Sum]:
+    """One sum per currency, in order of currency code."""
+    by_currency: dict[str, list[Owed]] = {}
+    for fee in fees:
+        by_currency.setdefault(fee.currency, []).append(fee)
+    return [
+        Sum(
+            currency=currency,
+            interest=sum(fee.amount for fee in rows if fee.kind == Fee.Kind.INTEREST),
+            fixed_sum=sum(fee.amount for fee in rows if fee.kind == Fee.Kind.LATE_FEE),
+            forgiven=sum(fee.amount for fee in rows if fee.forgiven),
+            law=", ".join(dict.fromkeys(fee.law for fee in rows if fee.law)),
+        )
+        for currency, rows in sorted(by_currency.items())
+    ]
+
+
+def late_payment_law(*, country: str, kind: str) -> str:
+    """The law on late payment between businesses in a customer's country (ISO 3166, two letters), as the customer is
+    told of it; empty unless `kind` is CustomerKind.BUSINESS, and where no law is tabled."""
+    regime = regime_for(country) if kind == CustomerKind.BUSINESS else None
+    return regime.law_in(country) if regime else ""
+
+
+def _law(fee: Fee) -> str:
+    regime = regimes().get(fee.rule.partition(".")[0])
+    if regime is None:
+        return ""  # of a table that is gone
+    # A regime chosen for another country than its own goes by its own name.
+    return regime.law_in(fee.customer.country) if fee.customer.country in regime.countries else regime.name
