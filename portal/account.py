@@ -11,6 +11,7 @@ from babel.dates import format_date
 from django.db.models import F, QuerySet
 
 from billing import money
+from billing.fees import fees_owed_by
 from billing.models import (
     AttemptStatus,
     Invoice,
@@ -24,6 +25,7 @@ from billing.retries.declines import classify
 from billing.retries.taxonomy import AsksFor
 from campaigns.rendering.reasons import decline_told
 from customers.models import Customer
+from portal.fees import FeeLine, Sums, fee_lines, fees_to_pay, sums_of
 from portal.models import PortalLink
 
 #: How many invoices that were paid of late the thank-you page names.
@@ -68,11 +70,17 @@ class Item:
     pdf_url: str
     hosted_url: str
     chosen: bool = True
+    fees: tuple[FeeLine, ...] = ()
 
     @property
     def payable(self) -> bool:
         """Whether it can be paid here and now."""
         return self.standing is Standing.PAYABLE
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing is asked for it meanwhile."""
+        return self.standing in (Standing.DISPUTED, Standing.IN_PLAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,10 @@ class Account:
     promised_text: str
     next_try_text: str
     paid_lately: tuple[str, ...]
+    #: What invoices and late fees come to; empty where no fees are owed.
+    sums: tuple[Sums, ...] = ()
+    #: Fees that stayed when their invoice was paid.
+    fees_left: tuple[FeeLine, ...] = ()
 
     @property
     def payable(self) -> tuple[Item, ...]:
@@ -178,8 +190,10 @@ def read_account(*, link: PortalLink, now: datetime, language: str, chosen: int 
     for attempt in PaymentAttempt.objects.filter(invoice_id__in=[i.pk for i in invoices], status__in=pending):
         attempts[attempt.invoice_id, attempt.status == AttemptStatus.PLANNED] = attempt
     promise = Promise.objects.filter(customer=customer, brand_id=link.brand_id, status=Promise.Status.OPEN).first()
+    fees = fees_owed_by(customer_id=link.customer_id, brand_id=link.brand_id)
     card = _card(stored_method(customer.pk), now)
-    if chosen not in {i.pk for i in invoices}:
+    open_ids = {i.pk for i in invoices}
+    if chosen not in open_ids:
         chosen = None
 
     def item(invoice: Invoice) -> Item:
@@ -213,6 +227,7 @@ def read_account(*, link: PortalLink, now: datetime, language: str, chosen: int 
             pdf_url=invoice.pdf_url,
             hosted_url=invoice.hosted_url,
             chosen=chosen in (None, invoice.pk),
+            fees=fee_lines(fees.get(invoice.pk, ()), language),
         )
 
     groups = tuple(
@@ -230,6 +245,12 @@ def read_account(*, link: PortalLink, now: datetime, language: str, chosen: int 
         promised_text=day(promise.promised_on, customer, language) if promise else "",
         next_try_text=day(soonest, customer, language) if soonest and soonest > now and not promise else "",
         paid_lately=() if groups else _paid_lately(link, language),
+        sums=sums_of(
+            money.totals((i.amount, i.currency) for g in groups for i in g.items if not i.held),
+            fees_to_pay(fee for rows in fees.values() for fee in rows),
+            language,
+        ),
+        fees_left=fee_lines((fee for pk, rows in fees.items() if pk not in open_ids for fee in rows), language),
     )
 
 

@@ -1,7 +1,7 @@
 """Late fees and statutory interest of businesses that pay late; `fees_charge` is the front door."""
 
 from billing.fees.compute import Debt, FeeRefused, Paid, Quote, fixed_sum, interest
-from billing.fees.owed import Owed, Sum, fees_owed, fees_sum, late_payment_law
+from billing.fees.owed import Owed, Sum, fees_owed, fees_owed_by, fees_sum, late_payment_law
 from billing.fees.services import FeesResult, fee_close, fees_charge, fees_follow_payment
 from billing.fees.table import Regime, regime_for, regimes
 
@@ -18,6 +18,7 @@ __all__ = [
     "fees_charge",
     "fees_follow_payment",
     "fees_owed",
+    "fees_owed_by",
     "fees_sum",
     "fixed_sum",
     "interest",

@@ -2,6 +2,9 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import date
+
+from django.db.models import QuerySet
 
 from billing.fees.table import regime_for, regimes
 from billing.models import Fee, InvoiceStatus
@@ -20,6 +23,11 @@ class Owed:
     forgiven: bool
     #: The law it is asked under, as the customer is told.
     law: str
+    #: Interest: the last day counted.
+    until: date | None
+    invoice_number: str
+    #: A dispute about the invoice, or a plan it is in, holds its fees too.
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +52,20 @@ class Sum:
 
 
 def fees_owed(invoice_ids: Collection[int]) -> dict[int, tuple[Owed, ...]]:
-    """Open fees by invoice, in one query. Whether one may be asked for now (a dispute, an arrangement) is for the
-    caller to know, as it is for the invoice itself."""
+    """Open fees by invoice, in one query."""
+    return _read(Fee.objects.filter(invoice_id__in=list(invoice_ids)))
+
+
+def fees_owed_by(*, customer_id: int, brand_id: int) -> dict[int, tuple[Owed, ...]]:
+    """All a customer owes a brand in fees, by invoice, in one query; those that stayed when it was paid included."""
+    return _read(Fee.objects.filter(customer_id=customer_id, invoice__brand_id=brand_id))
+
+
+def _read(fees: QuerySet[Fee]) -> dict[int, tuple[Owed, ...]]:
     found: dict[int, tuple[Owed, ...]] = {}
     rows = (
-        Fee.objects.filter(invoice_id__in=list(invoice_ids), status=Fee.Status.OPEN)
+        # Who need not pay an invoice any more (void, written off) need not pay for its being late.
+        fees.filter(status=Fee.Status.OPEN, invoice__status__in=[InvoiceStatus.OPEN, InvoiceStatus.PAID])
         .select_related("invoice", "customer")
         .order_by("invoice_id", "kind", "id")
     )
@@ -57,7 +74,18 @@ def fees_owed(invoice_ids: Collection[int]) -> dict[int, tuple[Owed, ...]]:
         forgiven = row.on_payment == Fee.OnPayment.FORGIVE
         if forgiven and row.invoice.status == InvoiceStatus.PAID:
             continue
-        owed = Owed(row.pk, row.invoice_id, row.kind, row.amount, row.currency, forgiven, _law(row))
+        owed = Owed(
+            fee_id=row.pk,
+            invoice_id=row.invoice_id,
+            kind=row.kind,
+            amount=row.amount,
+            currency=row.currency,
+            forgiven=forgiven,
+            law=_law(row),
+            until=row.accrued_until,
+            invoice_number=row.invoice.number,
+            held=row.invoice.disputed_at is not None or row.invoice.in_plan,
+        )
         found[row.invoice_id] = (*found.get(row.invoice_id, ()), owed)
     return found
 
