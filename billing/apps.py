@@ -10,5 +10,5 @@ class BillingConfig(AppConfig):
     verbose_name = _("Billing")
 
     def ready(self) -> None:
-        """Listens to news of the app below."""
-        from billing import receivers  # noqa: F401
+        """Listens to news of the app below, and has the system checks known."""
+        from billing import checks, receivers  # noqa: F401

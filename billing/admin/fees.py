@@ -1,7 +1,9 @@
 """Admin of late fees and interest: looked at, waived, or marked as paid; they are charged by ladders."""
 
+from typing import Any
+
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -10,8 +12,9 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.admin.columns import FEE, money_column
-from billing.fees import fee_close
+from billing.fees import fee_close, rates_ended
 from billing.models import Fee
+from customers import clock
 from customers.admin.base import ReadOnlyAdmin, choice_badge
 from customers.admin.page import Asked, PageAction, PageAdmin
 
@@ -69,6 +72,11 @@ class FeeAdmin(PageAdmin, ReadOnlyAdmin):
     @display(description=_("status"), ordering="status")
     def state(self, row: Fee) -> str:
         return choice_badge(row, "status", FEE)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        for sentence in rates_ended(clock.now().date()):
+            self.message_user(request, sentence, messages.WARNING)
+        return super().changelist_view(request, extra_context)
 
     def page_subtitle(self, obj: Fee) -> str:
         return str(obj.customer)

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from billing.money import to_minor
 from customers.errors import SollecitoError
@@ -70,6 +71,20 @@ def regimes() -> Mapping[str, Regime]:
 def regime_for(country: str) -> Regime | None:
     """The regime of a debtor's country (ISO 3166, two letters), or None where the table has no law."""
     return next((regime for regime in regimes().values() if country.upper() in regime.countries), None)
+
+
+def rates_ended(today: date) -> list[str]:
+    """A sentence for each regime whose reference rates have run out on `today`. Raises SollecitoError for a file
+    named in FEE_RATES that cannot be read."""
+    return [
+        _(
+            "The reference rates of %(law)s are known until %(day)s only; interest that needs a later one is refused, "
+            "never guessed. Name a file with the newer rates in FEE_RATES, or upgrade."
+        )
+        % {"law": regime.name, "day": regime.good_until}
+        for regime in regimes().values()
+        if regime.good_until < today
+    ]
 
 
 @lru_cache(maxsize=4)

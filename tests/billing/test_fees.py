@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.checks import check_fee_rates
 from billing.fees import Debt, FeeRefused, Paid, fee_close, fees_charge, fixed_sum, interest, regime_for, regimes
 from billing.fees.table import read
 from billing.models import Fee
@@ -195,3 +196,27 @@ def test_queries_do_not_grow_with_the_invoices(django_assert_num_queries, db):
         return len(captured)
 
     assert queries(1) == queries(30)
+
+
+@pytest.mark.parametrize(
+    ("day", "laws"), [(date(2026, 6, 30), []), (date(2026, 7, 1), ["Directive 2011/7/EU", "Late Payment"])]
+)
+def test_a_table_that_has_run_out_is_told_at_every_start(monkeypatch, day, laws):
+    monkeypatch.setattr("customers.clock._source", lambda: datetime(day.year, day.month, day.day, tzinfo=UTC))
+    told = check_fee_rates()
+    assert [message.id for message in told] == ["billing.W001"] * len(laws)
+    assert all(law in message.msg and "FEE_RATES" in message.msg for law, message in zip(laws, told, strict=True))
+
+
+def test_rates_of_ones_own_that_cannot_be_read_are_an_error_at_start(settings, tmp_path):
+    settings.FEE_RATES = str(tmp_path / "none.yaml")
+    (told,) = check_fee_rates()
+    assert (told.id, told.level) == ("billing.E001", 40)
+
+
+@pytest.mark.django_db
+def test_the_list_of_fees_says_that_the_table_has_run_out(admin_client, monkeypatch):
+    monkeypatch.setattr("customers.clock._source", lambda: datetime(2026, 7, 1, tzinfo=UTC))
+    assert "FEE_RATES" in admin_client.get("/admin/billing/fee/").content.decode()
+    monkeypatch.setattr("customers.clock._source", lambda: datetime(2026, 6, 30, tzinfo=UTC))
+    assert "FEE_RATES" not in admin_client.get("/admin/billing/fee/").content.decode()

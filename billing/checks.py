@@ -1,0 +1,28 @@
+"""System checks of billing: what an operator should hear at start and not from a task that could not be done."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from billing.fees import rates_ended
+from customers import clock
+from customers.errors import SollecitoError
+
+
+@register()
+def check_fee_rates(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Whether the table of statutory rates can be read (billing.E001) and still holds today (billing.W001)."""
+    try:
+        ended = rates_ended(clock.now().date())
+    except SollecitoError as error:
+        return [Error(str(error), hint="Mend the file that FEE_RATES names, or unset it.", id="billing.E001")]
+    return [
+        Warning(
+            sentence,
+            hint="Only matters where ladders charge interest: docs/late-fees.md says how to add rates.",
+            id="billing.W001",
+        )
+        for sentence in ended
+    ]
