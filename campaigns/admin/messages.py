@@ -30,6 +30,10 @@ def _facts(request: HttpRequest, message: Message, now: datetime) -> list[Fact]:
         Fact(_("To"), message.recipient, 40),
         Fact(_("Template"), f"{message.template_version} · {message.language}", 50),
     ]
+    step = message.step_run.step if message.step_run else None
+    if step is not None and step.template_id not in (None, message.template_version.template_id):
+        # A text for a segment, or of an experiment's arm.
+        facts.append(Fact(_("Instead of"), link("campaigns_template", step.template_id, step.template), 55))
     if message.sent_at:
         facts.append(Fact(_("Sent"), when(message.sent_at), 60))
     elif message.send_at:
@@ -132,7 +136,11 @@ class MessageAdmin(PageAdmin, ReadOnlyAdmin):
         return " · ".join((str(obj.get_channel_display()), str(obj.get_purpose_display()), f"#{obj.pk}"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
-        rows = super().get_queryset(request).select_related("customer", "template_version__template")
+        rows = (
+            super()
+            .get_queryset(request)
+            .select_related("customer", "template_version__template", "step_run__step__template")
+        )
         if request.resolver_match and "object_id" not in request.resolver_match.kwargs:
             rows = rows.defer("html", "text")  # kilobytes a row, and a list shows none of them
         return rows  # type: ignore[no-any-return]

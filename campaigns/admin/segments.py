@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse, reverse_lazy
 from django.utils.functional import lazystr
+from django.utils.html import format_html
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
@@ -20,12 +21,14 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from billing import money
 from billing.models import Invoice, InvoiceStatus
+from campaigns.admin.columns import link
 from campaigns.models import Segment
 from campaigns.models.segment import MAX_QUERY
 from campaigns.segments.completion import introspection
 from campaigns.segments.evaluate import Count as Found
 from campaigns.segments.evaluate import in_segment, query_count
 from campaigns.segments.language import SegmentError
+from campaigns.services.segments import segment_uses
 from customers import clock
 from customers.admin.base import HistoryAdmin
 from customers.admin.page import PageAdmin, Section
@@ -132,7 +135,8 @@ def _matching(request: HttpRequest, segment: Segment, now: datetime) -> dict[str
         )
         if request.user.has_perm(permission)
     ]
-    return {**found_context(segment.query, now), "ladders": segment.ladders.all(), "lists": lists}
+    uses = [link(use.model, use.pk, use.words) for use in segment_uses(segment)]
+    return {**found_context(segment.query, now), "uses": uses, "lists": lists}
 
 
 @admin.register(Segment)
@@ -158,6 +162,18 @@ class SegmentAdmin(PageAdmin, HistoryAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Segment]:
         return super().get_queryset(request).annotate(ladder_count=Count("ladders"))  # type: ignore[no-any-return]
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, list[Any]]:
+        """As Django's, with what protects a segment said in words that name each place of use."""
+        deleted, counts, lacking, _protected = super().get_deleted_objects(objs, request)
+        uses = [(segment, use) for segment in objs for use in segment_uses(segment)]
+        named = [
+            format_html("{}: {}", segment, link(use.model, use.pk, use.words)) if len(objs) > 1
+            else link(use.model, use.pk, use.words)
+            for segment, use in uses
+        ]  # fmt: skip
+        # Nothing goes with a segment: what uses it keeps it, whoever may delete that.
+        return deleted, counts, set() if named else lacking, named
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Segment | None = None) -> dict[str, Any]:
         # A code in use stands in links and files; it does not follow the name.

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
 
+from campaigns.admin.template_variants import variants_shown
 from campaigns.models import Case, TemplateText, TemplateVersion
 from campaigns.models.case import LIVE_STATES
 from campaigns.preview import send_test, text_preview
@@ -79,6 +80,7 @@ def preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> di
         "colours": picked["colours"],
         "part": picked["part"],
         "missing": missing_words(version),
+        "variants": variants_shown(version, text.channel, case_id, now),
     }
 
 

@@ -18,6 +18,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from campaigns.admin import template_variants
 from campaigns.admin.columns import VERSION, link
 from campaigns.admin.template_preview import ACTIONS, changes, editor_names, missing_words, preview, written
 from campaigns.models import Template, TemplateText, TemplateVersion
@@ -131,8 +132,10 @@ class TemplateAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
             _versions,
             "campaigns.view_templateversion",
             10,
-        )
+        ),
+        template_variants.SECTION,
     ]
+    inlines = (template_variants.VariantInline,)
     page_actions = [
         PageAction(
             slug="draft",
@@ -149,6 +152,11 @@ class TemplateAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Template]:
         live = TemplateVersion.objects.filter(status=TemplateVersion.Status.PUBLISHED)
         return super().get_queryset(request).prefetch_related(Prefetch("versions", live, to_attr="live"))  # type: ignore[no-any-return]
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        for words in template_variants.problems(form.instance):
+            messages.warning(request, words)
 
     @display(description=_("tone"), ordering="tone")
     def shown_tone(self, row: Template) -> str:

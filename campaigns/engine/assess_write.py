@@ -17,6 +17,7 @@ from campaigns.engine.effects import give_back
 from campaigns.engine.load import addressees, load_people
 from campaigns.engine.specs import published_texts
 from campaigns.engine.standing import Assessment
+from campaigns.engine.variants import variants_for
 from campaigns.experiments.treatment import expose
 from campaigns.signals import announce_closed
 from customers.log import Entry, record_many
@@ -247,16 +248,22 @@ def _receipts(cursor: Any, case_ids: Sequence[int], now: datetime) -> None:
     """Queues the thank-you of each case; where no template or address is there, none."""
     if not case_ids:
         return
-    text = next(iter(published_texts([RECEIPT]).values()), None)
-    if text is None or not text.text_channel(Channel.EMAIL.value):
+    texts = published_texts([RECEIPT])
+    general = next(iter(texts), None)
+    if general is None or not texts[general].text_channel(Channel.EMAIL.value):
         return
     cursor.execute(_RECEIPTS_FOR, [list(case_ids)])
     cases = cursor.fetchall()
     people = load_people(cursor, array([case[1] for case in cases]))
+    variants = variants_for([general], {case[1] for case in cases}, now)
+    if variants.of:
+        texts = published_texts()
     rows = []
     for case_id, customer_id, brand_id, email, phone, language, brand_language in cases:
         who = addressees(email, phone, language, people.get(customer_id, ())).get(Channel.EMAIL.value)
         if who is not None:
+            fitting = (texts.get(variant.instead_id) for variant in variants.fitting(general, customer_id))
+            text = next((t for t in fitting if t and t.text_channel(Channel.EMAIL.value)), texts[general])
             spoken = text.language(Channel.EMAIL.value, who.language, language, brand_language)
             rows.append((customer_id, brand_id, case_id, who.contact_id, text.version_id, spoken, who.address))
     if rows:

@@ -11,6 +11,7 @@ from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, logged
 from campaigns.engine.arrays import array
 from campaigns.engine.specs import PublishedText, asks_for, ladder_specs, published_texts
 from campaigns.engine.types import NO_RUNS, CaseSnapshot, InvoiceFact, RunFact
+from campaigns.engine.variants import templates_of, variants_for
 from campaigns.experiments.treatment import treatments_for
 from campaigns.guard.overrides import current_book
 from campaigns.guard.types import Contacted, GuardSnapshot
@@ -131,11 +132,12 @@ def load_cases(case_ids: Collection[int], now: datetime) -> Batch:
 
 
 def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
-    """Snapshots of the given rows of CASE_COLUMNS, in twelve queries; more while experiments run."""
+    """Snapshots of the given rows of CASE_COLUMNS, in thirteen queries; more with variants or experiments."""
     case_ids = array([row[0] for row in rows])
     customer_ids = array(list({row[1] for row in rows}))
     texts = published_texts()
     ladders = ladder_specs({row[3] for row in rows}, texts)
+    variants = variants_for(templates_of(ladders.values()), {row[1] for row in rows}, now)
     treatments = treatments_for({row[1] for row in rows}, now)
     with connection.cursor() as cursor:
         cursor.execute(_INVOICES, [case_ids])
@@ -172,7 +174,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
         facts = invoices.get(case_id, ())
         # What is disputed or in a plan is not pressed for; the others go on.
         pressed = tuple([_invoice(fact) for fact in facts if not fact[5] and not fact[6]])
-        ladder = treatments.ladder(ladders[version_id], customer_id)
+        ladder = treatments.ladder(variants.ladder(ladders[version_id], customer_id, texts), customer_id)
         place = places.get((timezone, country, brand_timezone))
         if place is None:
             place = places[timezone, country, brand_timezone] = (

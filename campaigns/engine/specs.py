@@ -97,9 +97,13 @@ def step_spec(step: Step) -> StepSpec:
 def _published_spec(step: Step, text: PublishedText | None) -> StepSpec:
     if text is None:
         return _spec(step, has_text=False, mute=NOTHING)
+    return _spec(step, has_text=True, mute=mute_ways(step, text))
+
+
+def mute_ways(step: Step | StepSpec, text: PublishedText) -> frozenset[str]:
+    """The step's channels that a text has no words for."""
     ways = (step.channel, *step.fallback_channels)
-    mute = [way for way in ways if way not in WORDLESS and not text.text_channel(way)]
-    return _spec(step, has_text=True, mute=frozenset(mute))
+    return frozenset(way for way in ways if way not in WORDLESS and not text.text_channel(way))
 
 
 def _spec(step: Step, *, has_text: bool, mute: frozenset[str]) -> StepSpec:

@@ -60,6 +60,8 @@ class LadderSpec:
     ladder_id: int = 0
     #: The arm of an experiment a case that opens on it is drawn into.
     arm_id: int | None = None
+    #: Steps that are written otherwise to a segment, each with its variant (campaigns.engine.variants).
+    variants: tuple[tuple[int, int], ...] = ()
 
 
 class InvoiceFact(NamedTuple):

@@ -129,7 +129,7 @@ class Treatments:
     segments: Mapping[int, frozenset[int]] = field(default_factory=dict)
     #: Ladder versions that arms follow.
     versions: Mapping[int, LadderSpec] = field(default_factory=dict)
-    _made: dict[tuple[int, tuple[int, ...]], LadderSpec] = field(default_factory=dict)
+    _made: dict[tuple[int, tuple[tuple[int, int], ...], tuple[int, ...]], LadderSpec] = field(default_factory=dict)
 
     def _arm(self, trial: Trial, customer_id: int) -> Arm | None:
         return draw(trial, customer_id, self.met.get(customer_id, NO_ARMS), self.segments.get(customer_id, NO_ARMS))
@@ -152,7 +152,7 @@ class Treatments:
                 treated.append((trial, arm))
         if not treated:
             return spec
-        key = (spec.version_id, tuple(arm.id for _trial, arm in treated))
+        key = (spec.version_id, spec.variants, tuple(arm.id for _trial, arm in treated))
         made = self._made.get(key)
         if made is None:
             made = spec
@@ -179,7 +179,7 @@ class Treatments:
 
     def _version(self, spec: LadderSpec, arm: Arm) -> LadderSpec:
         chosen = self.versions.get(arm.version_id, spec) if arm.version_id is not None else spec
-        key = (chosen.version_id, (arm.id,))
+        key = (chosen.version_id, chosen.variants, (arm.id,))
         if key not in self._made:
             self._made[key] = replace(chosen, arm_id=arm.id)
         return self._made[key]

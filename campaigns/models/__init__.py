@@ -28,7 +28,7 @@ from campaigns.models.policy import PolicyOverride
 from campaigns.models.segment import Segment
 from campaigns.models.simulation import SimulationRun
 from campaigns.models.task import Task
-from campaigns.models.template import Template, TemplateText, TemplateVersion
+from campaigns.models.template import Template, TemplateText, TemplateVariant, TemplateVersion
 
 __all__ = [
     "PRE_DUNNING",
@@ -66,6 +66,7 @@ __all__ = [
     "Task",
     "Template",
     "TemplateText",
+    "TemplateVariant",
     "TemplateVersion",
     "Trigger",
     "VersionStatus",

@@ -1,11 +1,13 @@
 """Message templates: versioned, one text per language, compiled when published."""
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from campaigns.models.segment import Segment
 from customers.models import Channel
 from customers.models.customer import LANGUAGES
 
@@ -42,6 +44,48 @@ class Template(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class TemplateVariant(models.Model):
+    """What the customers of a segment are written instead of a template; the first by position that fits counts.
+
+    Another template and not a text of this one, so that it has versions, languages and checks of its own. In force
+    as soon as it is saved, as a ladder's audience is; chosen by campaigns.variants.
+    """
+
+    template = models.ForeignKey(
+        Template,
+        verbose_name=_("template"),
+        on_delete=models.CASCADE,
+        related_name="variants",
+        db_index=False,  # template_variant_segment_once begins with it
+    )
+    position = models.PositiveSmallIntegerField(_("order"), default=1)
+    segment = models.ForeignKey(
+        Segment, verbose_name=_("segment"), on_delete=models.PROTECT, related_name="template_variants"
+    )
+    instead = models.ForeignKey(
+        Template, verbose_name=_("template written instead"), on_delete=models.PROTECT, related_name="variant_of"
+    )
+
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name = _("variant for a segment")
+        verbose_name_plural = _("variants for segments")
+        ordering = ["template", "position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["template", "segment"], name="template_variant_segment_once"),
+            models.CheckConstraint(condition=~Q(template=F("instead")), name="template_variant_is_another"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.segment}: {self.instead}"
+
+    def clean(self) -> None:
+        """Says the constraint in words: a form within the template's page leaves the template out of its checks."""
+        if self.template_id == self.instead_id:
+            raise ValidationError({"instead": _("A template is not written instead of itself.")})
 
 
 class TemplateVersion(models.Model):

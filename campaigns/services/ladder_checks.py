@@ -13,8 +13,10 @@ from campaigns.engine.actions import check_params
 from campaigns.engine.conditions import check_condition
 from campaigns.engine.ladder import check_steps
 from campaigns.engine.specs import WORDLESS, PublishedText, published_texts, step_spec
-from campaigns.models import Action, EndAction, Ladder, LadderVersion, Step, VersionStatus
+from campaigns.engine.variants import variants_of
+from campaigns.models import Action, EndAction, Ladder, LadderVersion, Step, TemplateVariant, VersionStatus
 from campaigns.models.ladder import PRE_DUNNING
+from campaigns.services.template_variants import variant_gaps
 from customers.errors import SollecitoError
 from customers.models import Channel
 from customers.models.customer import LANGUAGES
@@ -60,12 +62,14 @@ def ladder_problems(version: LadderVersion, steps: Sequence[Step] | None = None)
     except SollecitoError as error:
         found.append(LadderProblem(ERROR, error.code, error.message))
     texts = published_texts()
+    variants = variants_of(step.template_id for step in enabled if step.template_id)
     ahead = version.ladder.trigger in PRE_DUNNING
     for step in steps:
         found += _conditions_and_parameters(step)
     for step in enabled:
         if step.action == Action.MESSAGE:
             found += _message(step, texts)
+            found += _variants(step, texts, variants.get(step.template_id or 0, ()))
         elif ahead and step.action not in _GENTLE:
             words = _("nothing is owed yet, so “%(action)s” has no place here.")
             words %= {"action": step.get_action_display()}
@@ -143,6 +147,18 @@ def _message(step: Step, texts: Mapping[int, PublishedText]) -> list[LadderProbl
         words %= {"template": step.template, "languages": ", ".join(unwritten)}
         found.append(_step(step, WARNING, "language_missing", words, "template"))
     return found
+
+
+def _variants(
+    step: Step, texts: Mapping[int, PublishedText], variants: Sequence[TemplateVariant]
+) -> list[LadderProblem]:
+    """Texts for segments that this step would pass over; the general one is written then, so none refuses."""
+    general = texts.get(step.template_id or 0)
+    if general is None:
+        return []
+    ways = (step.channel, *step.fallback_channels)
+    gaps = [words for variant in variants for words in variant_gaps(variant, general, texts, ways)]
+    return [_step(step, WARNING, "variant_gap", words, "template") for words in gaps]
 
 
 # --- ladders that go on with one another

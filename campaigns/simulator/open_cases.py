@@ -12,6 +12,7 @@ from billing.retries.loading import Material
 from campaigns.engine.load import load_cases
 from campaigns.engine.moving import moved
 from campaigns.engine.types import CaseSnapshot, InvoiceFact, LadderSpec
+from campaigns.engine.variants import NO_VARIANTS, templates_of, variants_for
 from campaigns.guard.zones import zone
 from campaigns.models import Case
 from campaigns.models.case import LIVE_STATES
@@ -46,7 +47,8 @@ def _batches(case_ids: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def _read(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None) -> Iterator[Life]:
-    loaded = sorted(load_cases(case_ids, now).cases, key=lambda one: one.snapshot.case_id)
+    batch = load_cases(case_ids, now)
+    loaded = sorted(batch.cases, key=lambda one: one.snapshot.case_id)
     ids = {fact.id for one in loaded for fact in one.snapshot.invoices}
     rows = {
         row.pk: row
@@ -56,6 +58,7 @@ def _read(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None) -> 
     }
     material = loading.load(list(rows.values()), now)
     customers = {one.snapshot.customer_id for one in loaded}
+    variants = variants_for(templates_of([ladder]), customers, now) if ladder is not None else NO_VARIANTS
     promises = {
         (row.customer_id, row.brand_id): Promised(row.pk, row.amount, row.expires_at)
         for row in Promise.objects.filter(customer__in=customers, status=Promise.Status.OPEN)
@@ -67,7 +70,9 @@ def _read(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None) -> 
     for one in loaded:
         case = one.snapshot
         name, next_action_at = heads[case.case_id]
-        other = case if ladder is None else _on(case, ladder, now)
+        other = case
+        if ladder is not None:
+            other = _on(case, variants.ladder(ladder, case.customer_id, batch.texts), now)
         yield Life(
             key=case.case_id,
             label=name,
