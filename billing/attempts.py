@@ -5,10 +5,9 @@ Outcomes that the processor told are written by `billing.outcomes`.
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from billing.locks import lock_invoice
 from billing.matching import UNRESOLVED, next_number
@@ -18,22 +17,14 @@ from billing.models import (
     Invoice,
     InvoiceStatus,
     PaymentAttempt,
-    PaymentMethod,
     RetryState,
 )
 from billing.models.attempt import TRANSITIONS
 from billing.money import display
 from billing.outcomes import may_retry_here
-from billing.retries import limits
-from billing.retries.eligibility import network_of
 from customers import log
 from customers.errors import check_transition
 from customers.wake import wake
-
-#: Network limits look back 30 days at most; a margin for clocks.
-HISTORY = timedelta(days=35)
-#: A charge under way may yet count, so it does.
-COUNTED = (AttemptStatus.SUCCEEDED, AttemptStatus.DECLINED, AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,27 +194,3 @@ def current(attempt_id: int) -> AttemptOutcome:
         return AttemptOutcome(row.pk, row.status, row.decline_category, message_key=key, external_id=external_id)
     pending = row.status in UNRESOLVED
     return AttemptOutcome(row.pk, row.status, message_key="pending" if pending else "unavailable")
-
-
-def limit_reached(invoice: Invoice, method: PaymentMethod | None, now: datetime) -> str | None:
-    """The sentence of the network limit that forbids a charge on this method at `now`, or None."""
-    if method is None:
-        return None
-    made = PaymentAttempt.objects.filter(at__gt=now - HISTORY, status__in=COUNTED)
-    same_card = (
-        made.filter(payment_method__fingerprint=method.fingerprint)
-        if method.fingerprint
-        else made.filter(payment_method=method)
-    )
-    presented = PaymentAttempt.objects.filter(invoice=invoice, at__isnull=False, status__in=COUNTED)
-    verdict = limits.check(
-        brand=network_of(method),
-        history=_moments(same_card),
-        invoice_history=_moments(presented),
-        now=now,
-    )
-    return None if verdict.allowed else verdict.sentence
-
-
-def _moments(attempts: QuerySet[PaymentAttempt]) -> list[datetime]:
-    return [at for at in attempts.values_list("at", flat=True) if at is not None]

@@ -13,15 +13,18 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from billing import breaker
-from billing.attempts import AttemptOutcome, Order, attempt_call_off, limit_reached, new_key, rules_of
+from billing.attempts import AttemptOutcome, Order, attempt_call_off, new_key, rules_of
 from billing.charge_path import account_of, begin, execute, method_to_charge, refusal_now
 from billing.locks import lock_invoice
 from billing.matching import UNRESOLVED, next_number
 from billing.models import AttemptOrigin, AttemptStatus, PaymentAttempt, RetryState
 from billing.resolving import ResolveRun, resolve_unknown
+from billing.retries.card import card_lock, limit_reached
 from billing.retries.eligibility import usable
 from billing.settling import planned_cancel
 from customers.errors import SollecitoError
+from customers.log import Entry, record
+from customers.models import ActorKind
 
 __all__ = ["AttemptOutcome", "ChargeRun", "ResolveRun", "charge_due", "charge_now", "resolve_unknown"]
 
@@ -85,14 +88,22 @@ def charge_now(
     now: datetime,
     payment_method_id: int | None = None,
     actor_id: int | None = None,
+    override: str = "",
 ) -> AttemptOutcome:
     """Charges an invoice at once in place of what was planned; `origin` is an AttemptOrigin.
 
     Call it outside of any transaction. Pressed twice it charges once. Raises SollecitoError: `not_collectible`
     (paid, void, disputed, in a plan, no processor …), `in_flight` (a charge is under way or unresolved), `no_method`
     (none stored, or not this customer's), `limit_reached` (the networks' limits bind customers' tries too: some
-    networks count those apart, but not all say so), `processor_unavailable` (calls are paused; try later).
+    networks count those apart, but not all say so; a wait the network asked for binds staff),
+    `processor_unavailable` (calls are paused; try later).
+
+    `override` is staff's reason for charging past such a limit or wait: this one charge, with a line in the log. It
+    lifts no "never again". Only with `actor_id` and origin STAFF, else `not_allowed`.
     """
+    override = override.strip()
+    if override and (origin != AttemptOrigin.STAFF or actor_id is None):
+        raise SollecitoError("Only a person may charge past a limit.", code="not_allowed")
     with transaction.atomic(durable=True):
         invoice = lock_invoice(invoice_id)
         if invoice is None:
@@ -104,8 +115,11 @@ def charge_now(
         if refused is not None:
             raise SollecitoError(refused.reason, code="not_collectible")
         method = method_to_charge(invoice, payment_method_id)
-        reached = limit_reached(invoice, method, now)
-        if reached is not None:
+        card_lock(method)
+        if not usable(method):
+            raise SollecitoError("This payment method is not to be charged any more.", code="no_method")
+        reached = limit_reached(invoice, method, origin, now, account)
+        if reached is not None and not override:
             raise SollecitoError(reached, code="limit_reached", permanent=False)
         if account is not None and account.paused_until is not None and account.paused_until > now:
             raise SollecitoError(
@@ -123,7 +137,22 @@ def charge_now(
             currency=invoice.currency,
             scheduled_for=now,
             actor_id=actor_id,
+            override_reason=override[:500] if reached is not None else "",
         )
+        if reached is not None:
+            record(
+                Entry(
+                    customer_id=invoice.customer_id,
+                    at=now,
+                    kind="limit.overridden",
+                    summary=f"Charge of {invoice} made all the same: {reached}",
+                    body=override,
+                    actor_kind=ActorKind.USER,
+                    actor_id=actor_id,
+                    subject=f"invoice:{invoice.pk}",
+                    data={"attempt": attempt.pk},
+                )
+            )
         order = begin(invoice, attempt, now)
     return execute(order, now)
 
@@ -155,12 +184,15 @@ def _claim(attempt_id: int, invoice_id: int, now: datetime) -> Order | str:
         if refused is not None:
             attempt_call_off(invoice, attempt, refused.reason, RetryState.STOPPED, now)
             return AttemptStatus.CANCELLED.value
-        again = None
-        if attempt.payment_method is None or not usable(attempt.payment_method):
+        method, again = attempt.payment_method, None
+        if method is not None:
+            card_lock(method)
+        if method is None or not usable(method):
             again = "The payment method can no longer be charged."
         elif invoice.retry_not_before is not None and invoice.retry_not_before > now:
             again = "Retries wait for the ladder."
-        again = again or limit_reached(invoice, attempt.payment_method, now)
+        else:
+            again = limit_reached(invoice, method, rules_of(attempt), now, account)
         if again is not None:
             attempt_call_off(invoice, attempt, again, RetryState.NEEDS_PLAN, now)
             return AttemptStatus.CANCELLED.value

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Value
-from django.db.models.functions import Coalesce, Least
 
 from billing.locks import lock_invoice
 from billing.matching import UNRESOLVED, ChargeFact, attempt_of, attempts_renumber
@@ -22,7 +20,6 @@ from billing.models import (
     InvoiceStatus,
     Payment,
     PaymentAttempt,
-    PaymentMethod,
     ProcessorAccount,
     RecoverySource,
     RetryMode,
@@ -31,7 +28,8 @@ from billing.models import (
 from billing.models.attempt import TRANSITIONS
 from billing.money import display
 from billing.retries.declines import DeclineVerdict
-from billing.retries.taxonomy import Category
+from billing.retries.marks import card_mark
+from billing.retries.unknown import unknown_codes_count
 from billing.settling import invoice_settle, payment_allocate, planned_cancel
 from billing.signals import announce_facts_changed
 from customers import log
@@ -83,7 +81,7 @@ def charge_apply(*, invoice_id: int, fact: ChargeFact, now: datetime, attempt_id
         _merge(invoice, ours, attempt, now)
     target = AttemptStatus.SUCCEEDED if fact.succeeded else AttemptStatus.DECLINED
     if attempt.status == target:
-        _complete(attempt, attempts, fact)
+        _complete(invoice, attempt, attempts, fact, now)
         return Recorded(attempt.pk, target, changed=False)
     check_transition(TRANSITIONS, what="attempt", source=attempt.status, target=target)
     _settle_attempt(attempt, attempts, fact, target, now)
@@ -111,7 +109,9 @@ def _merge(invoice: Invoice, ours: PaymentAttempt, known: PaymentAttempt, now: d
         customers_reassess([invoice.customer_id], now)
 
 
-def _complete(attempt: PaymentAttempt, attempts: Iterable[PaymentAttempt], fact: ChargeFact) -> None:
+def _complete(
+    invoice: Invoice, attempt: PaymentAttempt, attempts: Iterable[PaymentAttempt], fact: ChargeFact, now: datetime
+) -> None:
     """Adds what only the second teller knows: the processor's time, codes that the first answer left out."""
     told = {
         "decline_code": fact.decline_code,
@@ -126,9 +126,42 @@ def _complete(attempt: PaymentAttempt, attempts: Iterable[PaymentAttempt], fact:
         news["payment_method_id"] = fact.payment_method_id
     if news:
         PaymentAttempt.objects.filter(pk=attempt.pk).update(**news)
+        for name, value in news.items():
+            setattr(attempt, name, value)
+    if attempt.status == AttemptStatus.DECLINED and not news.keys().isdisjoint((*told, "payment_method_id")):
+        _decline_learnt(invoice, attempt, frozenset(news), now)
     if "at" in news:
-        attempt.at = fact.at
         attempts_renumber(attempts)
+
+
+def _decline_learnt(invoice: Invoice, attempt: PaymentAttempt, learnt: frozenset[str], now: datetime) -> None:
+    """Codes that came later, as a network's "do not try again" may, mean the same as if they had come at once."""
+    verdict = attempt.verdict
+    PaymentAttempt.objects.filter(pk=attempt.pk).update(decline_category=verdict.category.value)
+    _last_decline(invoice)
+    invoice.save(update_fields=["last_decline_code", "last_decline_category", "updated_at"])
+    unknown = [code for code in verdict.unknown_codes if code.partition(":")[0] in learnt]
+    _note(attempt, verdict, unknown, attempt.at or now)
+    customers_reassess([invoice.customer_id], now)
+    announce_facts_changed([invoice.customer_id])
+
+
+def _note(attempt: PaymentAttempt, verdict: DeclineVerdict, unknown: Iterable[str], at: datetime) -> None:
+    """What a decline means beyond its invoice: for its card, and for whoever keeps the table of codes."""
+    if verdict.hard:
+        card_mark(attempt.payment_method, verdict, at)
+    unknown_codes_count(unknown, attempt_id=attempt.pk, at=at)
+
+
+def _last_decline(invoice: Invoice) -> None:
+    newest = (
+        PaymentAttempt.objects.filter(invoice=invoice, status=AttemptStatus.DECLINED)
+        .order_by("-at", "-number")
+        .first()
+    )
+    if newest is not None:
+        invoice.last_decline_code = newest.decline_code
+        invoice.last_decline_category = newest.decline_category
 
 
 def _settle_attempt(
@@ -196,14 +229,7 @@ def _record_success(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact,
 def _record_decline(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact, now: datetime) -> None:
     at, verdict = attempt.at or now, fact.verdict
     invoice.first_failed_at = min(invoice.first_failed_at or at, at)
-    newest = (
-        PaymentAttempt.objects.filter(invoice=invoice, status=AttemptStatus.DECLINED)
-        .order_by("-at", "-number")
-        .first()
-    )
-    if newest is not None:
-        invoice.last_decline_code = newest.decline_code
-        invoice.last_decline_category = newest.decline_category
+    _last_decline(invoice)
     if may_retry_here(invoice):
         # What was planned did not know this decline.
         planned_cancel(invoice_id=invoice.pk, reason="Planned anew after another decline.", now=now)
@@ -219,8 +245,7 @@ def _record_decline(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact,
             "updated_at",
         ]
     )
-    if verdict.hard:
-        _mark_never_again(attempt.payment_method, verdict, at)
+    _note(attempt, verdict, verdict.unknown_codes, at)
     log.record(
         log.Entry(
             customer_id=invoice.customer_id,
@@ -248,21 +273,6 @@ def may_retry_here(invoice: Invoice) -> bool:
         return False
     mode = ProcessorAccount.objects.filter(code=invoice.source).values_list("retry_mode", flat=True).first()
     return mode in (RetryMode.OWN, RetryMode.TAKE_OVER)
-
-
-def _mark_never_again(method: PaymentMethod | None, verdict: DeclineVerdict, at: datetime) -> None:
-    """A card reported lost or a mandate revoked is never charged again, whoever stored it and for which invoice.
-
-    Not an expired one: its bank may renew the date under the same number.
-    """
-    if method is None or verdict.category == Category.EXPIRED:
-        return
-    same = PaymentMethod.objects.filter(source=method.source)
-    same = same.filter(fingerprint=method.fingerprint) if method.fingerprint else same.filter(pk=method.pk)
-    same.update(
-        never_again_at=Least(Coalesce("never_again_at", Value(at)), Value(at)),
-        never_again_reason=verdict.reason[:255],
-    )
 
 
 def _actor_kind(attempt: PaymentAttempt) -> str:

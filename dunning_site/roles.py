@@ -43,6 +43,7 @@ MANAGER = COLLECTOR | frozenset(
         "customers.add_customer",
         "customers.change_suppression",
         "billing.add_invoice",
+        "billing.override_limits",
         "billing.change_fee",
         "billing.change_inboxevent",
         "billing.change_processorcommand",

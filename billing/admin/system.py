@@ -132,7 +132,13 @@ class ProcessorAccountAdmin(NoDeleteMixin, HistoryAdmin):
         (None, {"fields": (("code", "name"), ("brand", "external_id"))}),
         (
             _("Retries"),
-            {"fields": (("retry_mode", "take_over_after"), ("retry_window_days", "retry_max_attempts"))},
+            {
+                "fields": (
+                    ("retry_mode", "take_over_after"),
+                    ("retry_window_days", "retry_max_attempts"),
+                    "limit_profile",
+                )
+            },
         ),
         (_("Health"), {"fields": (("paused_until", "consecutive_failures"), ("schedule_conflict_at", "created_at"))}),
     )

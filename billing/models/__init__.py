@@ -1,6 +1,6 @@
 """What is owed and how it gets paid."""
 
-from billing.models.account import ProcessorAccount, RetryMode
+from billing.models.account import LimitProfile, ProcessorAccount, RetryMode
 from billing.models.arrangement import Dispute, PaymentPlan, PlanInstalment, Promise
 from billing.models.attempt import AttemptOrigin, AttemptStatus, PaymentAttempt
 from billing.models.command import ProcessorCommand
@@ -17,6 +17,7 @@ from billing.models.invoice import (
 from billing.models.payment import Allocation, Payment
 from billing.models.payment_method import PaymentMethod
 from billing.models.subscription import Subscription, SubscriptionStatus
+from billing.models.unknown_code import UnknownCode
 
 __all__ = [
     "Adjustment",
@@ -32,6 +33,7 @@ __all__ = [
     "InvoicePaymentLink",
     "InvoiceStatus",
     "Payment",
+    "LimitProfile",
     "PaymentAttempt",
     "PaymentMethod",
     "PaymentPlan",
@@ -44,4 +46,5 @@ __all__ = [
     "RetryState",
     "Subscription",
     "SubscriptionStatus",
+    "UnknownCode",
 ]

@@ -13,6 +13,13 @@ class RetryMode(models.TextChoices):
     OWN = "own", _("We retry; the processor's own schedule is off")
 
 
+class LimitProfile(models.TextChoices):
+    """billing.retries.limits.Profile: whose number holds where sources disagree on a network's limit."""
+
+    CAUTIOUS = "cautious", _("The strictest published (Visa: 15 in 30 days)")
+    LATEST = "latest", _("The newest published (Visa: 20 in 30 days)")
+
+
 class ProcessorAccount(models.Model):
     """One account at a processor; `code` is the `source` of every row that comes from it."""
 
@@ -24,6 +31,9 @@ class ProcessorAccount(models.Model):
     take_over_after = models.PositiveSmallIntegerField(_("take over after this many tries"), default=4)
     retry_window_days = models.PositiveSmallIntegerField(_("retry window in days"), default=21)
     retry_max_attempts = models.PositiveSmallIntegerField(_("most retries per invoice"), default=8)
+    limit_profile = models.CharField(
+        _("networks' limits"), max_length=10, choices=LimitProfile.choices, default=LimitProfile.CAUTIOUS
+    )
     #: Set when the processor's own schedule is seen at work while we own the retries: we then do not race it.
     schedule_conflict_at = models.DateTimeField(_("schedule conflict seen"), null=True, blank=True)
     #: Circuit breaker: no calls to the processor before this moment (aware UTC).

@@ -78,6 +78,8 @@ class PaymentAttempt(models.Model):
     probability = models.FloatField(_("predicted chance"), null=True, blank=True)
     explanation = models.CharField(_("why then"), max_length=500, blank=True)
     cancel_reason = models.CharField(_("why cancelled"), max_length=255, blank=True)
+    #: Why a person had it made past a limit or a wait of the networks.
+    override_reason = models.CharField(_("charged past a limit because"), max_length=500, blank=True)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("by"),
@@ -92,6 +94,7 @@ class PaymentAttempt(models.Model):
         verbose_name = _("attempt")
         verbose_name_plural = _("attempts")
         ordering = ["-at", "-id"]
+        permissions = [("override_limits", _("Can charge past the networks' limits"))]
         constraints = [
             # Deferred: attempts told late are put into their place in time within one transaction.
             models.UniqueConstraint(

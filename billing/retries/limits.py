@@ -74,7 +74,12 @@ RULES: tuple[LimitRule, ...] = (
     ),
     LimitRule(
         "any-15-30d", ANY_BRAND, "credential", 15, 30, None,
-        "ours, for networks that publish nothing: the strictest of the card networks' 30-day numbers",
+        "ours, for networks that publish nothing and cards whose network is not known: the strictest of the card "
+        "networks' 30-day numbers",
+    ),
+    LimitRule(
+        "any-10-24h", ANY_BRAND, "credential", 10, 1, None,
+        "ours, for the same: the strictest of the card networks' 24-hour numbers",
     ),
 )  # fmt: skip
 
@@ -113,6 +118,7 @@ class LimitVerdict:
     window_days: int
     rule: str
     sentence: str
+    per_invoice: bool = False
 
 
 def brand_key(brand: str) -> str:
@@ -152,10 +158,7 @@ def check(
     bank-debit rules that count presentations. Moments after `now` are not counted. All are aware.
     """
     now = now.astimezone(UTC)
-    verdicts = [
-        _check_rule(rule, history if rule.scope == "credential" else invoice_history, now)
-        for rule in rules_for(brand, now.date(), profile)
-    ]
+    verdicts = usages(brand=brand, history=history, now=now, invoice_history=invoice_history, profile=profile)
     blocked = [verdict for verdict in verdicts if not verdict.allowed]
     if blocked:
         return max(blocked, key=lambda verdict: verdict.not_before or now)
@@ -163,6 +166,22 @@ def check(
         return max(verdicts, key=lambda verdict: verdict.used / verdict.limit)
     # Only before the first dated rule of a brand: nothing was limited then.
     return LimitVerdict(True, None, 0, 0, 0, "none", f"{_display(brand)}: no limit was in force.")
+
+
+def usages(
+    *,
+    brand: str,
+    history: Sequence[datetime],
+    now: datetime,
+    invoice_history: Sequence[datetime] = (),
+    profile: Profile = "cautious",
+) -> list[LimitVerdict]:
+    """How far every limit in force is used up at `now`; arguments as in `check`."""
+    now = now.astimezone(UTC)
+    return [
+        _check_rule(rule, history if rule.scope == "credential" else invoice_history, now)
+        for rule in rules_for(brand, now.date(), profile)
+    ]
 
 
 def _prefers(rule: LimitRule, held: LimitRule, profile: Profile) -> bool:
@@ -183,7 +202,8 @@ def _check_rule(rule: LimitRule, moments: Sequence[datetime], now: datetime) -> 
     sentence = f"{_display(rule.brand)}: {used} of {rule.limit} {what} in {span}"
     if not_before is not None:
         sentence += f", the next not before {not_before:%Y-%m-%d %H:%M} UTC"
-    return LimitVerdict(allowed, not_before, used, rule.limit, rule.window_days, rule.id, sentence + ".")
+    by_invoice = rule.scope == "invoice"
+    return LimitVerdict(allowed, not_before, used, rule.limit, rule.window_days, rule.id, sentence + ".", by_invoice)
 
 
 def _display(brand: str) -> str:

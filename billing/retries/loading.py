@@ -3,14 +3,16 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from billing.attempts import COUNTED, HISTORY
+from django.db.models import Q
+
 from billing.matching import UNRESOLVED
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
     Invoice,
+    LimitProfile,
     PaymentAttempt,
     PaymentMethod,
     ProcessorAccount,
@@ -19,6 +21,11 @@ from billing.models import (
 from billing.retries.eligibility import credential_of, methods_for, network_of
 from billing.retries.types import PastAttempt, RetryContext
 from customers.geography import timezone_of
+
+#: Network limits look back 30 days at most; a margin for clocks.
+HISTORY = timedelta(days=35)
+#: A charge under way may yet count, so it does.
+COUNTED = (AttemptStatus.SUCCEEDED, AttemptStatus.DECLINED, AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN)
 
 _ORIGINS = {
     AttemptOrigin.PROCESSOR: "processor",
@@ -39,6 +46,8 @@ class Material:
     promised: set[tuple[int, int]] = field(default_factory=set)
     #: Credential → charges made on it lately, for whatever invoice.
     charges: dict[str, list[PaymentAttempt]] = field(default_factory=lambda: defaultdict(list))
+    #: Credential → moments at which it is going to be charged for other invoices.
+    planned: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
 
     def is_promised(self, invoice: Invoice) -> bool:
         """Whether an open promise to pay covers the invoice."""
@@ -76,10 +85,14 @@ def load(invoices: Sequence[Invoice], now: datetime) -> Material:
 def _charges(material: Material, methods: Sequence[PaymentMethod], now: datetime) -> None:
     fingerprints = {method.fingerprint for method in methods if method.fingerprint}
     single = {method.pk for method in methods if not method.fingerprint}
-    made = PaymentAttempt.objects.filter(at__gt=now - HISTORY, status__in=COUNTED).select_related("payment_method")
-    same = made.filter(payment_method__fingerprint__in=fingerprints) | made.filter(payment_method__in=single)
-    for attempt in same.order_by("at", "id"):
-        material.charges[credential_of(attempt.payment_method)].append(attempt)
+    same = Q(payment_method__fingerprint__in=fingerprints) | Q(payment_method__in=single)
+    made = Q(at__gt=now - HISTORY, status__in=COUNTED) | Q(status=AttemptStatus.PLANNED)
+    for attempt in PaymentAttempt.objects.filter(same, made).select_related("payment_method").order_by("at", "id"):
+        credential = credential_of(attempt.payment_method)
+        if attempt.status != AttemptStatus.PLANNED:
+            material.charges[credential].append(attempt)
+        elif attempt.scheduled_for is not None:
+            material.planned[credential].append(attempt.scheduled_for)
 
 
 def context_of(invoice: Invoice, account: ProcessorAccount, method: PaymentMethod, now: datetime) -> RetryContext:
@@ -102,6 +115,7 @@ def context_of(invoice: Invoice, account: ProcessorAccount, method: PaymentMetho
         cross_border=bool(customer.country and method.country and customer.country != method.country),
         decline_code=invoice.last_decline_code or None,
         fingerprint=credential_of(method),
+        limit_profile="latest" if account.limit_profile == LimitProfile.LATEST else "cautious",
     )
 
 

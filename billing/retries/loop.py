@@ -98,7 +98,10 @@ def plan_retries(*, now: datetime, limit: int) -> PlanRun:
 
 
 def decide(invoice: Invoice, material: Material, now: datetime) -> Plan:
-    """When and on what to charge an invoice next, or why not; reads nothing but `material`."""
+    """When and on what to charge an invoice next, or why not; reads nothing but `material`.
+
+    Notes there when it charges: the batch's other invoices may be of the same card.
+    """
     if material.busy(invoice):
         return Plan(invoice, RetryState.PLANNED)
     account = material.accounts.get(invoice.source)
@@ -113,6 +116,7 @@ def decide(invoice: Invoice, material: Material, now: datetime) -> Plan:
     for method in material.methods(invoice):
         answer = _ask(invoice, account, method, material, now)
         if isinstance(answer, PlannedRetry):
+            material.planned[credential_of(method)].append(answer.at)
             return Plan(invoice, RetryState.PLANNED, retry=answer, method=method)
         stops.append(answer)
     stop = stops[0] if stops else Stop("No stored payment method can be charged.", "method.none", AsksFor.NEW_CARD)
@@ -128,7 +132,7 @@ def _ask(
     return plan_next(
         context_of(invoice, account, method, now),
         past_attempts(material.attempts[invoice.pk], method),
-        [charge.at for charge in charges if charge.at is not None],
+        [charge.at for charge in charges if charge.at is not None] + material.planned[credential_of(method)],
         start,
         card_declines=declines_elsewhere(charges, invoice, method),
     )

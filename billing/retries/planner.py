@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from billing.retries import STRATEGIES, limits
+from billing.retries.binding import final_verdict, wait_of
 from billing.retries.declines import DeclineVerdict
 from billing.retries.localtime import in_words
 from billing.retries.taxonomy import VAGUE, Category
@@ -163,7 +164,13 @@ def _search(
             late = max(question.earliest, question.deadline - _LAST_CHANCE)
             proposal = Proposal(late, "the last chance before the window ends", "window.last_chance")
         at = min(max(proposal.at, question.earliest) + jitter, question.deadline)
-        verdict = limits.check(brand=question.context.brand, history=history, now=at, invoice_history=invoice_history)
+        verdict = limits.check(
+            brand=question.context.brand,
+            history=history,
+            now=at,
+            invoice_history=invoice_history,
+            profile=question.context.limit_profile,
+        )
         if verdict.not_before is None:
             return replace(proposal, at=at), verdict
         if verdict.not_before > question.deadline:
@@ -176,11 +183,10 @@ def _final(attempts: Sequence[PastAttempt], own: Sequence[PastAttempt], binding:
     """Stop when the invoice is paid, the credential ever met a hard code, or its last code forbids it."""
     if attempts[-1].approved:
         return Stop("The last charge was approved.", "attempt.approved")
-    last = [own[-1].verdict] if own else []
-    for verdict in [verdict for attempt in binding if (verdict := attempt.verdict).hard] + last:
-        if not verdict.may_retry:
-            return Stop(verdict.reason, f"decline.{verdict.category}", verdict.asks_for, verdict.category)
-    return None
+    verdict = final_verdict(own, binding)
+    if verdict is None:
+        return None
+    return Stop(verdict.reason, f"decline.{verdict.category}", verdict.asks_for, verdict.category)
 
 
 def _spent(context: RetryContext, attempts: Sequence[PastAttempt], now: datetime) -> Stop | None:
@@ -228,7 +234,7 @@ def _earliest(
 ) -> datetime:
     """The first moment allowed by the waits of all declines on this credential and the strategy's gap."""
     floors = [now + timedelta(seconds=1) if attempts else now]
-    floors += [attempt.at + attempt.verdict.retry.wait for attempt in binding]
+    floors += [wait.until for wait in [wait_of(binding)] if wait is not None]
     if attempts:
         floors.append(attempts[-1].at + strategy.min_gap(category))
     return max(floors).astimezone(UTC)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from billing.retries.declines import AsksFor, Category, DeclineVerdict, classify
+from billing.retries.limits import Profile
 
 DEFAULT_WINDOW_DAYS = 21
 DEFAULT_MAX_ATTEMPTS = 8
@@ -81,6 +82,8 @@ class RetryContext:
     advice_code: str | None = None
     network_advice_code: str | None = None
     fingerprint: str = ""
+    #: Which of the networks' numbers hold where sources disagree (limits.Profile).
+    limit_profile: Profile = "cautious"
 
     def __post_init__(self) -> None:
         _aware("failed_at", self.failed_at)

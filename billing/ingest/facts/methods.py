@@ -9,6 +9,7 @@ from billing.gateways import JSON
 from billing.ingest.facts.customers import lock_customer
 from billing.ingest.facts.unit import Unit, moment, newest, ref, write
 from billing.models import Invoice, PaymentMethod
+from billing.retries.marks import card_mark_inherit, card_mark_lift
 from customers.models import Customer, Direction
 from customers.rows import row as find_row
 
@@ -54,6 +55,7 @@ def write_method(unit: Unit, obj: JSON, *, kind: str = "", previous: JSON | None
     if kind in {"updated", "automatically_updated"} and _credential_changed(obj, previous):
         if row.renewed_at is None or at > row.renewed_at:
             write(row, {"renewed_at": at})
+            card_mark_lift(row, at)
             _after_new_credential(unit, customer)
         _log(unit, customer, row, "payment_method.updated", _("New details for {method}."), at)
 
@@ -76,12 +78,14 @@ def fill_from_charge(row: PaymentMethod, charge: JSON) -> None:
     card = (charge.get("payment_method_details") or {}).get("card")
     if card and row.facts_as_of is None and not row.last4:
         write(row, _card(card))
+        card_mark_inherit(row)
 
 
 def _details(unit: Unit, row: PaymentMethod, obj: JSON) -> None:
     values = newest(unit, "payment_method", row, obj, method_values)
     if values is not None:
         write(row, values)
+        card_mark_inherit(row)
 
 
 def method_values(obj: JSON) -> dict[str, Any]:

@@ -26,8 +26,8 @@ def moments(count, every=timedelta(hours=25), until=NOW):
         ("mastercard", date(2026, 1, 1), "cautious", {"mastercard-10-24h", "mastercard-35-30d"}),
         ("American Express", date(2026, 1, 1), "cautious", {"amex-20-30d"}),
         ("discover", date(2026, 1, 1), "cautious", {"discover-20-30d"}),
-        ("unionpay", date(2026, 1, 1), "cautious", {"any-15-30d"}),
-        ("", date(2026, 1, 1), "latest", {"any-15-30d"}),
+        ("unionpay", date(2026, 1, 1), "cautious", {"any-15-30d", "any-10-24h"}),
+        ("", date(2026, 1, 1), "latest", {"any-15-30d", "any-10-24h"}),
         ("ACH", date(2026, 1, 1), "cautious", {"ach-3-180d"}),
     ],
 )

@@ -1,0 +1,118 @@
+"""Owns what binds a card (or account) across invoices and customers: asked under one lock before every charge.
+
+Two workers with invoices of the same card hold different customers and invoices. The card's own lock makes the second
+wait until the first has its charge in the books, so that both count it.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import Q
+
+from billing.matching import UNRESOLVED
+from billing.models import AttemptOrigin, Invoice, LimitProfile, PaymentAttempt, PaymentMethod, ProcessorAccount
+from billing.retries import limits
+from billing.retries.binding import final_verdict, network_wait_of, wait_of
+from billing.retries.eligibility import credential_of, network_of
+from billing.retries.ledger import CardLedger, ledger_of
+from billing.retries.loading import COUNTED, HISTORY, past_attempts
+from billing.retries.network_fees import Card
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+
+
+def card_lock(method: PaymentMethod) -> None:
+    """Has whoever else is about to charge or mark this card wait until the caller's transaction ends.
+
+    Taken last, after customer, invoice and attempt (billing.locks); only payment methods are locked behind it. The row
+    comes fresh from the database: it may have been marked while we waited.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [f"card:{credential_of(method)}"])
+    method.refresh_from_db(fields=["never_again_at", "never_again_reason", "detached_at", "renewed_at"])
+
+
+def limit_reached(
+    invoice: Invoice, method: PaymentMethod, origin: str, now: datetime, account: ProcessorAccount | None
+) -> str | None:
+    """Why a charge of this origin may not be made on the card at `now`, in one sentence, or None.
+
+    The caller holds the card's lock (`card_lock`); all attempts on it are read at once. The networks' limits bind
+    every charge; all waits and final codes of the card's declines bind an automatic one, the waits that the network
+    itself asked for also one by staff. The customer in person knows whether there is money now.
+    """
+    same = _same_card([method]) & (Q(at__gt=now - HISTORY) | Q(invoice=invoice))
+    rows = list(
+        PaymentAttempt.objects.filter(same, at__isnull=False, status__in=COUNTED)
+        .select_related("payment_method")
+        .order_by("at", "id")
+    )
+    verdict = limits.check(
+        brand=network_of(method),
+        history=[row.at for row in rows if row.at is not None],
+        invoice_history=[row.at for row in rows if row.at is not None and row.invoice_id == invoice.pk],
+        now=now,
+        profile=profile_of(account),
+    )
+    if not verdict.allowed:
+        return verdict.sentence
+    credential = credential_of(method)
+    told = [(row.invoice_id, past) for row in rows for past in past_attempts([row], method)]
+    declines = [past for _invoice, past in told if past.fingerprint == credential and not past.approved]
+    if origin == AttemptOrigin.RETRY:
+        own = [past for of, past in told if of == invoice.pk and past.fingerprint == credential]
+        final = final_verdict(own, declines)
+        if final is not None:
+            return final.reason
+    wait = wait_of(declines) if origin == AttemptOrigin.RETRY else network_wait_of(declines)
+    binds = origin in (AttemptOrigin.RETRY, AttemptOrigin.STAFF)
+    return wait.reason if binds and wait is not None and wait.until > now else None
+
+
+def profile_of(account: ProcessorAccount | None) -> limits.Profile:
+    """Whose numbers hold for the account's charges."""
+    return "latest" if account is not None and account.limit_profile == LimitProfile.LATEST else "cautious"
+
+
+def ledgers_of(
+    methods: Iterable[PaymentMethod], now: datetime, *, invoice: Invoice | None = None
+) -> Mapping[int, CardLedger]:
+    """Payment method id → the ledger of its card; two queries for any number of methods.
+
+    With `invoice`, limits that count by invoice are told too.
+    """
+    wanted = {method.pk: method for method in methods}
+    if not wanted:
+        return {}
+    profiles = {row.code: profile_of(row) for row in ProcessorAccount.objects.all()}
+    recent = Q(at__gt=now - HISTORY) if invoice is None else Q(at__gt=now - HISTORY) | Q(invoice=invoice)
+    made = PaymentAttempt.objects.filter(_same_card(wanted.values()) & recent, at__isnull=False, status__in=COUNTED)
+    by_card: dict[str, list[PaymentAttempt]] = {}
+    for row in made.select_related("payment_method").order_by("at", "id"):
+        by_card.setdefault(credential_of(row.payment_method), []).append(row)
+    ledgers = {}
+    for pk, method in wanted.items():
+        rows = by_card.get(credential_of(method), [])
+        card = Card(
+            brand=network_of(method),
+            country=method.country,
+            profile=profiles.get(method.source, "cautious"),
+        )
+        of_invoice = [row for row in rows if invoice is not None and row.invoice_id == invoice.pk]
+        ledgers[pk] = ledger_of(
+            card,
+            past_attempts(rows, method),
+            now,
+            under_way=[row.at for row in rows if row.at is not None and row.status in UNRESOLVED],
+            invoice_attempts=None if invoice is None else past_attempts(of_invoice, method),
+        )
+    return ledgers
+
+
+def _same_card(methods: Iterable[PaymentMethod]) -> Q:
+    """Attempts on the same cards, whoever stored them; without a fingerprint a method is a card of its own."""
+    methods = list(methods)
+    return Q(payment_method__fingerprint__in={m.fingerprint for m in methods if m.fingerprint}) | Q(
+        payment_method__in={m.pk for m in methods if not m.fingerprint}
+    )
