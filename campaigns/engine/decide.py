@@ -14,6 +14,7 @@ Rules of the ladder, in the order they are applied to a case:
 5. When every step is taken and the last notice had its time, the ladder ends.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -111,13 +112,7 @@ def _climb(case: CaseSnapshot, now: datetime, guard: GuardCheck) -> Decision:
             unfit[step.id] = _("Condition: %(why)s.") % {"why": why}
         elif target is None or at == target[1]:
             target = (step, at)
-    passed = tuple(
-        _skipped(step, at, unfit[step.id])
-        if step.id in unfit
-        else RunRecord(step, at, _SUPERSEDED, _("A later step was due as well."), "engine.late")
-        for step, at in due
-        if target is None or step.position < target[0].position
-    )
+    passed = _passed(case, due, unfit, target)
     if target is None:
         return _settled(case, now, passed, None)
     step, at = target
@@ -127,6 +122,29 @@ def _climb(case: CaseSnapshot, now: datetime, guard: GuardCheck) -> Decision:
     if isinstance(outcome, RunRecord):
         return _settled(case, now, (*passed, outcome), None)
     return _settled(case, now, (*passed, RunRecord(step, at, _DONE, outcome.note)), step, outcome.channel)
+
+
+def _passed(
+    case: CaseSnapshot,
+    due: list[tuple[StepSpec, datetime]],
+    unfit: Mapping[int, str],
+    target: tuple[StepSpec, datetime] | None,
+) -> tuple[RunRecord, ...]:
+    """What becomes of the steps below the one that acts, in order. One that counts from a step not taken is not due,
+    yet is passed with the others; where none acts it is come to in its turn."""
+    moments = {step.id: at for step, at in due}
+    found: list[RunRecord] = []
+    for step in case.ladder.steps:
+        if step.position <= case.position or (target is not None and step.position >= target[0].position):
+            continue
+        if step.id in unfit:
+            found.append(_skipped(step, moments[step.id], unfit[step.id]))
+        elif target is not None:
+            at = moments.get(step.id, target[1])
+            found.append(RunRecord(step, at, _SUPERSEDED, _("A later step was due as well."), "engine.late"))
+        else:
+            break
+    return tuple(found)
 
 
 def _another_way(case: CaseSnapshot, notice: heard.Notice, now: datetime, guard: GuardCheck) -> Decision | None:

@@ -146,11 +146,20 @@ def next_moment(case: CaseSnapshot, position: int, settled_at: datetime | None, 
     return moment, _("The ladder ends: %(when)s") % {"when": in_words(moment, tz)}
 
 
-def earned(ladder: LadderSpec, anchor: datetime, now: datetime, tz: ZoneInfo) -> int:
-    """Position of the last step a debt that began at `anchor` would have taken by `now` had all gone to plan."""
-    position, due = 0, anchor
+def _planned(ladder: LadderSpec, anchor: datetime, tz: ZoneInfo) -> list[tuple[StepSpec, datetime]]:
+    """Every step with the moment it would be taken at had all gone to plan."""
+    found: list[tuple[StepSpec, datetime]] = []
+    due = anchor
     for place, step in enumerate(ladder.steps):
         due = _moment(ladder.steps, place, due if step.anchor == _PREVIOUS else anchor, tz)
+        found.append((step, due))
+    return found
+
+
+def earned(ladder: LadderSpec, anchor: datetime, now: datetime, tz: ZoneInfo) -> int:
+    """Position of the last step a debt that began at `anchor` would have taken by `now` had all gone to plan."""
+    position = 0
+    for step, due in _planned(ladder, anchor, tz):
         if due > now:
             break
         position = step.position
@@ -168,8 +177,22 @@ def without_jump(ladder: LadderSpec, anchor: datetime, position: int, now: datet
     Used where a case did not climb for a reason that is not the machinery's: debts found late start with the
     first rung, and a case that rested continues. Never moves the anchor back.
     """
-    ahead = [place for place, step in enumerate(ladder.steps) if step.position > position]
-    if len(ahead) < 2 or _PREVIOUS in (ladder.steps[ahead[0]].anchor, ladder.steps[ahead[1]].anchor):
+    late = _overtaken(ladder, anchor, position, now, tz)
+    if late is None:
         return anchor
-    first, second = (_moment(ladder.steps, place, anchor, tz) for place in ahead[:2])
-    return anchor + (now - first) if second <= now and first < now else anchor
+    # By as much as the next step is late. Counted from a month's end it does not move with the anchor: then from
+    # this month's, or, where that day has passed too, from the next one's.
+    for moved in (anchor + late, now, add_days(month_end(now, tz), 1, tz)):
+        if moved > anchor and _overtaken(ladder, moved, position, now, tz) is None:
+            return moved
+    return anchor + late
+
+
+def _overtaken(ladder: LadderSpec, anchor: datetime, position: int, now: datetime, tz: ZoneInfo) -> timedelta | None:
+    """How late the next step is, if one further up is due as well by the anchor alone; None if none is."""
+    ahead = [(step, due) for step, due in _planned(ladder, anchor, tz) if step.position > position]
+    if not ahead or ahead[0][1] >= now:
+        return None
+    if not any(due <= now for step, due in ahead[1:] if step.anchor != _PREVIOUS):
+        return None
+    return now - ahead[0][1]

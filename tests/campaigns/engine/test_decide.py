@@ -240,3 +240,27 @@ def test_the_guard_only_delays_or_forbids(now, verdict, position, offsets):
         assert held.next_action_at > now
     else:
         assert held == free
+
+
+def test_a_step_that_counts_from_one_never_taken_is_passed_on_the_record():
+    steps = (step(1, 0), step(2, 2, anchor="previous"), step(3, 10))
+    decision = decide(case(ladder=ladder(*steps)), START + 12 * DAY, guard=allow)
+    assert [(run.step.key, run.decision) for run in decision.runs] == [
+        ("s1", "superseded"),
+        ("s2", "superseded"),
+        ("s3", "done"),
+    ]
+
+
+def test_a_step_that_counts_from_one_skipped_has_its_turn():
+    """After a standstill nothing that fits was due: the step in between must not be passed unseen."""
+    never = {"country": "FR"}
+    steps = (step(1, 0, condition=never), step(2, 2, anchor="previous"), step(3, 10, condition=never))
+    now = START + 12 * DAY
+    first = decide(case(ladder=ladder(*steps)), now, guard=allow)
+    assert [(run.step.key, run.decision) for run in first.runs] == [("s1", "skipped")]
+    assert first.next_action_at == now + 2 * DAY
+    taken = {1: RunFact(1, "skipped", now)}
+    second = decide(case(ladder=ladder(*steps), position=1, runs=taken), now + 2 * DAY, guard=allow)
+    assert second.act is not None
+    assert second.act.key == "s2"

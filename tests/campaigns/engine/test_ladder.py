@@ -5,9 +5,11 @@ from datetime import time
 import pytest
 
 from campaigns.engine.conditions import check_condition, unmet
-from campaigns.engine.ladder import check_steps
+from campaigns.engine.decide import decide
+from campaigns.engine.ladder import after, check_steps, next_moment, without_jump
+from campaigns.guard.zones import zone
 from customers.errors import SollecitoError
-from tests.campaigns.engine.snapshots import START, case, guard, invoice, step
+from tests.campaigns.engine.snapshots import DAY, START, allow, case, guard, invoice, ladder, step
 
 
 @pytest.mark.parametrize(
@@ -73,3 +75,39 @@ def test_conditions_that_are_refused(condition, code):
     with pytest.raises(SollecitoError) as error:
         check_condition(condition)
     assert error.value.code == code
+
+
+FOUND_LATE = START + 31 * DAY  # 10 April
+
+
+@pytest.mark.parametrize(
+    ("steps", "position", "next_days"),
+    [
+        ([step(1, 0), step(2, 3)], 0, [0, 3]),
+        ([step(1, 0), step(2, 3), step(3, 7)], 1, [0, 4]),
+        # What counts from the step before is not due, and what counts from the case must not pass it.
+        ([step(1, 0), step(2, 2, anchor="previous"), step(3, 10)], 0, [0, 10]),
+        ([step(1, 0), step(2, 2, anchor="previous"), step(3, 10)], 1, [0, 8]),
+        ([step(1, 0), step(2, 2, anchor="previous"), step(3, 1, anchor="previous"), step(4, 10)], 1, [0, 8]),
+        # The end of a month stays where it is, however the anchor is moved within it.
+        ([step(1, 0, anchor="month_end"), step(2, 5, anchor="month_end")], 0, [20, 25]),
+        ([step(1, -25, anchor="month_end"), step(2, -22, anchor="month_end")], 0, [26, 29]),
+        ([step(1, 0), step(2, 0, anchor="month_end")], 0, [0, 20]),
+        ([step(1, 0, anchor="month_end"), step(2, 40)], 0, [0, 30]),
+    ],
+)
+def test_what_was_found_late_goes_on_with_its_very_next_step(steps, position, next_days):
+    tz = zone("Europe/Rome")
+    anchor = START - 20 * DAY
+    moved = without_jump(ladder(*steps), anchor, position, FOUND_LATE, tz)
+    assert moved >= anchor
+    snapshot = case(ladder=ladder(*steps), anchor_at=moved, position=position, last_decided_at=anchor)
+    by_anchor = [one for one in steps if one.position > position and (one.anchor != "previous")]
+    moments = [after(one, moved, tz) for one in by_anchor[-2:]]
+    assert len([at for at in moments if at <= FOUND_LATE]) <= 1
+    assert [
+        (max(at, FOUND_LATE) - FOUND_LATE).days for at in (next_moment(snapshot, position, None, tz)[0], moments[-1])
+    ] == next_days
+    decision = decide(snapshot, max(next_moment(snapshot, position, None, tz)[0], FOUND_LATE), guard=allow)
+    assert decision.act is not None
+    assert decision.act.position == position + 1
