@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 
 from billing.fees import Owed, fees_owed
 from billing.models import (
@@ -20,6 +21,7 @@ from billing.models import (
 )
 from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, Logged, logged
 from campaigns.engine.load import NO_INVOICE
+from campaigns.engine.one_clock import SOON, Hold
 from campaigns.guard.book import PolicyBook
 from campaigns.guard.overrides import current_book
 from campaigns.guard.types import Contacted, GuardSnapshot
@@ -33,6 +35,9 @@ from customers.consent import Pairs, address_facts
 PROMISES_REMEMBERED = timedelta(days=60)
 #: Statuses in which a message has not reached anybody.
 NOT_HEARD = (*PENDING, MessageStatus.CANCELLED, MessageStatus.FAILED)
+#: How soon a message is looked at again while another worker writes to the same customer.
+BUSY = timedelta(minutes=1)
+_UNDER_WAY = (AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class Sending:
     #: Open fees of the invoices above.
     fees: tuple[Owed, ...] = ()
     broken_promise: Promise | None = None
+    #: Why it may not leave at this moment, though the guard has nothing against it.
+    hold: Hold | None = None
 
 
 def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
@@ -71,10 +78,10 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
     invoices = _invoices({message.case_id for message in messages})
     cards = _cards(customer_ids)
     fees = fees_owed({invoice.pk for rows in invoices.values() for invoice in rows})
-    planned = _planned(invoice.pk for rows in invoices.values() for invoice in rows)
+    planned, charging = _attempts(invoice.pk for rows in invoices.values() for invoice in rows)
     suppressed, granted = address_facts({normalise(m.channel, m.recipient, m.customer.country) for m in messages})
     book = current_book()
-    contacts = _contacts(customer_ids, now)
+    contacts, busy = _contacts(customer_ids, {message.pk for message in messages}, now)
     talked = logged(customer_ids, now)
     promised, broken = _promises(customer_ids, now)
     in_plan = set(
@@ -112,9 +119,21 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
                 broken_promise=broken.get(pair),
                 fees=tuple(fee for row in about for fee in fees.get(row.pk, ())),
                 next_retry_at=min((planned[row.pk] for row in about if row.pk in planned), default=None),
+                hold=_hold(message, bool(charging & {row.pk for row in unpaid}), message.customer_id in busy, now),
             )
         )
     return found
+
+
+def _hold(message: Message, charging: bool, busy: bool, now: datetime) -> Hold | None:
+    """What a message that asks for money waits for: a charge under way, or another worker at the same customer."""
+    if message.purpose == MessagePurpose.RECEIPT:
+        return None
+    if charging:
+        return Hold(now + SOON, "one_clock.charging", _("A charge is under way."))
+    if busy:
+        return Hold(now + BUSY, "customer.busy", _("Another message to this customer is just leaving."))
+    return None
 
 
 def since(invoice: Invoice) -> datetime | None:
@@ -201,27 +220,40 @@ def _promises(customer_ids: set[int], now: datetime) -> tuple[set[tuple[int, int
     return standing, broken
 
 
-def _planned(invoice_ids: Iterable[int]) -> dict[int, datetime]:
-    return {
-        invoice_id: at
-        for invoice_id, at in PaymentAttempt.objects.filter(
-            invoice_id__in=list(invoice_ids), status=AttemptStatus.PLANNED, scheduled_for__isnull=False
-        ).values_list("invoice_id", "scheduled_for")
-        if at is not None
-    }
+def _attempts(invoice_ids: Iterable[int]) -> tuple[dict[int, datetime], set[int]]:
+    """When the next charge of an invoice is planned, and the invoices one is under way of."""
+    planned: dict[int, datetime] = {}
+    charging: set[int] = set()
+    for invoice_id, status, at in PaymentAttempt.objects.filter(
+        invoice_id__in=list(invoice_ids), status__in=(AttemptStatus.PLANNED, *_UNDER_WAY)
+    ).values_list("invoice_id", "status", "scheduled_for"):
+        if status in _UNDER_WAY:
+            charging.add(invoice_id)
+        elif at is not None:
+            planned[invoice_id] = at
+    return planned, charging
 
 
-def _contacts(customer_ids: set[int], now: datetime) -> dict[int, list[tuple[int, Contacted]]]:
-    """Messages handed over, or perhaps handed over, newest first; those still to go are not contacts yet."""
+def _contacts(
+    customer_ids: set[int], own: set[int], now: datetime
+) -> tuple[dict[int, list[tuple[int, Contacted]]], set[int]]:
+    """Messages handed over, or perhaps handed over, newest first; those still to go are not contacts yet. And the
+    customers another worker is writing to: of two workers with a message each, at least one sees the other's claim,
+    as each claims before it reads."""
     rows: dict[int, list[tuple[int, Contacted]]] = defaultdict(list)
+    busy: set[int] = set()
+    unheard = [status for status in NOT_HEARD if status != MessageStatus.SENDING]
     made = (
         Message.objects.filter(customer_id__in=customer_ids, purpose=MessagePurpose.DUNNING)
-        .exclude(status__in=NOT_HEARD)
+        .exclude(status__in=unheard)
         .annotate(made_at=Coalesce("sent_at", "claimed_at"))
         .filter(made_at__gt=now - CONTACTS_REMEMBERED)
     )
-    for pk, customer_id, channel, at in made.order_by("-made_at").values_list(
-        "pk", "customer_id", "channel", "made_at"
+    for pk, customer_id, channel, at, status in made.order_by("-made_at").values_list(
+        "pk", "customer_id", "channel", "made_at", "status"
     ):
-        rows[customer_id].append((pk, Contacted(channel, at)))
-    return rows
+        if status != MessageStatus.SENDING:
+            rows[customer_id].append((pk, Contacted(channel, at)))
+        elif pk not in own:
+            busy.add(customer_id)
+    return rows, busy

@@ -25,6 +25,7 @@ from campaigns.guard.types import Allowed, Contacted, Deferred
 from campaigns.guard.zones import zone
 from campaigns.links import LinkRequest, MailLinks, link_maker
 from campaigns.models import Message, MessagePurpose, MessageStatus
+from campaigns.models.ladder import PRE_DUNNING
 from campaigns.outbox import BACKOFF, MAX_TRIES, Settled
 from campaigns.rendering import gsm
 from campaigns.rendering.render import SMS, Rendered
@@ -92,7 +93,9 @@ def _judge(batch: list[Sending], now: datetime) -> tuple[list[Sending], list[Set
         fresh = tuple(made.get(message.customer_id, ()))
         snapshot = sending.snapshot._replace(contacts=fresh + sending.snapshot.contacts)
         verdict = check(snapshot, message.channel, now)
-        if isinstance(verdict, Allowed):
+        if isinstance(verdict, Allowed) and (other := _held_back(sending, now)) is not None:
+            settled.append(other)
+        elif isinstance(verdict, Allowed):
             allowed.append(sending)
             if message.purpose != MessagePurpose.RECEIPT:
                 made.setdefault(message.customer_id, []).append(Contacted(message.channel, now))
@@ -119,6 +122,19 @@ def _judge(batch: list[Sending], now: datetime) -> tuple[list[Sending], list[Set
                 )
             )
     return allowed, settled
+
+
+def _held_back(sending: Sending, now: datetime) -> Settled | None:
+    """What stops a message the guard lets pass; the log is told once per reason."""
+    message, hold = sending.message, sending.hold
+    case = message.case
+    if message.purpose == MessagePurpose.DUNNING and case.trigger in PRE_DUNNING and case.anchor_at <= now:
+        words = _("The day it speaks of has come.")
+        return Settled(message, MessageStatus.CANCELLED, words, "case.day_come", kind="message.cancelled")
+    if hold is None:
+        return None
+    kind = "" if message.rule == hold.rule else "message.deferred"
+    return Settled(message, MessageStatus.QUEUED, hold.why, hold.rule, send_at=hold.until, kind=kind)
 
 
 def _send(batch: list[Sending], now: datetime, *, until: float) -> Counter[str]:

@@ -92,6 +92,13 @@ _HAND_OVER = """
                          AND i.balance > 0 AND i.disputed_at IS NULL AND NOT i.in_plan))
                   AND NOT EXISTS (
                       SELECT 1
+                        FROM campaigns_caseinvoice ci
+                        JOIN billing_invoice i ON i.id = ci.invoice_id
+                        JOIN billing_paymentattempt a ON a.invoice_id = i.id
+                       WHERE ci.case_id = m.case_id AND ci.left_at IS NULL AND i.status = 'open' AND i.balance > 0
+                         AND a.status IN ('in_flight', 'unknown'))
+                  AND NOT EXISTS (
+                      SELECT 1
                         FROM billing_promise p
                        WHERE p.customer_id = m.customer_id AND p.brand_id = m.brand_id
                          AND p.status = 'open' AND p.expires_at > m.claimed_at))))
@@ -101,7 +108,8 @@ _HAND_OVER = """
 def hand_over(message: Message, *, subject: str, html: str, text: str, language: str) -> bool:
     """Stores the text as it is about to leave, if nothing has come between since the batch was loaded.
 
-    False: the claim was swept, or a payment, promise, pause, exclusion, bounce or opt-out arrived in these seconds.
+    False: the claim was swept, or a payment, a charge, a promise, pause, exclusion, bounce or opt-out arrived in
+    these seconds.
     One statement, so that what it checks holds at the very moment of sending.
     """
     address = normalise(message.channel, message.recipient, message.customer.country)

@@ -10,10 +10,12 @@ import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
-from billing.models import InvoiceStatus, Promise
+from billing.models import AttemptStatus, InvoiceStatus, PaymentAttempt, Promise
 from campaigns import delivery, outbox
 from campaigns.channels.base import ChannelError, Fate, Outgoing, SendResult
+from campaigns.context import BUSY
 from campaigns.delivery import DeliverResult, deliver_due
+from campaigns.engine.one_clock import SOON
 from campaigns.models import Case, Message, MessageStatus, Task, TemplateText
 from campaigns.outbox import BACKOFF, MAX_TRIES, STUCK_AFTER, sweep
 from campaigns.services.messages import message_cancel, message_confirm_sent, message_resend
@@ -242,6 +244,53 @@ def test_what_happens_after_the_batch_was_read_stops_it_too(
     message.refresh_from_db()
     assert message.rule == rule
     assert channel.sent == []
+
+
+@pytest.mark.parametrize("status", [AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN])
+def test_a_charge_under_way_is_waited_for(
+    channel: type[FakeChannel], monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """Queued at night, charged in the morning: who pays at this very moment is not asked to pay."""
+    message = queued()
+    write = delivery.letter.write
+    invoice = message.case.case_invoices.get().invoice
+
+    def charged_meanwhile(*args: Any) -> Any:
+        factories.attempt(invoice, status=status)
+        return write(*args)
+
+    monkeypatch.setattr(delivery.letter, "write", charged_meanwhile)
+    assert deliver_due(now=NOW) == DeliverResult(claimed=1, released=1)
+    monkeypatch.undo()
+    assert deliver_due(now=NOW) == DeliverResult(claimed=1, deferred=1)
+    message.refresh_from_db()
+    assert (message.rule, message.send_at) == ("one_clock.charging", NOW + SOON)
+    assert deliver_due(now=NOW + SOON) == DeliverResult(claimed=1, deferred=1)
+    assert Interaction.objects.filter(kind="message.deferred").count() == 1
+    PaymentAttempt.objects.update(status=AttemptStatus.DECLINED)
+    assert deliver_due(now=NOW + 2 * SOON).sent == 1
+
+
+def test_a_customer_another_worker_writes_to_waits(channel: type[FakeChannel]) -> None:
+    """Two brands, two workers, a claim each: what the other is about to say counts before it is said."""
+    theirs = queued(email="anna@example.com")
+    mine = factories.message(theirs.case)
+    Message.objects.filter(pk=theirs.pk).update(status="sending", claimed_at=NOW - timedelta(seconds=1))
+    assert deliver_due(now=NOW) == DeliverResult(claimed=1, deferred=1)
+    mine.refresh_from_db()
+    assert (mine.rule, mine.send_at) == ("customer.busy", NOW + BUSY)
+    Message.objects.filter(pk=theirs.pk).update(status="sent", sent_at=NOW)
+    assert deliver_due(now=NOW + BUSY) == DeliverResult(claimed=1, deferred=1)
+    mine.refresh_from_db()
+    assert mine.rule != "customer.busy"
+
+
+def test_a_day_that_has_come_is_announced_no_more(channel: type[FakeChannel]) -> None:
+    case = factories.case(factories.customer(email="anna@example.com"), trigger="invoice_due", anchor_at=NOW)
+    message = factories.message(case)
+    assert deliver_due(now=NOW) == DeliverResult(claimed=1, cancelled=1)
+    message.refresh_from_db()
+    assert (message.rule, channel.sent) == ("case.day_come", [])
 
 
 def test_quiet_hours_put_it_back_with_the_reason(channel: type[FakeChannel]) -> None:
