@@ -17,6 +17,7 @@ from campaigns.rendering.examples import example_context
 from campaigns.rendering.render import EMAIL, Rendered, compile_template, render
 from campaigns.rendering.variables import MailContext
 from customers.errors import SollecitoError
+from customers.models import Contact, Customer
 
 
 def _example_links() -> MailLinks:
@@ -77,9 +78,12 @@ def text_preview(
 def send_test(*, version_id: int, language: str, recipient: str, case_id: int | None, now: datetime) -> None:
     """Sends an e-mail version to a colleague, marked as a test; no message is kept and no customer is written to.
 
-    Raises SollecitoError without such a text, TemplateRefused for one that does not render, ChannelError if the
-    mail server refuses it.
+    Raises SollecitoError without such a text or for an address of a customer, TemplateRefused for one that does not
+    render, ChannelError if the mail server refuses it.
     """
+    if _of_a_customer(recipient):
+        # The guard is not asked about tests: what reaches a customer goes by their case.
+        raise SollecitoError(_("This is a customer's address; a test goes to a colleague."), code="customer_address")
     version = TemplateVersion.objects.filter(pk=version_id).first()
     text = TemplateText.objects.filter(version=version, language=language, channel=EMAIL).first()
     if version is None or text is None:
@@ -107,3 +111,8 @@ def send_test(*, version_id: int, language: str, recipient: str, case_id: int | 
                 tags=("test",),
             )
         )
+
+
+def _of_a_customer(address: str) -> bool:
+    own = Customer.objects.filter(email__iexact=address)
+    return own.exists() or Contact.objects.filter(email__iexact=address).exists()

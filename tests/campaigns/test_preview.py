@@ -13,7 +13,7 @@ from campaigns.preview import send_test, text_preview
 from campaigns.rendering.lint import check_template
 from campaigns.services.template_history import missing_languages, template_restore, texts_diff, texts_of
 from customers.errors import SollecitoError
-from customers.models import Brand, Interaction
+from customers.models import Brand, Customer, Interaction
 from dunning_site.roles import roles_sync
 from portal.models import PortalLink
 from tests import factories as f
@@ -73,6 +73,18 @@ def test_a_test_goes_to_a_colleague_and_says_what_it_is(case: Case) -> None:
     assert not Message.objects.exists()
     with pytest.raises(SollecitoError, match="no e-mail text"):
         send_test(version_id=version.pk, language="pl", recipient="maria@acme.example", case_id=None, now=NOW)
+
+
+@pytest.mark.parametrize("address", ["anna@example.com", "ANNA@Example.com", "books@example.com"])
+def test_a_test_never_goes_to_a_customer(address: str, case: Case) -> None:
+    """They may have opted out, paid or promised, and the guard is not asked about tests."""
+    Customer.objects.filter(pk=case.customer_id).update(email="anna@example.com")
+    f.contact(case.customer, email="books@example.com", active=False)
+    version = draft()
+    with pytest.raises(SollecitoError) as error:
+        send_test(version_id=version.pk, language="en", recipient=address, case_id=None, now=NOW)
+    assert error.value.code == "customer_address"
+    assert not mail.outbox
 
 
 def test_an_earlier_version_comes_back_as_a_draft() -> None:
