@@ -18,6 +18,8 @@ MOST_CHARACTERS = 200_000
 #: What the columns of hours hold: three years and a half.
 _LONGEST_HOURS = 32_767
 _SPAN = re.compile(r"(-?\d{1,4})([hd])")
+#: NUL, and halves of characters: PostgreSQL holds neither.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _CODE = re.compile(r"[a-z0-9_-]{1,60}", re.ASCII)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -67,7 +69,7 @@ class Fields:
 
     def text(self, name: str, most: int, *, needed: bool = False) -> str:
         value = self.need(name) if needed else self.data.get(name, "")
-        if not isinstance(value, str) or len(value) > most or "\0" in value:
+        if not isinstance(value, str) or len(value) > most:
             self.refuse(name, f"{name} is a text of at most {most} characters.")
         return value
 
@@ -175,6 +177,8 @@ def parse(source: str, place: str) -> tuple[Any, dict[str, int]]:
                 name = key_node.value
                 if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != "tag:yaml.org,2002:str":
                     refuse(key_node, f"the key {name!r} is not a word; put it in quotes.")
+                if _UNSTORABLE.search(name):
+                    refuse(key_node, "it holds a character that cannot be stored.")
                 if name in found:
                     refuse(key_node, f"{name} is given twice.")
                 below = f"{path}.{name}" if path else name
@@ -187,6 +191,11 @@ def parse(source: str, place: str) -> tuple[Any, dict[str, int]]:
             value = scalars.construct_object(node)
         except yaml.YAMLError as error:
             refuse(node, str(error).splitlines()[0])
+        except (ValueError, LookupError, AttributeError, TypeError):
+            # What looks like a date, a number or a tagged value and is none: the library says so in many ways.
+            refuse(node, f"{node.value[:60]!r} is not what it looks like; put it in quotes.")
+        if isinstance(value, str) and _UNSTORABLE.search(value):
+            refuse(node, "it holds a character that cannot be stored.")
         if not isinstance(value, str | int | float | bool | None) or value in (float("inf"), float("-inf")):
             refuse(node, f"{node.value!r} is neither a text, a number nor true or false; put it in quotes.")
         if isinstance(value, float) and value != value:

@@ -32,20 +32,21 @@ def find(
     message = message_of(signs)
     by = "token"
     if message is None:
-        message, by = message_of(references) or _by_provider_id(references), "thread"
+        message, by = message_of(references) or _by_provider_id(channel, references), "thread"
     if message is not None:
         return Match(message.customer, message, live_case(message.customer, message), by)
     return _by_address(channel, sender, country)
 
 
-def _by_provider_id(references: Collection[str]) -> Message | None:
+def _by_provider_id(channel: str, references: Collection[str]) -> Message | None:
     ids = [reference.strip() for reference in references if reference.strip()]
     bare = [reference.strip("<>") for reference in ids]
     # Providers that replace the Message-ID tell their own with or without brackets, or without the domain.
     wanted = {*ids, *bare, *(name.partition("@")[0] for name in bare)} - {""}
     if not wanted:
         return None
-    return Message.objects.filter(provider_id__in=wanted).order_by("-id").first()
+    # Of this channel only: notices and letters are numbered one after the other, and anybody could name one.
+    return Message.objects.filter(provider_id__in=wanted, channel=channel).order_by("-id").first()
 
 
 def _by_address(channel: str, sender: str, country: str) -> Match | None:

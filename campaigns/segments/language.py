@@ -7,6 +7,7 @@ The grammar, its tree and the editor's completion are DjangoQL's. Three things a
 name and value remembers its place, and names lead to fields of campaigns.segments.fields instead of models.
 """
 
+import re
 import threading
 from dataclasses import dataclass
 from decimal import Decimal
@@ -28,8 +29,13 @@ from customers.errors import SollecitoError
 #: Numbers beyond this are typing errors, and numbers PostgreSQL may not hold.
 LARGEST = Decimal(10) ** 15
 MOST_DECIMALS = 12
+#: Brackets within brackets: a person writes far fewer, and a reader goes into each.
+MOST_DEPTH = 50
 #: Values in one list; longer ones belong into a tag.
 MOST_VALUES = 500
+
+#: NUL, and halves of characters: PostgreSQL holds neither.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 _EQUALITY = frozenset({"=", "!="})
 _LISTS = frozenset({"in", "not in"})
@@ -188,16 +194,18 @@ def parse(query: str) -> Condition:
     return _condition(tree)
 
 
-def _condition(node: Any) -> Condition:
+def _condition(node: Any, depth: int = 0) -> Condition:
     # A loop, not a recursion to the left: a thousand `or` in a row lean left a thousand deep.
     if not isinstance(node.operator, Logical):
         return _compared(node)
+    if depth > MOST_DEPTH:
+        raise SegmentError(_("Brackets stand at most %(most)d deep within each other.") % {"most": MOST_DEPTH})
     parts: list[Condition] = []
     operator = node.operator.operator
     while isinstance(node.operator, Logical) and node.operator.operator == operator:
-        parts.append(_condition(node.right))
+        parts.append(_condition(node.right, depth + 1))
         node = node.left
-    parts.append(_condition(node))
+    parts.append(_condition(node, depth + 1))
     return Joined(operator, tuple(reversed(parts)))
 
 
@@ -285,7 +293,7 @@ def _value(field: Field, part: str, name: str, operator: str, const: Any, fallba
         except SollecitoError as error:
             raise refuse(error.message) from error
     if isinstance(value, str):
-        if "\x00" in value:
+        if _UNSTORABLE.search(value):
             raise refuse(_("This character cannot be stored."))
         choices = field.choices
         if choices and operator in (_EQUALITY | _LISTS) and value not in choices:

@@ -10,7 +10,7 @@ from billing.retries.taxonomy import Category
 from campaigns.ladder_yaml import LadderDoc, StepDoc, read_ladder, write_ladder
 from campaigns.models.ladder import Action, EndAction, StepAnchor, Trigger
 from campaigns.shipped_set import shipped_ladders
-from campaigns.yaml_reading import LadderFileError, Span
+from campaigns.yaml_reading import LadderFileError, Span, parse
 from customers.models import Channel
 
 GOOD = """
@@ -236,3 +236,15 @@ def test_whatever_is_written_is_read_the_same_and_written_to_the_same_bytes(doc:
     again = read_ladder(text)
     assert again == doc
     assert write_ladder(again) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2020-13-45", "9" * 5000, "!!timestamp foo", "!!int ''", "!!bool perhaps", "!!float x", "2020-01-01T99:00:00Z",
+        '"a\\0b"', '"\\ud800"', "{? \"a\\0\" : 1}",
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_read_or_stored_is_named_by_its_line(value):
+    with pytest.raises(LadderFileError, match="^ladder, line 2: "):
+        parse(f"a: 1\nb: {value}\n", "ladder")

@@ -111,6 +111,14 @@ def test_html_is_read_for_its_words_and_never_kept() -> None:
     assert "script" not in Interaction.objects.get(kind="reply.received").body
 
 
+@pytest.mark.parametrize(("channel", "provider_id"), [("in_app", "notice:15"), ("letter", "letter:15")])
+def test_a_stranger_cannot_file_a_mail_by_a_number_anybody_could_name(channel: str, provider_id: str) -> None:
+    sent(channel=channel, provider_id=provider_id)
+    inbound = arrive(Mail("Stop", sender="x@y.example", headers={"In-Reply-To": f"<{provider_id}>"}))
+    assert inbound.customer is None
+    assert Case.objects.get().state == "open"
+
+
 @pytest.mark.parametrize(
     ("html", "words"),
     [

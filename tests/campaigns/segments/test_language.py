@@ -117,3 +117,16 @@ def test_every_field_and_its_values_are_documented() -> None:
     for field in FIELDS.values():
         assert f"| `{field.name}" in page, field.name
         assert all(f"`{choice}`" in page for choice in field.choices), field.name
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '(country = "IT" or tags = "x" and ' * 1000 + 'country = "FR"' + ")" * 1000,
+        'country = "IT" and (' * 1000 + 'tags = "x" or country = "FR"' + ")" * 1000,
+        'country = "\ud800"',
+    ],
+)
+def test_what_would_end_a_process_is_refused(query):
+    with pytest.raises(SegmentError):
+        parse(query)
