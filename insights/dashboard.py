@@ -17,6 +17,9 @@ from django.utils.translation import gettext as _
 
 from billing import money
 from billing.models import RecoverySource
+from campaigns.models import Segment
+from campaigns.segments.evaluate import segment_ids
+from campaigns.segments.language import SegmentError
 from customers import clock
 from customers.display import ago
 from insights import figures
@@ -36,8 +39,36 @@ class Card:
     url: str
 
 
-def _list(route: str, **query: str) -> str:
-    return f"{reverse(f'admin:{route}_changelist')}?{urlencode(query)}"
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whom the figures are about: the customers of a segment as it is now, or everybody."""
+
+    code: str = ""
+    name: str = ""
+    customers: list[int] | None = None
+    #: Why nobody is shown: the segment is gone or cannot be read.
+    error: str = ""
+
+    def list(self, route: str, **query: str) -> str:
+        """Address of a list narrowed as the figures are."""
+        kept = query | ({"segment": self.code} if self.code else {})
+        return f"{reverse(f'admin:{route}_changelist')}?{urlencode(kept)}"
+
+
+EVERYBODY = Scope()
+
+
+def _scope(code: str, now: datetime) -> Scope:
+    """The scope a segment's code asks for; two queries, none without a code."""
+    if not code:
+        return EVERYBODY
+    segment = Segment.objects.filter(code=code).first()
+    if segment is None:
+        return Scope(code, code, [], _("There is no such segment."))
+    try:
+        return Scope(code, segment.name, segment_ids(segment.query, now))
+    except SegmentError as error:
+        return Scope(code, segment.name, [], error.message)
 
 
 def _money(amount: int, currency: str) -> str:
@@ -61,55 +92,64 @@ def _day_end(now: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
     return datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(0), tzinfo=zone)
 
 
-def _risk_card() -> Card:
-    sums = figures.at_risk()
+def _risk_card(scope: Scope) -> Card:
+    sums = figures.at_risk(scope.customers)
     cases, invoices = sum(s.cases for s in sums), sum(s.count for s in sums)
     words = ngettext("%(n)d invoice in live cases", "%(n)d invoices in live cases", invoices) % {"n": invoices}
     return Card(
         _("At risk"),
         _lines(sums),
         words if cases else _("No live case."),
-        _list("campaigns_case", state__in=",".join(figures.LIVE)),
+        scope.list("campaigns_case", state__in=",".join(figures.LIVE)),
     )
 
 
-def _recovered_card(sums: list[Sum], since: datetime) -> Card:
+def _recovered_card(sums: list[Sum], since: datetime, scope: Scope) -> Card:
     count = sum(s.count for s in sums)
     words = ngettext("%(n)d invoice since %(day)s", "%(n)d invoices since %(day)s", count)
     return Card(
         _("Recovered this month"),
         _lines(sums),
         words % {"n": count, "day": date_format(since, "j M")},
-        _list("billing_invoice", recovered_by__in=",".join(RecoverySource.values), paid_at__gte=since.isoformat()),
+        scope.list(
+            "billing_invoice", recovered_by__in=",".join(RecoverySource.values), paid_at__gte=since.isoformat()
+        ),
     )
 
 
-def _due_rows(until: datetime) -> list[tuple[str, int, str]]:
-    work = figures.due_before(until)
+def _due_rows(until: datetime, scope: Scope) -> list[tuple[str, int, str]]:
+    work = figures.due_before(until, scope.customers)
     before = until.isoformat()
     return [
-        (_("Cases to act on"), work.cases, _list("campaigns_case", next_action_at__lt=before)),
-        (_("Tasks for people"), work.tasks, _list("campaigns_task", status__exact="open", due_at__lt=before)),
+        (_("Cases to act on"), work.cases, scope.list("campaigns_case", next_action_at__lt=before)),
+        (_("Tasks for people"), work.tasks, scope.list("campaigns_task", status__exact="open", due_at__lt=before)),
         (
             _("Retries planned"),
             work.retries,
-            _list("billing_paymentattempt", status__exact="planned", scheduled_for__lt=before),
+            scope.list("billing_paymentattempt", status__exact="planned", scheduled_for__lt=before),
         ),
-        (_("Messages queued"), work.messages, _list("campaigns_message", status__exact="queued", send_at__lt=before)),
+        (
+            _("Messages queued"),
+            work.messages,
+            scope.list("campaigns_message", status__exact="queued", send_at__lt=before),
+        ),
     ]
 
 
 def _lag_rows(now: datetime) -> list[tuple[str, str, bool, str]]:
     before = now.isoformat()
     titles = {
-        "ingest": (_("Inbox"), _list("billing_inboxevent", status__in="pending,failed")),
-        "assess": (_("Customers to assess"), _list("customers_customer", reassess_at__lte=before)),
-        "escalate": (_("Due cases"), _list("campaigns_case", next_action_at__lte=before)),
+        "ingest": (_("Inbox"), EVERYBODY.list("billing_inboxevent", status__in="pending,failed")),
+        "assess": (_("Customers to assess"), EVERYBODY.list("customers_customer", reassess_at__lte=before)),
+        "escalate": (_("Due cases"), EVERYBODY.list("campaigns_case", next_action_at__lte=before)),
         "retry": (
             _("Due retries"),
-            _list("billing_paymentattempt", status__exact="planned", scheduled_for__lte=before),
+            EVERYBODY.list("billing_paymentattempt", status__exact="planned", scheduled_for__lte=before),
         ),
-        "deliver": (_("Due messages"), _list("campaigns_message", status__exact="queued", send_at__lte=before)),
+        "deliver": (
+            _("Due messages"),
+            EVERYBODY.list("campaigns_message", status__exact="queued", send_at__lte=before),
+        ),
     }
     return [
         (titles[lag.loop][0], ago(lag.seconds), (lag.seconds or 0) > LATE, titles[lag.loop][1])
@@ -117,9 +157,9 @@ def _lag_rows(now: datetime) -> list[tuple[str, str, bool, str]]:
     ]
 
 
-def _cohort_rows(now: datetime) -> list[dict[str, Any]]:
+def _cohort_rows(now: datetime, scope: Scope) -> list[dict[str, Any]]:
     rows = []
-    for cohort in figures.cohorts(now, settings.TIME_ZONE):
+    for cohort in figures.cohorts(now, settings.TIME_ZONE, scope.customers):
         zone = zoneinfo.ZoneInfo(settings.TIME_ZONE)
         first = datetime.combine(cohort.month, time(0), tzinfo=zone)
         following = datetime.combine((cohort.month + timedelta(days=32)).replace(day=1), time(0), tzinfo=zone)
@@ -129,7 +169,7 @@ def _cohort_rows(now: datetime) -> list[dict[str, Any]]:
                 "cohort": cohort,
                 "failed_amount": _money(cohort.failed_amount, cohort.currency),
                 "recovered_amount": _money(cohort.recovered_amount, cohort.currency),
-                "url": _list(
+                "url": scope.list(
                     "billing_invoice",
                     first_failed_at__gte=first.isoformat(),
                     first_failed_at__lt=following.isoformat(),
@@ -140,7 +180,7 @@ def _cohort_rows(now: datetime) -> list[dict[str, Any]]:
     return rows
 
 
-def _source_rows(sums: list[Sum], since: datetime) -> list[dict[str, Any]]:
+def _source_rows(sums: list[Sum], since: datetime, scope: Scope) -> list[dict[str, Any]]:
     totals: dict[str, int] = {}
     for row in sums:
         totals[row.currency] = totals.get(row.currency, 0) + row.amount
@@ -151,7 +191,7 @@ def _source_rows(sums: list[Sum], since: datetime) -> list[dict[str, Any]]:
             "amount": _money(row.amount, row.currency),
             "share": round(100 * row.amount / totals[row.currency]) if totals[row.currency] else 0,
             "currency": row.currency,
-            "url": _list(
+            "url": scope.list(
                 "billing_invoice",
                 recovered_by__exact=row.key,
                 currency__exact=row.currency,
@@ -162,7 +202,7 @@ def _source_rows(sums: list[Sum], since: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def _ageing_table(now: datetime) -> dict[str, Any]:
+def _ageing_table(now: datetime, scope: Scope) -> dict[str, Any]:
     titles = {
         "current": _("Not due"),
         "1-30": _("1–30 days"),
@@ -177,7 +217,7 @@ def _ageing_table(now: datetime) -> dict[str, Any]:
         "61-90": (60, 90),
         "90+": (90, None),
     }
-    cells = {(row.currency, row.key): row for row in figures.ageing(now)}
+    cells = {(row.currency, row.key): row for row in figures.ageing(now, scope.customers)}
     currencies = sorted({currency for currency, _key in cells})
 
     def url(currency: str, key: str) -> str:
@@ -189,7 +229,7 @@ def _ageing_table(now: datetime) -> dict[str, Any]:
             query["due_at__gt"] = (now - timedelta(days=newer)).isoformat()
         if key == "current":
             query["due_at__gt"] = now.isoformat()
-        return _list("billing_invoice", **query)
+        return scope.list("billing_invoice", **query)
 
     return {
         "heads": list(titles.values()),
@@ -208,9 +248,9 @@ def _ageing_table(now: datetime) -> dict[str, Any]:
     }
 
 
-def _chart(now: datetime, zone: zoneinfo.ZoneInfo) -> str:
+def _chart(now: datetime, zone: zoneinfo.ZoneInfo, scope: Scope) -> str:
     today = now.astimezone(zone).date()
-    days = figures.per_day(today - timedelta(days=figures.CHART_DAYS - 1), today, settings.TIME_ZONE)
+    days = figures.per_day(today - timedelta(days=figures.CHART_DAYS - 1), today, settings.TIME_ZONE, scope.customers)
     return json.dumps(
         {
             "labels": [date_format(d.day, "j M") for d in days],
@@ -240,16 +280,20 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
         context["dashboard"] = {"empty": True, "webhook_url": f"{settings.BASE_URL}/webhooks/stripe/"}
         return context
     since = _month_start(now, zone)
-    sums = figures.recovered_since(since)
+    may = request.user.has_perm("campaigns.view_segment")
+    scope = _scope(request.GET.get("segment", "") if may else "", now)
+    sums = figures.recovered_since(since, scope.customers)
     context["dashboard"] = {
-        "cards": [_risk_card(), _recovered_card(sums, since)],
-        "due": _due_rows(_day_end(now, zone)),
+        "cards": [_risk_card(scope), _recovered_card(sums, since, scope)],
+        "due": _due_rows(_day_end(now, zone), scope),
         "lags": _lag_rows(now),
-        "cohorts": _cohort_rows(now),
-        "sources": _source_rows(sums, since),
-        "ageing": _ageing_table(now),
-        "chart": _chart(now, zone),
+        "cohorts": _cohort_rows(now, scope),
+        "sources": _source_rows(sums, since, scope),
+        "ageing": _ageing_table(now, scope),
+        "chart": _chart(now, zone, scope),
         "chart_days": figures.CHART_DAYS,
+        "scope": scope,
+        "segments": list(Segment.objects.values_list("code", "name")) if may else [],
         "zone": settings.TIME_ZONE,
         "now": now,
     }

@@ -1,7 +1,7 @@
 """The dashboard's figures in plain SQL, a fixed number of statements; each is defined in docs/insights.md.
 
 Amounts are minor units, always with their currency and never summed across currencies. Days and months are
-those of the site's time zone.
+those of the site's time zone. `customers` narrows a figure to these customers; None: everybody.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,13 @@ CHART_DAYS = 60
 #: Upper edges of the ageing buckets in days past due; the last has none.
 AGEING = ((0, "current"), (30, "1-30"), (60, "31-60"), (90, "61-90"), (None, "90+"))
 LIVE = sorted(state.value for state in LIVE_STATES)
+#: Ids of customers a figure is narrowed to; None: everybody.
+Customers = list[int] | None
+
+
+def _of(column: str) -> str:
+    """The condition that a row's customer is among %(customers)s, if these are given."""
+    return f"(%(customers)s::bigint[] IS NULL OR {column} = ANY(%(customers)s))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,61 +87,60 @@ class Day:
     recovered: int
 
 
-def _rows(sql: str, *params: Any) -> list[tuple[Any, ...]]:
+def _rows(sql: str, **params: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall())
 
 
-def at_risk() -> list[Sum]:
+def at_risk(customers: Customers = None) -> list[Sum]:
     """Open balance of invoices that are in a live case, per currency. Reads case_by_state."""
     rows = _rows(
-        """
+        f"""
         SELECT i.currency, count(*), sum(i.balance), count(DISTINCT c.id)
           FROM campaigns_case c
           JOIN campaigns_caseinvoice ci ON ci.case_id = c.id AND ci.left_at IS NULL
           JOIN billing_invoice i ON i.id = ci.invoice_id AND i.status = 'open'
-         WHERE c.state = ANY(%s)
+         WHERE c.state = ANY(%(live)s) AND {_of("c.customer_id")}
          GROUP BY i.currency ORDER BY 3 DESC
         """,
-        LIVE,
+        live=LIVE,
+        customers=customers,
     )
     return [Sum(currency, n, int(amount), cases=cases) for currency, n, amount, cases in rows]
 
 
-def recovered_since(since: datetime) -> list[Sum]:
+def recovered_since(since: datetime, customers: Customers = None) -> list[Sum]:
     """Recovered invoices paid at or after `since`, by source and currency. Reads invoice_recovered."""
     rows = _rows(
-        """
+        f"""
         SELECT currency, recovered_by, count(*), sum(amount_paid)
           FROM billing_invoice
-         WHERE recovered_by <> '' AND paid_at >= %s
+         WHERE recovered_by <> '' AND paid_at >= %(since)s AND {_of("customer_id")}
          GROUP BY currency, recovered_by ORDER BY 4 DESC
         """,
-        since,
+        since=since,
+        customers=customers,
     )
     return [Sum(currency, n, int(amount), key=source) for currency, source, n, amount in rows]
 
 
-def cohorts(now: datetime, zone: str) -> list[Cohort]:
+def cohorts(now: datetime, zone: str, customers: Customers = None) -> list[Cohort]:
     """The last COHORT_MONTHS months of first failures, newest first. Reads invoice_failed.
 
     A recovery counts if it was paid before the cohort closed, so that a closed cohort stays as it is.
     """
-    params: dict[str, Any] = {"now": now, "zone": zone, "months": COHORT_MONTHS - 1, "live": LIVE}
-    with connection.cursor() as cursor:
-        cursor.execute(_COHORTS, params)
-        rows = cursor.fetchall()
+    rows = _rows(_COHORTS, now=now, zone=zone, months=COHORT_MONTHS - 1, live=LIVE, customers=customers)
     return [Cohort(m, cur, closed, n, int(a), rn, int(ra)) for m, cur, closed, n, a, rn, ra in rows]
 
 
-_COHORTS = """
+_COHORTS = f"""
     WITH failed AS (
         SELECT i.id, i.currency, i.amount_due - i.amount_credited AS amount, i.amount_paid,
                i.recovered_by <> '' AS recovered, i.paid_at,
                date_trunc('month', i.first_failed_at AT TIME ZONE %(zone)s) AS month
           FROM billing_invoice i
-         WHERE i.status <> 'void'
+         WHERE i.status <> 'void' AND {_of("i.customer_id")}
            AND i.first_failed_at >= (date_trunc('month', %(now)s::timestamptz AT TIME ZONE %(zone)s)
                                      - make_interval(months => %(months)s)) AT TIME ZONE %(zone)s
     ), lives AS (
@@ -161,19 +167,20 @@ _COHORTS = """
 """
 
 
-def due_before(until: datetime) -> Work:
+def due_before(until: datetime, customers: Customers = None) -> Work:
     """Rows of each work list that fall due before `until` (aware UTC). Reads the loops' own partial indexes."""
     row = _rows(
-        """
-        SELECT (SELECT count(*) FROM campaigns_case WHERE next_action_at < %s),
-               (SELECT count(*) FROM campaigns_task WHERE status = 'open' AND due_at < %s),
-               (SELECT count(*) FROM billing_paymentattempt WHERE status = 'planned' AND scheduled_for < %s),
-               (SELECT count(*) FROM campaigns_message WHERE status = 'queued' AND send_at < %s)
+        f"""
+        SELECT (SELECT count(*) FROM campaigns_case WHERE next_action_at < %(until)s AND {_of("customer_id")}),
+               (SELECT count(*) FROM campaigns_task
+                 WHERE status = 'open' AND due_at < %(until)s AND {_of("customer_id")}),
+               (SELECT count(*) FROM billing_paymentattempt a JOIN billing_invoice i ON i.id = a.invoice_id
+                 WHERE a.status = 'planned' AND a.scheduled_for < %(until)s AND {_of("i.customer_id")}),
+               (SELECT count(*) FROM campaigns_message
+                 WHERE status = 'queued' AND send_at < %(until)s AND {_of("customer_id")})
         """,
-        until,
-        until,
-        until,
-        until,
+        until=until,
+        customers=customers,
     )[0]
     return Work(*row)
 
@@ -197,11 +204,11 @@ def lags(now: datetime) -> list[Lag]:
     ]
 
 
-def ageing(now: datetime) -> list[Sum]:
+def ageing(now: datetime, customers: Customers = None) -> list[Sum]:
     """Open balance by days past due and currency; an invoice without a due date counts as not yet due.
     Reads invoice_open_due."""
     rows = _rows(
-        """
+        f"""
         SELECT currency,
                CASE WHEN due_at IS NULL OR due_at > %(now)s THEN 'current'
                     WHEN due_at > %(now)s - interval '30 days' THEN '1-30'
@@ -209,36 +216,33 @@ def ageing(now: datetime) -> list[Sum]:
                     WHEN due_at > %(now)s - interval '90 days' THEN '61-90'
                     ELSE '90+' END AS bucket,
                count(*), sum(balance)
-          FROM billing_invoice WHERE status = 'open' AND balance > 0
+          FROM billing_invoice WHERE status = 'open' AND balance > 0 AND {_of("customer_id")}
          GROUP BY 1, 2
-        """.replace("%(now)s", "%s"),
-        now,
-        now,
-        now,
-        now,
+        """,
+        now=now,
+        customers=customers,
     )
     return [Sum(currency, n, int(amount), key=bucket) for currency, bucket, n, amount in rows]
 
 
-def per_day(first: date, last: date, zone: str) -> list[Day]:
+def per_day(first: date, last: date, zone: str, customers: Customers = None) -> list[Day]:
     """Failed and recovered invoices of each day from `first` to `last`, days without either included.
     Reads invoice_failed and invoice_recovered."""
-    params: dict[str, Any] = {"first": first, "last": last, "zone": zone}
-    with connection.cursor() as cursor:
-        cursor.execute(_PER_DAY, params)
-        return [Day(*row) for row in cursor.fetchall()]
+    return [Day(*row) for row in _rows(_PER_DAY, first=first, last=last, zone=zone, customers=customers)]
 
 
-_PER_DAY = """
+_PER_DAY = f"""
     WITH edges AS (
         SELECT %(first)s::timestamp AT TIME ZONE %(zone)s AS a,
                (%(last)s::timestamp + interval '1 day') AT TIME ZONE %(zone)s AS b
     ), failed AS (
         SELECT (first_failed_at AT TIME ZONE %(zone)s)::date AS day, count(*) AS n
-          FROM billing_invoice, edges WHERE first_failed_at >= a AND first_failed_at < b GROUP BY 1
+          FROM billing_invoice, edges
+         WHERE first_failed_at >= a AND first_failed_at < b AND {_of("customer_id")} GROUP BY 1
     ), recovered AS (
         SELECT (paid_at AT TIME ZONE %(zone)s)::date AS day, count(*) AS n
-          FROM billing_invoice, edges WHERE recovered_by <> '' AND paid_at >= a AND paid_at < b GROUP BY 1
+          FROM billing_invoice, edges
+         WHERE recovered_by <> '' AND paid_at >= a AND paid_at < b AND {_of("customer_id")} GROUP BY 1
     )
     SELECT d::date, COALESCE(f.n, 0), COALESCE(r.n, 0)
       FROM generate_series(%(first)s::timestamp, %(last)s::timestamp, interval '1 day') d

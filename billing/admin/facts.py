@@ -1,5 +1,7 @@
 """Admin of facts the processor or an import tells: payments, methods, subscriptions, attempts. Read-only."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -18,7 +20,7 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
         "__str__", "invoice", "customer", "state", "money", "origin", "at", "scheduled_for", "decline", "explanation",
     )  # fmt: skip
     list_select_related = ("invoice__customer", "payment_method")
-    list_filter = (
+    list_filter: tuple[Any, ...] = (
         ("status", ChoicesDropdownFilter),
         ("origin", ChoicesDropdownFilter),
         ("at", RangeDateTimeFilter),

@@ -99,7 +99,7 @@ class InvoiceAdmin(PageAdmin, ReadOnlyAdmin, ImportExportModelAdmin, ExportActio
         "recovered",
     )  # fmt: skip
     list_select_related = ("customer",)
-    list_filter = (
+    list_filter: tuple[Any, ...] = (
         ("status", ChoicesDropdownFilter),
         ("collection_method", ChoicesDropdownFilter),
         ("retry_state", ChoicesDropdownFilter),

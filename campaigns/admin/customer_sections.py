@@ -6,16 +6,20 @@ from typing import Any
 from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from billing import money
+from billing.admin.facts import PaymentAttemptAdmin
+from billing.admin.invoices import InvoiceAdmin
 from billing.models import InvoiceStatus
 from campaigns.admin.case_actions import PromiseForm, take_promise
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.admin.contact import contact_fact
-from campaigns.admin.segments import SegmentFilter
+from campaigns.admin.segments import OwnedSegmentFilter, SegmentFilter
 from campaigns.models import Task
 from campaigns.models.case import LIVE_STATES
+from campaigns.segments.risk import Band, risk_of
 from customers.admin.customer import CustomerAdmin
 from customers.admin.page import Fact, PageAction, Section
 from customers.display import choice_badge, when
@@ -68,8 +72,28 @@ def _largest_balance(customer: Customer, now: datetime) -> dict[str, Any]:
     return initial
 
 
+class AttemptSegmentFilter(SegmentFilter):
+    owner = "invoice__customer"
+
+
+def _risk(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
+    """The band of the segment field `risk`, with what it was counted from."""
+    risk = risk_of([customer.pk], now).get(customer.pk)
+    if risk is None:
+        return []
+    counted = _now(
+        "in 12 months %(late)d of %(invoices)d invoices late, %(declined)d of %(charges)d charges declined,"
+        " %(broken)d promises broken"
+    ) % {name: getattr(risk, name) for name in ("late", "invoices", "declined", "charges", "broken")}
+    shown = Band(risk.band).label if risk.band else _("Not enough to say")
+    return [Fact(_("Risk"), format_html("{}<span class='sol-sub'>{}</span>", shown, counted), 46)]
+
+
 CustomerAdmin.list_filter = (SegmentFilter, *CustomerAdmin.list_filter)
+InvoiceAdmin.list_filter = (*InvoiceAdmin.list_filter, OwnedSegmentFilter)
+PaymentAttemptAdmin.list_filter = (*PaymentAttemptAdmin.list_filter, AttemptSegmentFilter)
 CustomerAdmin.add_fact(_live_case)
+CustomerAdmin.add_fact(_risk)
 CustomerAdmin.add_action(
     PageAction(
         slug="promise",

@@ -15,6 +15,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from campaigns.admin.columns import MESSAGE, link
+from campaigns.admin.segments import OwnedSegmentFilter
 from campaigns.models import Message, MessageStatus
 from campaigns.services.messages import message_cancel, message_confirm_sent, message_resend
 from customers.admin.base import ReadOnlyAdmin
@@ -112,6 +113,7 @@ class MessageAdmin(PageAdmin, ReadOnlyAdmin):
         ("status", ChoicesDropdownFilter),
         ("purpose", ChoicesDropdownFilter),
         ("channel", ChoicesDropdownFilter),
+        OwnedSegmentFilter,
         ("queued_at", RangeDateTimeFilter),
         ("sent_at", RangeDateTimeFilter),
     )

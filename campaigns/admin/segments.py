@@ -26,7 +26,7 @@ from campaigns.models import Segment
 from campaigns.models.segment import MAX_QUERY
 from campaigns.segments.completion import introspection
 from campaigns.segments.evaluate import Count as Found
-from campaigns.segments.evaluate import in_segment, query_count
+from campaigns.segments.evaluate import among, query_count, segment_ids
 from campaigns.segments.language import SegmentError
 from campaigns.services.segments import segment_uses
 from customers import clock
@@ -52,14 +52,25 @@ class SegmentFilter(DropdownFilter):
         if segment is None:
             return queryset.none()
         try:
-            return queryset.filter(in_segment(segment.query, clock.now(), path=self.owner))
+            return queryset.filter(among(members(request, segment), path=self.owner))
         except SegmentError:
             # A field it asks about is gone; the segment's own page says which.
             return queryset.none()
 
 
-class CaseSegmentFilter(SegmentFilter):
+class OwnedSegmentFilter(SegmentFilter):
+    """For rows that have a customer."""
+
     owner = "customer"
+
+
+def members(request: HttpRequest, segment: Segment) -> list[int]:
+    """Ids of the customers in a segment, read once for a request: a list asks for its count, its page and an action's
+    rows. Raises SegmentError."""
+    found: dict[str, list[int]] = request.__dict__.setdefault("_segment_members", {})
+    if segment.query not in found:
+        found[segment.query] = segment_ids(segment.query, clock.now())
+    return found[segment.query]
 
 
 class QueryWidget(UnfoldAdminTextareaWidget):

@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from campaigns.admin.columns import TASK, link
 from campaigns.admin.contact import contact_badge, contact_fact, load_verdicts
+from campaigns.admin.segments import OwnedSegmentFilter
 from campaigns.models import Task
 from campaigns.services.tasks import task_cancel, task_complete
 from customers import clock
@@ -88,6 +89,7 @@ class TaskAdmin(PageAdmin, ReadOnlyAdmin):
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
+        OwnedSegmentFilter,
         ("assignee", AutocompleteSelectFilter),
         ("due_at", RangeDateTimeFilter),
     )

@@ -16,6 +16,7 @@ from billing.models import CollectionMethod, SubscriptionStatus
 from billing.money import exponent
 from billing.retries.taxonomy import Category
 from campaigns.models.case import LIVE_STATES
+from campaigns.segments import risk
 from campaigns.segments.kinds import Field, Kind, Source
 from customers.errors import SollecitoError
 from customers.models import CustomerKind
@@ -52,6 +53,7 @@ SOURCES: dict[str, Source] = {
         ),
         Source("past", "campaigns_case k WHERE k.closed_at IS NOT NULL", "k.customer_id"),
         Source("written", "campaigns_message m WHERE m.purpose = 'dunning'", "m.customer_id"),
+        risk.SOURCE,
         Source("visited", "customers_interaction t WHERE t.kind = 'portal.visited'", "t.customer_id"),
     )
 }
@@ -169,7 +171,7 @@ FIELDS: dict[str, Field] = {
             "retry_chance", Kind.NUMBER, _("Predicted chance of the next retry, in percent"),
             "MAX(a.probability) * 100", "tried", _DEBT, may_lack=True, example="retry_chance < 20",
         ),
-        # --- value, risk
+        # --- payments and failures
         Field(
             "paid", Kind.MONEY, _("Paid in all, refunds taken off"),
             _money("y.amount - y.refunded", "y.currency"), "paid", _HISTORY, takes="currency",
@@ -194,6 +196,10 @@ FIELDS: dict[str, Field] = {
         Field(
             "cases_recovered", Kind.NUMBER, _("Earlier cases that ended paid"),
             "count(*) FILTER (WHERE k.state = 'recovered')", "past", _HISTORY,
+        ),
+        Field(
+            "risk", Kind.TEXT, _("How it has paid in the last twelve months"), risk.BAND, risk.SOURCE.key, _HISTORY,
+            choices=tuple(risk.Band.values), may_lack=True, example='risk = "high"',
         ),
         # --- subscription
         Field(

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from billing.models import AttemptStatus, Invoice
-from campaigns.models import Case
+from campaigns.models import Case, Segment
 from customers.clock import running_on
 from insights import figures
 from tests import factories as make
@@ -164,3 +164,44 @@ def test_every_figure_links_to_rows_that_open_and_costs_the_same(
     assert counts[shown["cards"][1].url] == 11  # recovered invoices
     (cell,) = [cell for _currency, cells in shown["ageing"]["rows"] for cell in cells if cell]
     assert counts[cell[2]] == cell[1] == 11
+
+
+def test_the_figures_of_a_segment_are_those_of_its_customers_at_a_constant_cost(
+    boss: Client, django_assert_max_num_queries: Any
+) -> None:
+    Segment.objects.create(code="gb", name="Britons", query='country = "GB"')
+    Segment.objects.create(code="odd", name="Odd", query="gone.field = 1")
+
+    def fill(country: str, n: int) -> None:
+        for _i in range(n):
+            customer = make.customer(country=country)
+            invoice = make.invoice(customer, amount_due=1000, due_at=NOW - timedelta(days=40))
+            make.case(customer, invoices=[invoice])
+            make.attempt(invoice, status=AttemptStatus.PLANNED, at=None, scheduled_for=NOW)
+            make.invoice(customer, amount_due=500, amount_paid=500, status="paid", paid_at=NOW, recovered_by="email",
+                         first_failed_at=NOW - timedelta(days=2))  # fmt: skip
+
+    url = reverse("admin:index")
+    with running_on(lambda: NOW + timedelta(hours=1)):
+        fill("IT", 2)
+        fill("GB", 1)
+        boss.get(url, {"segment": "gb"})
+        with django_assert_max_num_queries(32) as few:
+            boss.get(url, {"segment": "gb"})
+        fill("GB", 2)
+        with django_assert_max_num_queries(len(few)):
+            answer = boss.get(url, {"segment": "gb"})
+        shown = answer.context["dashboard"]
+        assert "Segment: Britons. Its customers are those of today" in answer.content.decode()
+        assert [card.lines for card in shown["cards"]] == [["€30.00"], ["€15.00"]]
+        assert [count for _title, count, _url in shown["due"]] == [3, 0, 3, 0]
+        assert [(row["cohort"].failed, row["cohort"].recovered) for row in shown["cohorts"]] == [(6, 3)]
+        urls = [card.url for card in shown["cards"]] + [row[-1] for row in shown["due"]]
+        urls += [row["url"] for row in (*shown["cohorts"], *shown["sources"])]
+        urls += [cell[2] for _currency, cells in shown["ageing"]["rows"] for cell in cells if cell]
+        assert [boss.get(link).context["cl"].result_count for link in urls] == [3, 3, 3, 0, 3, 0, 6, 3, 3]
+        assert boss.get(url).context["dashboard"]["cards"][0].lines == ["€50.00"]
+        assert "There is no field gone.field" in boss.get(url, {"segment": "odd"}).content.decode()
+        gone = boss.get(url, {"segment": "nobody"})
+        assert "There is no such segment. Nobody is shown." in gone.content.decode()
+        assert gone.context["dashboard"]["cards"][0].lines == []

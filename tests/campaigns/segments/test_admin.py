@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from campaigns.models import Segment
@@ -87,3 +89,19 @@ def test_lists_are_narrowed_to_a_segment(manager: Client, query: str) -> None:
         rows = page.context["cl"].result_list
         names = {getattr(row, "customer", row).name for row in rows}
         assert names == ({"Found"} if query.startswith("country") else set())
+
+
+def test_a_list_asks_who_is_in_a_segment_once_for_count_page_and_action(manager: Client) -> None:
+    Segment.objects.create(code="owing", name="Owing", query="balance.EUR > 0")
+    for _ in range(60):
+        customer = f.customer()
+        f.case(customer, invoices=[f.invoice(customer)])
+    for model in (
+        "customers_customer", "campaigns_case", "billing_invoice", "campaigns_message", "campaigns_task",
+        "billing_paymentattempt",
+    ):  # fmt: skip
+        with CaptureQueriesContext(connection) as found:
+            page: Any = manager.get(reverse(f"admin:{model}_changelist"), {"segment": "owing"})
+        asked = [row["sql"] for row in found if "FROM customers_customer c JOIN customers_brand" in row["sql"]]
+        assert len(asked) == 1, model
+        assert page.context["cl"].result_count == (0 if model.endswith(("message", "task", "attempt")) else 60)
