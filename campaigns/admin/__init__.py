@@ -1,6 +1,7 @@
 """The back office for collecting: cases, tasks, messages, letters, ladders, simulations and templates."""
 
 from campaigns.admin import (
+    bulk_actions,
     cases,
     customer_sections,
     experiments,
@@ -20,6 +21,7 @@ from campaigns.admin import (
 )
 
 __all__ = [
+    "bulk_actions",
     "cases",
     "customer_sections",
     "experiments",

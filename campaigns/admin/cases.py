@@ -24,12 +24,13 @@ from campaigns.admin.case_actions import CASE_ACTIONS
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.admin.contact import contact_badge, contact_fact, load_verdicts
 from campaigns.admin.rungs import rungs
-from campaigns.admin.segments import CaseSegmentFilter
+from campaigns.admin.segments import OwnedSegmentFilter
 from campaigns.guard.zones import zone_name
 from campaigns.models import Case, CaseInvoice, EndAction
 from campaigns.models.case import LIVE_STATES
 from customers import clock
 from customers.admin.base import ReadOnlyAdmin
+from customers.admin.bulk import BulkAdmin
 from customers.admin.page import Fact, PageAdmin, Section
 from customers.admin.timeline import load_timeline
 from customers.display import choice_badge, when
@@ -111,7 +112,7 @@ def _log(request: HttpRequest, case: Case, now: datetime) -> dict[str, Any]:
 
 
 @admin.register(Case)
-class CaseAdmin(PageAdmin, ReadOnlyAdmin):
+class CaseAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
     list_display = ("__str__", "who", "owed", "shown_state", "rung", "next_action", "contact", "owner", "opened_at")
     list_display_links = ("__str__", "who")
     list_select_related = ("customer", "ladder_version__ladder", "owner")
@@ -120,7 +121,7 @@ class CaseAdmin(PageAdmin, ReadOnlyAdmin):
         ("close_reason", ChoicesDropdownFilter),
         ("trigger", ChoicesDropdownFilter),
         ("brand", RelatedDropdownFilter),
-        CaseSegmentFilter,
+        OwnedSegmentFilter,
         ("ladder_version__ladder", RelatedDropdownFilter),
         ("owner", AutocompleteSelectFilter),
         ("next_action_at", RangeDateTimeFilter),

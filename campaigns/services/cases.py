@@ -8,18 +8,16 @@ from django.utils.translation import gettext as _
 from billing.models import Invoice, Promise
 from billing.money import display
 from billing.signals import announce_facts_changed
-from campaigns.engine.calendar import at_local, in_words
-from campaigns.engine.decide import wake as woken
-from campaigns.engine.load import load_cases
+from campaigns.engine.calendar import at_local
 from campaigns.guard.zones import zone, zone_name
 from campaigns.models import Case, CaseState, CloseReason, Message, MessagePurpose, MessageStatus, Task
 from campaigns.models.case import TRANSITIONS
+from campaigns.services.case_acts import case_do, pause_act, resume_act
 from campaigns.signals import announce_closed
 from customers.errors import SollecitoError, check_transition
 from customers.log import Entry, record
 from customers.models import ActorKind, Customer
 from customers.services import customers_reassess
-from customers.wake import wake
 
 #: Days after the promised one before a promise counts as broken: transfers take a working day or two.
 PROMISE_GRACE_DAYS = 2
@@ -51,50 +49,22 @@ def _tell(case: Case, now: datetime, kind: str, summary: str, actor_id: int, rea
     )
 
 
-@transaction.atomic
 def case_pause(*, case_id: int, until: datetime | None, reason: str, actor_id: int, now: datetime) -> None:
     """Lets a live case rest until `until` (aware UTC), or until somebody resumes it where that is None.
 
     What is in the outbox is stopped by the guard at the moment of sending. Raises SollecitoError if there is no
     such case or `until` is not after `now`, IllegalTransition if the case has ended.
     """
-    if until is not None and until <= now:
-        raise SollecitoError(_("A pause ends in the future."), code="pause_in_past")
-    case = _locked(case_id)
-    check_transition(TRANSITIONS, what="Case", source=case.state, target=CaseState.PAUSED)
-    case.state = CaseState.PAUSED
-    case.rests_until = case.next_action_at = until
-    case.rest_reason = reason.strip()[:255]
-    case.next_action_reason = _("Paused by staff.")
-    case.save(update_fields=["state", "rests_until", "rest_reason", "next_action_at", "next_action_reason"])
-    tz = zone(zone_name(timezone=case.customer.timezone, country=case.customer.country, brand_timezone=""))
-    summary = _("Paused until %(until)s.") % {"until": in_words(until, tz)} if until else _("Paused.")
-    _tell(case, now, "case.paused", summary, actor_id, reason)
+    case_do(case_id=case_id, act=pause_act(until=until, reason=reason, now=now), actor_id=actor_id, now=now)
 
 
-@transaction.atomic
 def case_resume(*, case_id: int, actor_id: int, now: datetime) -> None:
     """Ends a rest: the case goes on with the step it stood before, due at once if its day has come.
 
     A promise, plan or dispute that still stands lets it rest again at the next assessment. Raises as case_pause.
     """
-    case = _locked(case_id)
-    check_transition(TRANSITIONS, what="Case", source=case.state, target=CaseState.OPEN)
-    if case.state == CaseState.OPEN:
-        return
-    (loaded,) = load_cases([case.pk], now).cases
-    case.anchor_at = woken(loaded.snapshot, now).anchor_at
-    case.state = CaseState.OPEN
-    case.next_action_at, case.next_action_reason = now, _("Resumed by staff.")
-    case.rests_until, case.rest_reason = None, ""
-    case.save(
-        update_fields=[
-            "state", "anchor_at", "next_action_at", "next_action_reason", "rests_until", "rest_reason",
-        ]
-    )  # fmt: skip
-    customers_reassess([case.customer_id], now)
-    _tell(case, now, "case.resumed", _("Resumed."), actor_id, "")
-    wake("campaigns.tasks.assess_customers")
+    if not Case.objects.filter(pk=case_id, state=CaseState.OPEN).exists():
+        case_do(case_id=case_id, act=resume_act(), actor_id=actor_id, now=now)
 
 
 @transaction.atomic

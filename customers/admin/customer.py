@@ -24,6 +24,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 from customers import clock
 from customers.admin import consent
 from customers.admin.base import HistoryAdmin, badge
+from customers.admin.bulk import BulkAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section, staff_id
 from customers.admin.resources import CustomerResource
 from customers.admin.timeline import load_timeline
@@ -108,7 +109,7 @@ def contacts(request: HttpRequest, customer: Customer, now: datetime) -> dict[st
 
 
 @admin.register(Customer)
-class CustomerAdmin(PageAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActionModelAdmin):
+class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActionModelAdmin):
     resource_classes = (CustomerResource,)
     import_form_class = ImportForm
     export_form_class = SelectableFieldsExportForm

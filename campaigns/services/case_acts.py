@@ -1,0 +1,212 @@
+"""What is done to one case or to thousands: check, change, write, log; in batches, with the customers locked."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from campaigns.engine.calendar import in_words
+from campaigns.engine.decide import wake as woken
+from campaigns.engine.load import load_cases
+from campaigns.guard.zones import zone, zone_name
+from campaigns.models import Case, CaseState
+from campaigns.models.case import LIVE_STATES, TRANSITIONS
+from customers.bulk import BulkResult, batches
+from customers.errors import SollecitoError, check_transition
+from customers.log import Entry, record_many
+from customers.models import ActorKind, Customer
+from customers.services import customers_reassess
+from customers.wake import wake
+
+
+def _nothing(case: Case) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseAct:
+    """One thing staff may do to cases. `check` raises SollecitoError where one may not; `change` sets `fields` of rows
+    read and locked; `passed_over` says why a case among many is left alone though it could be asked for by itself."""
+
+    kind: str
+    fields: tuple[str, ...]
+    check: Callable[[Case], None]
+    change: Callable[[Sequence[Case], datetime], None]
+    summary: Callable[[Case], str]
+    passed_over: Callable[[Case], str] = field(default=_nothing)
+    reason: str = ""
+    #: The customer is assessed again: facts may have changed while the case rested.
+    reassess: bool = False
+
+
+def pause_act(*, until: datetime | None, reason: str, now: datetime) -> CaseAct:
+    """Lets cases rest until `until` (aware UTC), or until somebody resumes them. Raises SollecitoError if that is not
+    after `now`."""
+    if until is not None and until <= now:
+        raise SollecitoError(_("A pause ends in the future."), code="pause_in_past")
+
+    def change(rows: Sequence[Case], now: datetime) -> None:
+        for case in rows:
+            case.state = CaseState.PAUSED
+            case.rests_until = case.next_action_at = until
+            case.rest_reason = reason.strip()[:255]
+            case.next_action_reason = _("Paused by staff.")
+
+    def summary(case: Case) -> str:
+        if until is None:
+            return _("Paused.")
+        tz = zone(zone_name(timezone=case.customer.timezone, country=case.customer.country, brand_timezone=""))
+        return _("Paused until %(until)s.") % {"until": in_words(until, tz)}
+
+    return CaseAct(
+        kind="case.paused",
+        fields=("state", "rests_until", "rest_reason", "next_action_at", "next_action_reason"),
+        check=lambda case: check_transition(TRANSITIONS, what="Case", source=case.state, target=CaseState.PAUSED),
+        change=change,
+        summary=summary,
+        # A promise or a dispute has an end of its own, which a pause would take the place of.
+        passed_over=lambda case: "" if case.state == CaseState.OPEN else _state_words(case),
+        reason=reason,
+    )
+
+
+def resume_act() -> CaseAct:
+    """Ends a rest: a case goes on with the step it stood before, due at once if its day has come."""
+
+    def change(rows: Sequence[Case], now: datetime) -> None:
+        snapshots = {
+            loaded.snapshot.case_id: loaded.snapshot for loaded in load_cases([c.pk for c in rows], now).cases
+        }
+        for case in rows:
+            case.anchor_at = woken(snapshots[case.pk], now).anchor_at
+            case.state = CaseState.OPEN
+            case.next_action_at, case.next_action_reason = now, _("Resumed by staff.")
+            case.rests_until, case.rest_reason = None, ""
+
+    return CaseAct(
+        kind="case.resumed",
+        fields=("state", "anchor_at", "next_action_at", "next_action_reason", "rests_until", "rest_reason"),
+        check=lambda case: check_transition(TRANSITIONS, what="Case", source=case.state, target=CaseState.OPEN),
+        change=change,
+        summary=lambda case: _("Resumed."),
+        passed_over=lambda case: "" if case.state == CaseState.PAUSED else _state_words(case),
+        reassess=True,
+    )
+
+
+def assign_act(*, owner_id: int | None, whoever: bool = False) -> CaseAct:
+    """Gives cases an owner, or none; `whoever` for a plan before the owner is chosen. Raises SollecitoError if that is
+    no active member of staff."""
+    owner = None
+    if owner_id is not None:
+        owner = get_user_model().objects.filter(pk=owner_id, is_active=True, is_staff=True).first()
+        if owner is None:
+            raise SollecitoError(_("A case is looked after by active staff."), code="owner_unfit")
+
+    def change(rows: Sequence[Case], now: datetime) -> None:
+        for case in rows:
+            case.owner = owner
+
+    def passed_over(case: Case) -> str:
+        if case.state not in LIVE_STATES:
+            return _state_words(case)
+        return _("It has this owner already.") if case.owner_id == owner_id and not whoever else ""
+
+    words = _("Assigned to %(name)s.") % {"name": owner} if owner else _("Assigned to nobody.")
+    return CaseAct(
+        kind="case.assigned",
+        fields=("owner",),
+        check=lambda case: None,
+        change=change,
+        summary=lambda case: words,
+        passed_over=passed_over,
+    )
+
+
+def _state_words(case: Case) -> str:
+    return _("Its state is: %(state)s.") % {"state": case.get_state_display()}
+
+
+def case_do(*, case_id: int, act: CaseAct, actor_id: int, now: datetime) -> None:
+    """Carries out an act on one case at `now` (aware UTC). Raises SollecitoError if there is no such case, or as the
+    act's check does."""
+    with transaction.atomic():
+        rows = _locked([case_id])
+        if not rows:
+            raise SollecitoError(_("There is no such case."), code="case_missing")
+        act.check(rows[0])
+        _carry_out(rows, act, actor_id, now)
+    if act.reassess:
+        wake("campaigns.tasks.assess_customers")
+
+
+def cases_plan(*, case_ids: Collection[int], act: CaseAct) -> BulkResult:
+    """What `cases_do` would do now: how many, and how many are passed over for which reason. Writes nothing."""
+    found = BulkResult()
+    for batch in batches(case_ids):
+        rows = Case.objects.filter(pk__in=batch).only("state", "owner_id")
+        reasons = Counter(_passed_over(row, act) for row in rows)
+        found += BulkResult(reasons.pop("", 0), dict(reasons))
+    return found
+
+
+def cases_do(*, case_ids: Collection[int], act: CaseAct, actor_id: int, now: datetime) -> BulkResult:
+    """Carries out an act on many cases at `now` (aware UTC), each batch in a transaction and a fixed number of
+    statements of its own; those it does not fit are passed over. A second call changes nothing."""
+    found = BulkResult()
+    for batch in batches(case_ids):
+        with transaction.atomic():
+            rows = _locked(batch)
+            reasons = {row.pk: _passed_over(row, act) for row in rows}
+            fit = [row for row in rows if not reasons[row.pk]]
+            _carry_out(fit, act, actor_id, now)
+        found += BulkResult(len(fit), dict(Counter(filter(None, reasons.values()))))
+    if act.reassess and found.done:
+        wake("campaigns.tasks.assess_customers")
+    return found
+
+
+def _passed_over(case: Case, act: CaseAct) -> str:
+    try:
+        act.check(case)
+    except SollecitoError as error:
+        return act.passed_over(case) or error.message
+    return act.passed_over(case)
+
+
+def _locked(case_ids: Collection[int]) -> list[Case]:
+    """The cases, locked after their customers, as the assess loop does it."""
+    owners = Case.objects.filter(pk__in=case_ids).values("customer_id")
+    people = {
+        row.pk: row for row in Customer.objects.filter(pk__in=owners).order_by("pk").select_for_update(no_key=True)
+    }
+    rows = list(Case.objects.filter(pk__in=case_ids).order_by("pk").select_for_update(no_key=True))
+    for row in rows:
+        row.customer = people[row.customer_id]
+    return rows
+
+
+def _carry_out(rows: Sequence[Case], act: CaseAct, actor_id: int, now: datetime) -> None:
+    if not rows:
+        return
+    act.change(rows, now)
+    Case.objects.bulk_update(rows, act.fields)
+    if act.reassess:
+        customers_reassess({row.customer_id for row in rows}, now)
+    record_many(
+        Entry(
+            customer_id=row.customer_id,
+            at=now,
+            kind=act.kind,
+            summary=act.summary(row),
+            body=act.reason.strip(),
+            actor_kind=ActorKind.USER,
+            actor_id=actor_id,
+            subject=f"case:{row.pk}",
+        )
+        for row in rows
+    )
