@@ -1,5 +1,6 @@
 """Owns printing letters: a batch is made of what still may be sent, printed with a cover list, and printed again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,54 +47,75 @@ def print_batch_create(*, actor_id: int, now: datetime, limit: int = MOST_LETTER
         )
         if not waiting:
             return PrintResult(None)
-        by_message = {row.message_id: row for row in waiting}
-        good: list[Letter] = []
-        stopped: list[tuple[Message, Blocked]] = []
-        for sending in load(list(by_message), now):
-            verdict = check(sending.snapshot, sending.message.channel, now)
-            if isinstance(verdict, Blocked):
-                stopped.append((sending.message, verdict))
-            else:  # hours and gaps are for what rings or beeps; a letter takes days
-                good.append(by_message[sending.message.pk])
-        customers_reassess({message.customer_id for message, _verdict in stopped}, now)
-        for message, verdict in stopped:
-            Message.objects.filter(pk=message.pk, status=MessageStatus.TO_PRINT).update(
-                status=MessageStatus.CANCELLED, reason=verdict.reason[:500], rule=verdict.rule
-            )
-        record_many(_entry(m, now, "message.cancelled", v.reason, actor_id, rule=v.rule) for m, v in stopped)
+        good = _call_back(waiting, actor_id, now)
+        cancelled = len(waiting) - len(good)
         if not good:
-            return PrintResult(None, cancelled=len(stopped))
+            return PrintResult(None, cancelled=cancelled)
         batch = PrintBatch.objects.create(created_at=now, created_by_id=actor_id)
         Letter.objects.filter(pk__in=[row.pk for row in good]).update(batch=batch)
-    return PrintResult(batch, len(good), len(stopped))
+    return PrintResult(batch, len(good), cancelled)
+
+
+def _call_back(letters: Sequence[Letter], actor_id: int, now: datetime) -> list[Letter]:
+    """Cancels the letters that may not be sent any more, with the reason, and returns the others."""
+    by_message = {row.message_id: row for row in letters}
+    stopped: dict[int, tuple[Message, Blocked]] = {}
+    for sending in load(list(by_message), now):
+        verdict = check(sending.snapshot, sending.message.channel, now)
+        # Hours and gaps are for what rings or beeps; a letter takes days.
+        if isinstance(verdict, Blocked):
+            stopped[sending.message.pk] = (sending.message, verdict)
+    customers_reassess({message.customer_id for message, _verdict in stopped.values()}, now)
+    for message, verdict in stopped.values():
+        Message.objects.filter(pk=message.pk, status=MessageStatus.TO_PRINT).update(
+            status=MessageStatus.CANCELLED, reason=verdict.reason[:500], rule=verdict.rule
+        )
+    record_many(_entry(m, now, "message.cancelled", v.reason, actor_id, rule=v.rule) for m, v in stopped.values())
+    return [row for row in letters if row.message_id not in stopped]
 
 
 def print_batch_pdf(*, batch_id: int, actor_id: int, now: datetime) -> bytes:
     """The batch as one PDF, cover list first. Every time after the first is logged with each letter.
 
-    Raises SollecitoError if there is no such batch.
+    The first time the guard is asked about each letter once more: batches lie overnight, and people pay. What has been
+    handed out may be in the post already and stays. Raises SollecitoError if there is no such batch, or nothing of it
+    is left to print.
     """
     with transaction.atomic():
         batch = PrintBatch.objects.select_for_update().filter(pk=batch_id).first()
         if batch is None:
             raise SollecitoError(_("There is no such batch."), code="no_such_batch")
+        kept = Letter.objects.filter(batch=batch)
+        if not batch.copies:
+            waiting = list(kept.filter(message__status=MessageStatus.TO_PRINT).order_by("id").defer("pdf"))
+            _call_back(waiting, actor_id, now)
         letters = list(
-            Letter.objects.filter(batch=batch).select_related("message__customer", "message__contact").order_by("id")
+            kept.exclude(message__status=MessageStatus.CANCELLED)
+            .select_related("message__customer", "message__contact")
+            .order_by("id")
         )
-        rows = [
-            (str(place), _name(row.message), recipient_words(row.message), str(row.pages), f"#{row.message_id}")
-            for place, row in enumerate(letters, start=1)
-        ]
-        title = _("Print batch %(number)s, %(day)s") % {"number": batch.pk, "day": f"{batch.created_at:%Y-%m-%d}"}
-        sheet = typeset.cover(
-            title=title, rows=rows, pages=sum(row.pages for row in letters), at=now, language=get_language() or "en"
-        )
-        if batch.copies:
-            words = _("Letter printed once more (batch %(number)s).") % {"number": batch.pk}
-            record_many(_entry(row.message, now, "letter.reprinted", words, actor_id) for row in letters)
-        batch.copies += 1
-        batch.save(update_fields=["copies"])
+        sheet = _handed_out(batch, letters, actor_id, now) if letters else None
+    if sheet is None:
+        raise SollecitoError(_("No letter is left to print."), code="nothing_to_print")
     return typeset.together([sheet.pdf, *(bytes(row.pdf) for row in letters)])
+
+
+def _handed_out(batch: PrintBatch, letters: Sequence[Letter], actor_id: int, now: datetime) -> typeset.Sheet:
+    """The cover list; that the batch was handed out is noted."""
+    rows = [
+        (str(place), _name(row.message), recipient_words(row.message), str(row.pages), f"#{row.message_id}")
+        for place, row in enumerate(letters, start=1)
+    ]
+    title = _("Print batch %(number)s, %(day)s") % {"number": batch.pk, "day": f"{batch.created_at:%Y-%m-%d}"}
+    sheet = typeset.cover(
+        title=title, rows=rows, pages=sum(row.pages for row in letters), at=now, language=get_language() or "en"
+    )
+    if batch.copies:
+        words = _("Letter printed once more (batch %(number)s).") % {"number": batch.pk}
+        record_many(_entry(row.message, now, "letter.reprinted", words, actor_id) for row in letters)
+    batch.copies += 1
+    batch.save(update_fields=["copies"])
+    return sheet
 
 
 def print_batch_printed(*, batch_id: int, actor_id: int, now: datetime) -> int:

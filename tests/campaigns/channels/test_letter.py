@@ -8,8 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.db.models import F
 from pypdf import PdfReader
 
+from billing.models import Invoice
 from campaigns import typeset
 from campaigns.channels.base import ChannelError, Outgoing
 from campaigns.delivery import DeliverResult, deliver_due
@@ -176,6 +178,40 @@ def test_what_was_paid_before_printing_is_called_back(django_user_model: Any) ->
     paid.refresh_from_db()
     assert (paid.status, paid.rule) == (MessageStatus.CANCELLED, "balance.paid")
     assert Letter.objects.get(batch=made.batch).message_id == owed.pk
+
+
+@pytest.mark.django_db
+def test_what_was_paid_while_the_batch_lay_is_called_back_before_it_is_handed_out(django_user_model: Any) -> None:
+    user = django_user_model.objects.create_user("mara")
+    owed, paid = queued(), queued()
+    deliver_due(now=NOW)
+    made = print_batch_create(actor_id=user.pk, now=NOW)
+    assert made.batch is not None
+    Invoice.objects.filter(case_invoices__case=paid.case).update(amount_paid=F("amount_due"), status="paid")
+    later = NOW + timedelta(days=1)
+    cover = read(print_batch_pdf(batch_id=made.batch.pk, actor_id=user.pk, now=later)).pages[0].extract_text()
+    assert f"#{owed.pk}" in cover
+    assert f"#{paid.pk}" not in cover
+    paid.refresh_from_db()
+    assert (paid.status, paid.rule) == (MessageStatus.CANCELLED, "balance.paid")
+    # What was handed out may be in the post: paid now, it is no different.
+    Invoice.objects.update(amount_paid=F("amount_due"), status="paid")
+    print_batch_pdf(batch_id=made.batch.pk, actor_id=user.pk, now=later)
+    assert print_batch_printed(batch_id=made.batch.pk, actor_id=user.pk, now=later) == 1
+
+
+@pytest.mark.django_db
+def test_a_batch_of_which_nothing_is_left_is_no_file(django_user_model: Any) -> None:
+    user = django_user_model.objects.create_user("mara")
+    queued()
+    deliver_due(now=NOW)
+    made = print_batch_create(actor_id=user.pk, now=NOW)
+    assert made.batch is not None
+    Invoice.objects.update(amount_paid=F("amount_due"), status="paid")
+    with pytest.raises(SollecitoError) as error:
+        print_batch_pdf(batch_id=made.batch.pk, actor_id=user.pk, now=NOW)
+    assert error.value.code == "nothing_to_print"
+    assert Message.objects.get().status == MessageStatus.CANCELLED
 
 
 # --- A postal service.
