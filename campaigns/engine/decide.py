@@ -163,6 +163,10 @@ def _another_way(case: CaseSnapshot, notice: heard.Notice, now: datetime, guard:
         return wait(case, until, why, Outcome.WAITING)
     if not isinstance(verdict, Allowed):
         return None
+    opens = rungs.opening(notice.rung, now, zone(case.zone), case.country)
+    if opens > now:
+        why = _("“%(step)s” goes another way once its window opens.") % name
+        return wait(case, opens, why, Outcome.WAITING)
     at, why = rungs.next_moment(case, case.position, None, zone(case.zone))
     return wait(case, max(at, now), why, Outcome.DONE)._replace(act=notice.rung, channel=channel, again=True)
 

@@ -264,3 +264,20 @@ def test_a_step_that_counts_from_one_skipped_has_its_turn():
     second = decide(case(ladder=ladder(*steps), position=1, runs=taken), now + 2 * DAY, guard=allow)
     assert second.act is not None
     assert second.act.key == "s2"
+
+
+def test_another_way_waits_for_the_steps_own_window():
+    """A mail bounced in the evening is no text message at night, where the step speaks in office hours only."""
+    rung = step(1, 0, fallback_channels=("sms",), window_from=time(9), window_to=time(17))
+    snapshot = case(
+        ladder=ladder(rung, step(2, 3)),
+        position=1,
+        runs=sent(1, message_status="bounced", channels=("email",)),
+        guard=guard(addresses={"email": "a@example.com", "sms": "+393331234567"}),
+    )
+    night = START.replace(hour=20)
+    waits = decide(snapshot, night, guard=allow)
+    assert waits.act is None
+    assert waits.next_action_at == datetime(2026, 3, 11, 8, tzinfo=UTC)
+    goes = decide(snapshot, waits.next_action_at, guard=allow)
+    assert (goes.again, goes.channel) == (True, "sms")
