@@ -20,9 +20,10 @@ from campaigns.engine.load import CASE_COLUMNS, Loaded, load
 from campaigns.engine.one_clock import SOON
 from campaigns.engine.persist import NO_LADDERS, persist
 from campaigns.engine.specs import published_versions
-from campaigns.engine.types import Decision, Outcome
+from campaigns.engine.types import CaseSnapshot, Decision, Outcome
 from campaigns.engine.words import one_language
 from campaigns.experiments.treatment import expose
+from campaigns.models.ladder import Action
 
 logger = logging.getLogger(__name__)
 
@@ -98,17 +99,23 @@ def escalate_due(*, now: datetime, limit: int | None = None, after: Key | None =
                 failed += 1
         decided = _with_locks(decided, now)
         starts = {decision.start for _loaded, decision in decided if decision.start}
-        expose(
-            (
-                (arm_id, loaded.snapshot.customer_id, loaded.snapshot.case_id)
-                for loaded, decision in decided
-                if decision.act is not None
-                for arm_id in decision.act.arm_ids
-            ),
-            now,
-        )
+        expose((meeting for loaded, decision in decided for meeting in _meetings(loaded.snapshot, decision)), now)
         messages = persist(decided, batch.texts, now, published_versions(starts) if starts else NO_LADDERS)
     return _count(decided, failed, messages, last=(datetime.fromisoformat(rows[-1][9]), rows[-1][0]))
+
+
+def _meetings(case: CaseSnapshot, decision: Decision) -> Iterator[tuple[int, int, int]]:
+    """The arms a case meets now, as (arm, customer, case).
+
+    Another hour is met with the first look at the case, not with the message: who pays before a late hour comes would
+    be missing from that arm alone, and every later hour would seem the worse one.
+    """
+    arms: tuple[int, ...] = decision.act.arm_ids if decision.act is not None else ()
+    if case.ladder.hour_arm_ids and any(
+        step.action == Action.MESSAGE and step.position > case.position for step in case.ladder.steps
+    ):
+        arms += case.ladder.hour_arm_ids
+    return ((arm_id, case.customer_id, case.case_id) for arm_id in arms)
 
 
 def escalate_all(*, now: datetime, limit: int | None = None) -> Iterator[EscalateResult]:

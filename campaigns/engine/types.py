@@ -60,6 +60,8 @@ class LadderSpec:
     ladder_id: int = 0
     #: The arm of an experiment a case that opens on it is drawn into.
     arm_id: int | None = None
+    #: Arms met by whoever is about to be written to by it, whenever that will be: those that move the hour.
+    hour_arm_ids: tuple[int, ...] = ()
     #: Steps that are written otherwise to a segment, each with its variant (campaigns.engine.variants).
     variants: tuple[tuple[int, int], ...] = ()
 

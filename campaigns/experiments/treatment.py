@@ -158,6 +158,8 @@ class Treatments:
             made = spec
             for trial, arm in treated:
                 made = replace(made, steps=tuple(_treated(trial, arm, step) for step in made.steps))
+                if trial.kind == ExperimentKind.SEND_TIME:
+                    made = replace(made, hour_arm_ids=(*made.hour_arm_ids, arm.id))
             self._made[key] = made
         return made
 
@@ -207,8 +209,8 @@ def _treated(trial: Trial, arm: Arm, step: StepSpec) -> StepSpec:
             return step
         return replace(step, template_id=arm.template_id or step.template_id, arm_ids=(*step.arm_ids, arm.id))
     if arm.send_from is None:
-        return replace(step, arm_ids=(*step.arm_ids, arm.id))
-    return replace(step, window_from=arm.send_from, window_to=arm.send_to, arm_ids=(*step.arm_ids, arm.id))
+        return step
+    return replace(step, window_from=arm.send_from, window_to=arm.send_to)
 
 
 def treatments_for(

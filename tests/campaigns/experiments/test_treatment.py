@@ -152,6 +152,9 @@ def test_hours_are_varied() -> None:
     assert set(Message.objects.values_list("customer_id", flat=True)) == {row.pk for row in people} - evening
     due = Case.objects.filter(customer__in=evening).values_list("next_action_at", flat=True)
     assert set(due) == {NOW.replace(hour=17)}
+    # Those whose hour is still to come have met their arm too: who pays until then is missing from neither.
+    met = dict(ExperimentExposure.objects.values_list("customer_id", "arm__name"))
+    assert met == {customer.pk: "evening" if customer.pk in evening else "any" for customer in people}
     escalate_due(now=NOW.replace(hour=17))
     assert Message.objects.count() == 12
 
