@@ -1,9 +1,11 @@
 """Plays many lives, in one process or several; the answer is the same whatever their number."""
 
-import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+import billiard
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
 
 from campaigns.engine.standing import Offer
 from campaigns.engine.types import LadderSpec
@@ -66,9 +68,15 @@ def simulate(
     starts = range(0, len(lives), CHUNK)
     try:
         if processes > 1 and len(lives) >= WORTH_A_PROCESS:
-            with multiprocessing.get_context("fork").Pool(processes) as pool:
-                for number, played in enumerate(pool.imap(_chunk, starts), start=1):
-                    events += played
+            # Celery's own multiprocessing: a worker's child is a daemon, and the standard library's lets no daemon
+            # have children. It also tells of a child that was killed, where the other one waits for it for ever.
+            with billiard.get_context("fork").Pool(processes) as pool:
+                waiting = [pool.apply_async(_chunk, (first,)) for first in starts]
+                for number, chunk in enumerate(waiting, start=1):
+                    try:
+                        events += chunk.get()
+                    except ExceptionWithTraceback as error:
+                        raise error.exc from error
                     progress(min(number * CHUNK, len(lives)), len(lives))
         else:
             for number, first in enumerate(starts, start=1):
