@@ -87,6 +87,11 @@ def load_result(request: HttpRequest, run: SimulationRun, now: datetime) -> dict
         "steps": [(one["name"], one["figures"]["steps"]) for one in told],
         "rules": [(row, rules.get(row.label, "")) for row in _table(told, "by_rule")],
         "days_from_due": _histogram(told),
+        "arms": [
+            (arm, one["name"] if len(told) > 1 else "", _money(arm["cost"], arm["currency"]))
+            for arms in zip(*(one.get("arms", ()) for one in told), strict=True)
+            for one, arm in zip(told, arms, strict=True)
+        ],
         "comparison": _comparison(run.result.get("comparison")),
     }
 

@@ -6,7 +6,7 @@ this costs one query a batch.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 
@@ -150,6 +150,39 @@ class Treatments:
                 arm = None
             if arm is not None:
                 treated.append((trial, arm))
+        return self._made_by(spec, treated)
+
+    def foreseen(
+        self, spec: LadderSpec, customer_id: int, *, opens: bool, written: Callable[[LadderSpec], LadderSpec]
+    ) -> tuple[LadderSpec, tuple[int, ...]]:
+        """The ladder `spec` as the customer's arms make it from the first step to the last, and these arms' ids.
+
+        With `opens` of a case that is yet to open; else of one under way, which is in no lot of versions it was not
+        drawn into. `written` puts in the texts the customer's segments are written, before any text is varied.
+        """
+        arms: list[int] = []
+        treated = []
+        for trial in self.trials:
+            if trial.kind != ExperimentKind.LADDER or trial.ladder_id != spec.ladder_id:
+                continue
+            arm = self._arm(trial, customer_id)
+            if arm is not None and (opens or arm.id in self.met.get(customer_id, NO_ARMS)):
+                arms.append(arm.id)
+                if arm.holdout:
+                    treated.append((trial, arm))
+                spec = self.versions.get(arm.version_id, spec) if arm.version_id is not None else spec
+                break
+        spec = written(spec)
+        for trial in self.trials:
+            if trial.kind != ExperimentKind.LADDER and _concerns(trial, spec):
+                arm = self._arm(trial, customer_id)
+                if arm is not None:
+                    arms.append(arm.id)
+                    treated.append((trial, arm))
+        return self._made_by(spec, treated), tuple(arms)
+
+    def _made_by(self, spec: LadderSpec, treated: Sequence[tuple[Trial, Arm]]) -> LadderSpec:
+        """The ladder as these arms make it; the same object for all with the same arms."""
         if not treated:
             return spec
         key = (spec.version_id, spec.variants, tuple(arm.id for _trial, arm in treated))

@@ -4,7 +4,6 @@ Read-only towards the world: nothing but the simulation's own row is written, an
 """
 
 import logging
-import multiprocessing
 import os
 import time
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from campaigns.models import LadderVersion, SimulationRun
-from campaigns.simulator import ladders, open_cases, past
+from campaigns.simulator import arms, ladders, open_cases, past
 from campaigns.simulator.compare import compare
 from campaigns.simulator.costs import cost_table
 from campaigns.simulator.ladders import Candidate
@@ -37,6 +36,8 @@ GIVEN_UP = timedelta(hours=1)
 _TICK = 1.0
 #: Of each ladder so many simulations are kept.
 KEPT = 20
+#: Played in so many processes: the loops that write to customers keep a core where there are more.
+PROCESSES = min(2, os.cpu_count() or 1)
 MOST_CASES = 20_000
 MOST_DAYS = 400
 
@@ -192,9 +193,11 @@ def _play(run: SimulationRun, now: datetime, beat: _Beat) -> dict[str, Any]:
         start, end = past.bounds(run.since, run.upto)
         until = end + timedelta(days=run.days)
     beat.begin(starts_at=start, ends_at=until)
-    played: list[tuple[Candidate, list[Life], Simulation]] = []
-    for number, candidate in enumerate(candidates):
-        lives = _lives(run, candidate, now)
+    costs = cost_table()
+    played: list[Simulation] = []
+    told: list[dict[str, Any]] = []
+    for number, (version, candidate) in enumerate(zip(versions, candidates, strict=True)):
+        lives, drawn = arms.on_ladder(_lives(run, candidate, now), candidate.spec, now)
         beat.offset = number * len(lives)
         beat.begin(total=len(candidates) * len(lives), done=beat.offset)
         simulation = simulate(
@@ -202,24 +205,25 @@ def _play(run: SimulationRun, now: datetime, beat: _Beat) -> dict[str, Any]:
             candidate.offers,
             start=start,
             until=until,
-            costs=cost_table(),
+            costs=costs,
             ladders=ladders.gone_over_to(candidate),
-            processes=_processes(),
+            processes=PROCESSES,
             progress=beat,
         )
-        played.append((candidate, lives, simulation))
-    _candidate, lives, first = played[0]
-    result: dict[str, Any] = {
-        "versions": [
-            {"name": str(version), "figures": simulation.figures.as_dict()}
-            for version, (_c, _l, simulation) in zip(versions, played, strict=True)
-        ]
-    }
+        played.append(simulation)
+        told.append(
+            {
+                "name": str(version),
+                "figures": simulation.figures.as_dict(),
+                "arms": arms.arm_figures(lives, drawn, simulation, costs),
+            }
+        )
+    result: dict[str, Any] = {"versions": told}
     if len(played) > 1:
-        result["comparison"] = compare(lives, first.events, played[1][2].events).as_dict()
+        result["comparison"] = compare(lives, played[0].events, played[1].events).as_dict()
     return {
         "result": result,
-        "events": pack(lives, [simulation.events for _c, _l, simulation in played]),
+        "events": pack(lives, [simulation.events for simulation in played]),
         "done": F("total"),
     }
 
@@ -229,9 +233,4 @@ def _lives(run: SimulationRun, candidate: Candidate, now: datetime) -> list[Life
         return past.lives(run.since, run.upto, trigger=candidate.trigger, most=run.cases)
     trigger = "" if run.source == SimulationRun.Source.CUSTOMER else candidate.trigger
     ids = open_cases.sample(run.cases, trigger=trigger, customer_id=run.customer_id)
-    return open_cases.lives(ids, now, candidate.spec)
-
-
-def _processes() -> int:
-    """Two where the machine has them; one in a Celery worker's child, which may have none of its own."""
-    return 1 if multiprocessing.current_process().daemon else min(2, os.cpu_count() or 1)
+    return open_cases.lives(ids, now)

@@ -10,9 +10,7 @@ from billing.retries import loading
 from billing.retries.eligibility import credential_of, refusal
 from billing.retries.loading import Material
 from campaigns.engine.load import load_cases
-from campaigns.engine.moving import moved
-from campaigns.engine.types import CaseSnapshot, InvoiceFact, LadderSpec
-from campaigns.engine.variants import NO_VARIANTS, templates_of, variants_for
+from campaigns.engine.types import InvoiceFact
 from campaigns.guard.zones import zone
 from campaigns.models import Case
 from campaigns.models.case import LIVE_STATES
@@ -34,21 +32,17 @@ def sample(most: int, *, trigger: str = "", customer_id: int | None = None) -> l
     return sorted(cases.order_by(mixed, "id").values_list("id", flat=True)[:most])
 
 
-def lives(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None = None) -> list[Life]:
-    """A life per case as it stands at `now` (aware UTC), by case; with `ladder` as if the case followed that one.
-
-    Nobody pays: see docs/simulator.md.
-    """
-    return [life for ids in _batches(case_ids) for life in _read(ids, now, ladder)]
+def lives(case_ids: Sequence[int], now: datetime) -> list[Life]:
+    """A life per case as it stands at `now` (aware UTC), by case. Nobody pays: see docs/simulator.md."""
+    return [life for ids in _batches(case_ids) for life in _read(ids, now)]
 
 
 def _batches(case_ids: Sequence[int]) -> Iterator[Sequence[int]]:
     return (case_ids[first : first + BATCH] for first in range(0, len(case_ids), BATCH))
 
 
-def _read(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None) -> Iterator[Life]:
-    batch = load_cases(case_ids, now)
-    loaded = sorted(batch.cases, key=lambda one: one.snapshot.case_id)
+def _read(case_ids: Sequence[int], now: datetime) -> Iterator[Life]:
+    loaded = sorted(load_cases(case_ids, now).cases, key=lambda one: one.snapshot.case_id)
     ids = {fact.id for one in loaded for fact in one.snapshot.invoices}
     rows = {
         row.pk: row
@@ -58,7 +52,6 @@ def _read(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None) -> 
     }
     material = loading.load(list(rows.values()), now)
     customers = {one.snapshot.customer_id for one in loaded}
-    variants = variants_for(templates_of([ladder]), customers, now) if ladder is not None else NO_VARIANTS
     promises = {
         (row.customer_id, row.brand_id): Promised(row.pk, row.amount, row.expires_at)
         for row in Promise.objects.filter(customer__in=customers, status=Promise.Status.OPEN)
@@ -70,9 +63,6 @@ def _read(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None) -> 
     for one in loaded:
         case = one.snapshot
         name, next_action_at = heads[case.case_id]
-        other = case
-        if ladder is not None:
-            other = _on(case, variants.ladder(ladder, case.customer_id, batch.texts), now)
         yield Life(
             key=case.case_id,
             label=name,
@@ -82,16 +72,10 @@ def _read(case_ids: Sequence[int], now: datetime, ladder: LadderSpec | None) -> 
             country=case.country,
             guard=case.guard,
             bills=tuple(_bill(fact, rows[fact.id], case.zone, material, now) for fact in case.invoices),
-            case=other,
-            next_action_at=next_action_at if other is case else None,
+            case=case,
+            next_action_at=next_action_at,
             promise=promises.get((case.customer_id, case.brand_id)),
         )
-
-
-def _on(case: CaseSnapshot, ladder: LadderSpec, now: datetime) -> CaseSnapshot:
-    """The case as if it had been moved to `ladder`; itself if that is the one it follows."""
-    same = ladder.version_id == case.ladder.version_id and ladder.steps == case.ladder.steps
-    return case if same else moved(case, ladder, now)
 
 
 def _bill(fact: InvoiceFact, row: Invoice, zone_name: str, material: Material, now: datetime) -> Bill:

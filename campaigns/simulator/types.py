@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from billing.retries.types import PastAttempt, RetryContext
-from campaigns.engine.types import CaseSnapshot
+from campaigns.engine.types import CaseSnapshot, LadderSpec
 from campaigns.guard.types import GuardSnapshot
 
 
@@ -106,6 +106,8 @@ class Life:
     next_action_at: datetime | None = None
     promise: Promised | None = None
     excluded: bool = False
+    #: What the customer's arms of experiments make of the ladder on offer; None: as it is offered.
+    ladder: LadderSpec | None = None
 
 
 class Event(NamedTuple):

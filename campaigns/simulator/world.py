@@ -1,6 +1,7 @@
 """One life at a moment of the virtual calendar: its case, judged by the engine's own assessment. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -48,7 +49,7 @@ class World:
         ladders: Mapping[str, LadderSpec] = NO_LADDERS,
     ) -> None:
         self.life = life
-        self.offers = offers
+        self.offers = offers if life.ladder is None else [replace(offer, spec=life.ladder) for offer in offers]
         self.costs = costs
         self.until = until
         self.ladders = ladders

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from billing.imports.presets import PRESETS, Preset, Receivable
 from billing.imports.receivables import ImportReport, receivables_read
-from campaigns.simulator import ladders, open_cases, receivables
+from campaigns.simulator import arms, ladders, open_cases, receivables
 from campaigns.simulator.costs import cost_table
 from campaigns.simulator.ladders import Candidate
 from campaigns.simulator.run import Simulation, simulate
@@ -98,7 +98,7 @@ class Command(BaseCommand):
         until = now + timedelta(days=options["days"])
         candidate = ladders.find(options["ladder"], options["ladder_version"], prefer_stored=True)
         ids = open_cases.sample(options["open_cases"], trigger=candidate.trigger)
-        lives = open_cases.lives(ids, now, candidate.spec)
+        lives, drawn = arms.on_ladder(open_cases.lives(ids, now), candidate.spec, now)
         played = simulate(
             lives,
             candidate.offers,
@@ -112,7 +112,9 @@ class Command(BaseCommand):
             "cases": len(ids),
             "from": now.isoformat(),
             "to": until.isoformat(),
-            "ladders": [_figures(candidate, played)],
+            "ladders": [
+                _figures(candidate, played) | {"arms": arms.arm_figures(lives, drawn, played, cost_table())},
+            ],
         }
 
     # --- telling
@@ -145,6 +147,11 @@ class Command(BaseCommand):
             write(
                 f"    {step['name']}: {step['sent']} taken, {step['deferred']} put off, {step['blocked']} blocked, "
                 f"{step['superseded']} left out"
+            )
+        for arm in told.get("arms", ()):
+            write(
+                f"    {arm['experiment']}, {arm['arm']}: {arm['opened']} cases, {arm['reminders']} reminders, "
+                f"{arm['tasks']} tasks, {arm['ended']} ended unpaid"
             )
         write("  reminders by days from the due day:")
         most = max(told["by_days_from_due"].values(), default=1)
