@@ -4,7 +4,7 @@ from itertools import islice
 
 from celery import shared_task
 
-from campaigns import delivery, outbox
+from campaigns import delivery, sweeping
 from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
 from campaigns.services.simulations import simulations_run
@@ -40,7 +40,7 @@ def deliver_due() -> None:
 def sweep_messages() -> None:
     """Settles the claims of workers that died while sending."""
     for _batch in range(MOST_BATCHES):
-        if not outbox.sweep(now=now()).total:
+        if not sweeping.sweep(now=now()).total:
             break
 
 

@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 from billing.fees import fees_follow_payment
 from billing.models import Invoice, InvoiceStatus, PaymentPlan, Promise, RetryState
 from billing.retries.services import retries_resume
+from campaigns.engine.addressees import addressees, load_people
 from campaigns.engine.arrays import array
 from campaigns.engine.attribution import attribute
 from campaigns.engine.effects import give_back
-from campaigns.engine.load import addressees, load_people
 from campaigns.engine.specs import published_texts
 from campaigns.engine.standing import Assessment
 from campaigns.engine.variants import variants_for

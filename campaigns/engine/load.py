@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, logged
+from campaigns.engine.addressees import Addressee, addressees, load_people
 from campaigns.engine.arrays import array
 from campaigns.engine.specs import PublishedText, asks_for, ladder_specs, published_texts
 from campaigns.engine.types import NO_RUNS, CaseSnapshot, InvoiceFact, RunFact
@@ -19,15 +20,7 @@ from campaigns.guard.zones import is_guess, zone_name
 from campaigns.models.ladder import PRE_DUNNING, Trigger
 from customers.addresses import normalise
 from customers.consent import Pairs, address_facts
-from customers.models import Channel
 
-_EMAIL = Channel.EMAIL.value
-_CALL = Channel.CALL.value
-_SMS = Channel.SMS.value
-_WHATSAPP = Channel.WHATSAPP.value
-_LETTER = Channel.LETTER.value
-#: Channels that reach the customer without an address.
-_UNADDRESSED = (Channel.IN_APP.value, Channel.WEBHOOK.value)
 #: A case before the day that is about no invoice: assess closes it when the card is replaced or the renewal is off.
 NO_INVOICE = frozenset({Trigger.CARD_EXPIRING.value, Trigger.RENEWAL_UPCOMING.value})
 
@@ -72,12 +65,6 @@ _RUNS = """
      WHERE r.case_id = ANY(%s::bigint[])
      ORDER BY r.id, m.id
 """
-_CONTACTS = """
-    SELECT customer_id, id, email, phone, language
-      FROM customers_contact
-     WHERE customer_id = ANY(%s::bigint[]) AND active
-     ORDER BY customer_id, is_primary, id DESC
-"""
 # Customer by customer down the index: with ANY(…) a planner whose statistics lag behind reads the whole table, and
 # a night's run grows with its square.
 _MADE = """
@@ -96,14 +83,6 @@ _PROMISES = """
     SELECT customer_id, brand_id FROM billing_promise
      WHERE customer_id = ANY(%s::bigint[]) AND status = 'open' AND expires_at > %s
 """
-
-
-class Addressee(NamedTuple):
-    """Whom a case writes to on which address; `contact_id` is None where the customer's own address is used."""
-
-    contact_id: int | None
-    address: str
-    language: str
 
 
 class Loaded(NamedTuple):
@@ -236,37 +215,6 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
         )
         cases.append(Loaded(snapshot, reached, brand_language, language))
     return Batch(cases, texts)
-
-
-def load_people(cursor: Any, customer_ids: str) -> dict[int, list[tuple[Any, ...]]]:
-    """Rows of active contacts by customer, for `addressees`; `customer_ids` as an array literal. One query."""
-    cursor.execute(_CONTACTS, [customer_ids])
-    people: dict[int, list[tuple[Any, ...]]] = {}
-    for row in cursor.fetchall():
-        people.setdefault(row[0], []).append(row)
-    return people
-
-
-def addressees(
-    email: str, phone: str, language: str, people: Sequence[tuple[Any, ...]], postal: str = ""
-) -> dict[str, Addressee]:
-    """By channel: the primary contact's address, else another contact's, else the customer's own. Letters go to the
-    customer's postal address; notices in the product and webhooks need none."""
-    found: dict[str, Addressee] = dict.fromkeys(_UNADDRESSED, Addressee(None, "", language))
-    if postal:
-        found[_LETTER] = Addressee(None, postal, language)
-    if email:
-        found[_EMAIL] = Addressee(None, email, language)
-    if phone:
-        found[_CALL] = found[_SMS] = found[_WHATSAPP] = Addressee(None, phone, language)
-    # Sorted so that the best comes last and stays.
-    for _customer, contact_id, contact_email, contact_phone, contact_language in people:
-        if contact_email:
-            found[_EMAIL] = Addressee(contact_id, contact_email, contact_language or language)
-        if contact_phone:
-            found[_CALL] = Addressee(contact_id, contact_phone, contact_language or language)
-            found[_SMS] = found[_WHATSAPP] = found[_CALL]
-    return found
 
 
 def _own(reached: Mapping[str, Addressee], pairs: Pairs, country: str) -> Pairs:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from campaigns.engine import persist_sql
+from campaigns.engine.addressees import Addressee
 from campaigns.engine.arrays import array
 from campaigns.engine.effects import Effect, carry_out, effects_of
-from campaigns.engine.load import Addressee, Loaded
+from campaigns.engine.load import Loaded
 from campaigns.engine.specs import PublishedText
 from campaigns.engine.types import CaseSnapshot, Decision, Outcome, RunRecord, StepSpec
 from campaigns.engine.words import phrase as _

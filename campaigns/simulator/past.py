@@ -11,9 +11,9 @@ from django.db.models import Q
 from billing.models import CollectionMethod, Invoice, InvoiceStatus, RetryMode
 from billing.retries import loading
 from billing.retries.loading import Material
+from campaigns.engine.addressees import addressees, load_people
 from campaigns.engine.arrays import array
 from campaigns.engine.calendar import at_local
-from campaigns.engine.load import addressees, load_people
 from campaigns.engine.specs import asks_for
 from campaigns.guard.overrides import current_book
 from campaigns.guard.types import GuardSnapshot

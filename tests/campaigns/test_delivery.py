@@ -17,8 +17,9 @@ from campaigns.context import BUSY
 from campaigns.delivery import DeliverResult, deliver_due
 from campaigns.engine.one_clock import SOON
 from campaigns.models import Case, Message, MessageStatus, Task, TemplateText
-from campaigns.outbox import BACKOFF, MAX_TRIES, STUCK_AFTER, sweep
+from campaigns.outbox import BACKOFF, MAX_TRIES
 from campaigns.services.messages import message_cancel, message_confirm_sent, message_resend
+from campaigns.sweeping import STUCK_AFTER, sweep
 from customers.consent import Evidence, Source, opt_out_record
 from customers.errors import SollecitoError
 from customers.models import Customer, Interaction, Suppression

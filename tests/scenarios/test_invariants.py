@@ -38,7 +38,7 @@ from billing.models import (
     RetryState,
 )
 from billing.retries.loop import plan_retries
-from campaigns import delivery, letter, outbox
+from campaigns import delivery, letter, outbox, sweeping
 from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
 from campaigns.models import Case, Message
@@ -160,7 +160,7 @@ class Lives(RuleBasedStateMachine):
             pass
         for _result in escalate_all(now=self.now):
             pass
-        outbox.sweep(now=self.now)
+        sweeping.sweep(now=self.now)
         delivery.deliver_due(now=self.now)
 
     def _ingest(self):
