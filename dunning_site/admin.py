@@ -8,6 +8,8 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
 from django_celery_beat.admin import ClockedScheduleAdmin as BeatClockedScheduleAdmin
 from django_celery_beat.admin import CrontabScheduleAdmin as BeatCrontabScheduleAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as BeatPeriodicTaskAdmin
@@ -20,6 +22,7 @@ from django_celery_beat.models import (
     PeriodicTask,
     SolarSchedule,
 )
+from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -47,6 +50,14 @@ class _TaskWidget(UnfoldAdminSelectWidget, TaskSelectWidget):
     pass
 
 
+#: Seconds of a unit, and how a schedule in it reads.
+_UNITS = (
+    (86_400, _("every day"), _("every %(n)s days")),
+    (3_600, _("every hour"), _("every %(n)s hours")),
+    (60, _("every minute"), _("every %(n)s minutes")),
+)
+
+
 class PeriodicTaskForm(BeatPeriodicTaskForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,7 +70,19 @@ class PeriodicTaskForm(BeatPeriodicTaskForm):
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(BeatPeriodicTaskAdmin, BaseAdmin):
     form = PeriodicTaskForm
+    list_display = ("name", "enabled", "often", "last_run_at", "total_run_count")
     list_select_related = ("interval", "crontab", "solar", "clocked")
+
+    @display(description=_("how often"))
+    def often(self, row: PeriodicTask) -> str:
+        interval = row.interval
+        if interval is None or interval.period != IntervalSchedule.SECONDS:
+            return str(row.scheduler)
+        seconds = interval.every
+        for unit, one, many in _UNITS:
+            if seconds % unit == 0:
+                return str(one) if seconds == unit else str(many) % {"n": seconds // unit}
+        return _now("every %(n)s seconds") % {"n": seconds}
 
 
 @admin.register(IntervalSchedule)

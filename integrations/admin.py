@@ -37,6 +37,7 @@ class EndpointForm(ModelForm):  # type: ignore[type-arg]
 
 @admin.register(Endpoint)
 class EndpointAdmin(HistoryAdmin):
+    empty_text = _("An endpoint is told of events: a webhook of yours, a chat, or a mailbox of staff.")
     form = EndpointForm
     list_display = ("name", "kind", "target", "told_of", "brand", "active")
     list_select_related = ("brand",)
@@ -65,6 +66,7 @@ def _again(asked: Asked) -> str:
 
 @admin.register(EventDelivery)
 class EventDeliveryAdmin(PageAdmin, ReadOnlyAdmin):
+    empty_text = _("What your endpoints were told appears here.")
     list_display = ("event_id", "kind", "endpoint", "state", "attempts", "created_at", "next_at", "delivered_at")
     list_select_related = ("endpoint",)
     list_filter = (("status", ChoicesDropdownFilter), ("created_at", RangeDateTimeFilter))

@@ -52,6 +52,7 @@ def _create(asked: Asked) -> HttpResponse:
 
 @admin.register(PortalLink)
 class PortalLinkAdmin(PageAdmin, ReadOnlyAdmin):
+    empty_text = _("Links to the payment page appear here once a message carries one.")
     list_display = ("__str__", "customer", "state", "created_at", "expires_at", "last_used_at", "use_count")
     list_select_related = ("customer",)
     list_filter = (("created_at", RangeDateTimeFilter), ("last_used_at", RangeDateTimeFilter))

@@ -14,6 +14,7 @@ from customers.admin.base import ReadOnlyAdmin, choice_badge
 
 @admin.register(Promise)
 class PromiseAdmin(ReadOnlyAdmin):
+    empty_text = _("Promises to pay appear here; staff note them on a customer's case.")
     list_display = ("customer", "money", "promised_on", "state", "actor", "created_at", "note")
     list_select_related = ("customer", "actor")
     list_filter = (("status", ChoicesDropdownFilter), ("promised_on", RangeDateFilter))
@@ -54,6 +55,7 @@ class InstalmentInline(TabularInline):
 
 @admin.register(PaymentPlan)
 class PaymentPlanAdmin(ReadOnlyAdmin):
+    empty_text = _("Payment plans agreed with customers appear here.")
     list_display = ("__str__", "customer", "currency", "state", "created_at", "closed_at")
     list_select_related = ("customer",)
     list_filter = (("status", ChoicesDropdownFilter), ("created_at", RangeDateTimeFilter))
@@ -69,6 +71,7 @@ class PaymentPlanAdmin(ReadOnlyAdmin):
 
 @admin.register(Dispute)
 class DisputeAdmin(ReadOnlyAdmin):
+    empty_text = _("Charges that customers dispute with their bank, and invoices they dispute with us, appear here.")
     list_display = ("__str__", "invoice", "customer", "money", "state", "opened_at", "closed_at")
     list_select_related = ("invoice__customer",)
     list_filter = (("status", ChoicesDropdownFilter), ("opened_at", RangeDateTimeFilter))

@@ -45,6 +45,7 @@ def _paid(asked: Asked) -> str:
 
 @admin.register(Fee)
 class FeeAdmin(PageAdmin, ReadOnlyAdmin):
+    empty_text = _("Late fees and interest that ladders charge appear here.")
     list_display = ("__str__", "customer", "invoice", "money", "state", "on_payment", "accrued_until", "at")
     list_select_related = ("customer", "invoice")
     list_filter = (

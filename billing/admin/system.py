@@ -38,6 +38,8 @@ def _try_again(asked: Asked) -> str:
 
 @admin.register(InboxEvent)
 class InboxEventAdmin(PageAdmin, ReadOnlyAdmin):
+    empty_text = _("What the payment processor tells us appears here.")
+    counted_as = _("events")
     list_display = ("type", "event_id", "object_id", "state", "received_at", "attempts", "retry_at", "trouble")
     list_filter = (
         ("status", ChoicesDropdownFilter),
@@ -101,6 +103,7 @@ class InboxEventAdmin(PageAdmin, ReadOnlyAdmin):
 
 @admin.register(ProcessorCommand)
 class ProcessorCommandAdmin(ReadOnlyAdmin):
+    empty_text = _("Orders to the payment processor, such as cancelling a subscription, appear here.")
     list_display = ("__str__", "invoice", "subscription", "state", "due_at", "attempts", "done_at")
     list_select_related = ("invoice", "subscription")
     list_filter = (

@@ -113,7 +113,8 @@ def _log(request: HttpRequest, case: Case, now: datetime) -> dict[str, Any]:
 
 @admin.register(Case)
 class CaseAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
-    list_display = ("__str__", "who", "owed", "shown_state", "rung", "next_action", "contact", "owner", "opened_at")
+    empty_text = _("A case opens when a payment fails or an invoice passes its due date.")
+    list_display = ("__str__", "who", "owed", "shown_state", "rung", "next_action", "contact", "owner")
     list_display_links = ("__str__", "who")
     list_select_related = ("customer", "ladder_version__ladder", "owner")
     list_filter = (
@@ -164,7 +165,7 @@ class CaseAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
 
     @display(description=_("customer"), ordering="customer__name")
     def who(self, row: Case) -> str:
-        return format_html('<span class="sol-cut">{}</span>', row.customer)
+        return format_html('<span class="sol-cut sol-short" title="{}">{}</span>', row.customer, row.customer)
 
     @display(description=_("owes"))
     def owed(self, row: Any) -> str:
@@ -177,7 +178,7 @@ class CaseAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
     @display(description=_("rung"), ordering="position")
     def rung(self, row: Case) -> str:
         ladder = row.ladder_version
-        return format_html("{}<span class='sol-sub sol-nowrap'>{}</span>", row.position, ladder)
+        return format_html("{}<span class='sol-sub sol-cut sol-short'>{}</span>", row.position, ladder)
 
     def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         now = clock.now()

@@ -185,6 +185,7 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(Experiment)
 class ExperimentAdmin(PageAdmin, HistoryAdmin):
+    empty_text = _("An experiment compares ladders, texts or hours of sending on cases that open while it runs.")
     form = ExperimentForm
     list_display = ("name", "kind", "about", "state", "taking_part", "started_at", "stopped_at")
     list_select_related = ("ladder", "template")

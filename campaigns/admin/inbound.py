@@ -62,6 +62,7 @@ def _assign(asked: Asked) -> str:
 
 @admin.register(InboundMessage)
 class InboundMessageAdmin(PageAdmin, ReadOnlyAdmin):
+    empty_text = _("What customers answer to mails and texts appears here, with the customer and case it belongs to.")
     list_display = ("what", "customer", "sender", "channel", "sort", "received_at")
     list_select_related = ("customer",)
     list_filter = (

@@ -60,6 +60,7 @@ def _printed(asked: Asked) -> str:
 
 @admin.register(PrintBatch)
 class PrintBatchAdmin(PageAdmin, ReadOnlyAdmin):
+    empty_text = _("A batch takes the letters that wait to be printed, as one PDF with a cover list.")
     list_display = ("number", "letter_count", "created_at", "created_by", "copies", "printed_at", "printed_by")
     list_select_related = ("created_by", "printed_by")
     ordering = ("-id",)

@@ -105,6 +105,7 @@ ACTIONS = [
 
 @admin.register(Message)
 class MessageAdmin(PageAdmin, ReadOnlyAdmin):
+    empty_text = _("Every mail, text, letter and notice to customers appears here, as it was sent.")
     list_display = (
         "what", "customer", "recipient", "channel", "purpose", "state", "queued_at", "send_at", "sent_at", "why",
     )  # fmt: skip

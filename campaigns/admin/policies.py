@@ -100,6 +100,7 @@ def table(code: str, now: datetime) -> list[dict[str, Any]]:
 
 @admin.register(PolicyOverride)
 class PolicyOverrideAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
+    empty_text = _("The rules above hold as they come. Add your own where yours are to differ.")
     form = PolicyForm
     list_display = ("policy", "brand", "valid_from", "in_force", "note")
     list_select_related = ("brand",)

@@ -84,6 +84,7 @@ def _is_open(task: Task) -> bool:
 
 @admin.register(Task)
 class TaskAdmin(PageAdmin, ReadOnlyAdmin):
+    empty_text = _("Calls, answers and questions that need a person appear here.")
     list_display = ("title", "kind", "customer", "due", "contact", "state", "assignee", "case")
     list_select_related = ("customer", "assignee", "case")
     list_filter = (

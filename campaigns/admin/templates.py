@@ -89,7 +89,6 @@ class TextInline(StackedInline):
     model = TemplateText
     form = TextForm
     extra = 0
-    tab = True
 
 
 def _draft(asked: Asked) -> HttpResponseRedirect:
@@ -107,7 +106,12 @@ def _versions(request: HttpRequest, template: Template, now: datetime) -> dict[s
     rows = template.versions.select_related("published_by").prefetch_related("texts").order_by("-number")[:50]
     return {
         "versions": [
-            (row, choice_badge(row, "status", VERSION), [t.get_language_display() for t in row.texts.all()])
+            (
+                row,
+                choice_badge(row, "status", VERSION),
+                # A text for each channel, a language only once.
+                list(dict.fromkeys(t.get_language_display() for t in row.texts.all())),
+            )
             for row in rows
         ]
     }
@@ -174,7 +178,6 @@ class TemplateVersionAdmin(PageAdmin, BaseAdmin):
     list_filter = (("status", ChoicesDropdownFilter), ("template", RelatedDropdownFilter))
     search_fields = ("template__name", "template__code")
     readonly_fields = ("template", "number", "status", "published_at", "published_by")
-    fields = (("template", "number", "status"), ("published_at", "published_by"))
     inlines = (TextInline,)
     page_details_title = _("Texts")
     page_sections = [
@@ -225,6 +228,9 @@ class TemplateVersionAdmin(PageAdmin, BaseAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TemplateVersion]:
         return super().get_queryset(request).select_related("template", "published_by")  # type: ignore[no-any-return]
+
+    def get_fieldsets(self, request: HttpRequest, obj: TemplateVersion | None = None) -> list[Any]:
+        return []  # what is known of the version stands in the page's head; the form is its texts
 
     def get_urls(self) -> list[URLPattern]:
         return [

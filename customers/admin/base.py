@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.forms import Media
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
@@ -56,6 +57,12 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 class BoundedChangeList(ChangeList):
     """Knows one count only, so that no page says "show all" of a list it already shows."""
 
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        if not self.is_popup:
+            # Django's "Select case to view" names an act that nobody on a list is about to do.
+            self.title = capfirst(self.opts.verbose_name_plural)
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.full_result_count = self.result_count
@@ -75,6 +82,11 @@ class BaseAdmin(ModelAdmin):
     list_filter_submit = True
     compressed_fields = True
     warn_unsaved_form = True
+
+    #: What a list without rows says: what will stand there, and what brings it about.
+    empty_text: ClassVar[Any] = ""
+    #: What the rows are called when counted, where that is not the name of the list.
+    counted_as: ClassVar[Any] = ""
 
     search_exact: ClassVar[Iterable[str]] = ()
     search_prefix: ClassVar[Iterable[str]] = ()

@@ -184,6 +184,8 @@ ACTIONS = [
 
 @admin.register(ConsentEvent)
 class ConsentEventAdmin(PageAdmin, ReadOnlyAdmin):
+    empty_text = _("Consents and refusals appear here, each with its evidence.")
+    counted_as = _("entries")
     list_display = ("at", "address", "channel", "shown_decision", "source", "keyword", "customer", "actor")
     list_select_related = ("customer", "actor")
     list_filter = (

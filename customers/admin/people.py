@@ -68,6 +68,7 @@ def _lift(asked: Asked) -> str:
 
 @admin.register(Suppression)
 class SuppressionAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
+    empty_text = _("Addresses that bounced, complained or asked to be left alone appear here.")
     list_display = ("address", "channel", "reason_badge", "created_at", "lifted_at")
     list_filter = (
         ("channel", ChoicesDropdownFilter),
@@ -115,7 +116,9 @@ class SuppressionAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
 
 @admin.register(Interaction)
 class InteractionAdmin(ReadOnlyAdmin):
-    list_display = ("at", "kind", "summary", "customer", "actor_kind", "actor", "outcome")
+    empty_text = _("Everything said to, heard from and done for customers appears here.")
+    counted_as = _("entries")
+    list_display = ("at", "summary", "customer", "by", "channel", "kind")
     list_select_related = ("customer", "actor")
     list_filter = (
         ("direction", ChoicesDropdownFilter),
@@ -139,6 +142,10 @@ class InteractionAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("about",)
 
-    @display(description="about")
+    @display(description=_("by"), ordering="actor_kind")
+    def by(self, row: Interaction) -> str:
+        return str(row.actor or row.get_actor_kind_display())
+
+    @display(description=_("about"))
     def about(self, row: Interaction) -> str:
         return subject_url(row.subject, link=True)

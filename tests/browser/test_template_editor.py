@@ -25,7 +25,6 @@ def test_a_text_is_shown_while_it_is_written(open_page: Any, live_server: Any) -
     page.fill("#id_username", "maria")
     page.fill("#id_password", "a-long-password")
     page.click("button[type=submit]")
-    page.click("a:has-text('Template texts'), [href='#texts']")
 
     english = page.locator(".form-group:has(#id_texts-0-body)")
     expect(page.locator(".sol-text-tabs a")).to_have_text(["English · E-mail", "Italian · E-mail"])
