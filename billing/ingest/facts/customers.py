@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from babel import Locale
 from django.utils.translation import gettext as _
 
 from billing.gateways import JSON
@@ -90,6 +91,7 @@ def _values(row: Customer, obj: JSON) -> dict[str, Any]:
         "name": (obj.get("name") or obj.get("business_name") or "")[:255],
         "email": (obj.get("email") or "")[:320],
         "phone": (obj.get("phone") or "")[:32],
+        "postal_address": _envelope(address) or row.postal_address,
         "country": country,
         "kind": CustomerKind.BUSINESS if business else row.kind or CustomerKind.CONSUMER,
         # What staff set by hand stays; only what we had derived ourselves is derived anew.
@@ -100,6 +102,16 @@ def _values(row: Customer, obj: JSON) -> dict[str, Any]:
         "metadata": metadata,
         "_default": default,
     }
+
+
+def _envelope(address: JSON) -> str:
+    """The lines of an envelope; "" without a street, which no letter reaches."""
+    if not address.get("line1"):
+        return ""
+    town = [address.get("postal_code"), address.get("city"), address.get("state")]
+    country = Locale("en").territories.get((address.get("country") or "").upper(), "").upper()
+    lines = [address["line1"], address.get("line2"), " ".join(part for part in town if part), country]
+    return "\n".join(line.strip() for line in lines if line)[:300]
 
 
 def _zone(metadata: JSON, country: str) -> str:

@@ -47,3 +47,16 @@ def test_told_twice_is_told_once(sandbox, deliver):
         event["id"] += f"_again{n}"
     deliver(events)
     assert canonical_state() == before
+
+
+def test_a_street_becomes_an_envelope_and_a_town_alone_does_not(sandbox, deliver):
+    street = {"line1": "Via Garibaldi 3", "postal_code": "20121", "city": "Milano", "country": "IT"}
+    customer, _card = sandbox.customer(address=street)
+    deliver(sandbox.events())
+    row = Customer.objects.get()
+    assert row.postal_address == "Via Garibaldi 3\n20121 Milano\nITALY"
+    sandbox.advance(seconds=60)
+    sandbox.client.customers.update(customer.id, {"address": {"city": "Roma", "country": "IT", "line1": ""}})
+    deliver(sandbox.events())
+    row.refresh_from_db()
+    assert row.postal_address.startswith("Via Garibaldi 3"), "what a letter reaches stays"
