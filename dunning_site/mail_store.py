@@ -57,6 +57,10 @@ class MailWriter:
             self._next += 1
         return mail
 
+    def __len__(self) -> int:
+        """Mails stored so far."""
+        return self._next - 1
+
     def close(self) -> None:
         """Closes the index."""
         self._index.close()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,18 @@ COUNTRIES = (
 
 _AMERICAN_ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles")
 
+#: Country → mobile number's beginning, a street, and towns with their postcodes.
+_PLACES: dict[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
+    "IT": ("+39347550", "Via Garibaldi {0}", (("20121", "Milano"), ("00184", "Roma"), ("10121", "Torino"))),
+    "DE": ("+491515550", "Lindenstraße {0}", (("10969", "Berlin"), ("80331", "München"), ("20095", "Hamburg"))),
+    "FR": ("+3361234", "{0} rue Victor Hugo", (("69002", "Lyon"), ("75011", "Paris"), ("33000", "Bordeaux"))),
+    "ES": ("+3461234", "Calle Mayor {0}", (("28013", "Madrid"), ("08002", "Barcelona"), ("46003", "Valencia"))),
+    "PL": ("+4851234", "ul. Długa {0}", (("31-147", "Kraków"), ("00-238", "Warszawa"), ("80-827", "Gdańsk"))),
+    "GB": ("+44740012", "{0} Mill Lane", (("LS1 4AP", "Leeds"), ("EC1A 1BB", "London"), ("BS1 4DJ", "Bristol"))),
+    "US": ("+1202555", "{0} Oak Street", (("20001", "Washington"), ("60601", "Chicago"), ("80202", "Denver"))),
+    "JP": ("+8190123", "1-{0} Sakura-dori", (("100-0001", "Tokyo"), ("530-0001", "Osaka"))),
+}
+
 #: How a card's bank behaves → weight among all cards, and the chance that its owner acts on any one mail.
 #: Three in five cards simply work; the mix of the rest follows the decline reasons acquirers report
 #: (insufficient funds and do-not-honor are three quarters of declines).
@@ -109,6 +122,13 @@ class Person:
     hours: float
     #: Fixes it in the portal, or on the processor's own page linked in the mail.
     prefers_portal: bool
+    #: "" for those who gave no number; their street is known for companies.
+    phone: str = ""
+    address: tuple[tuple[str, str], ...] = ()
+    #: Days until an invoice is due, of companies that pay by transfer; None: by card.
+    terms: int | None = None
+    #: Days from an invoice's due date to the day they mean to pay it; None: when somebody asks for it.
+    pays_after: float | None = None
 
 
 PLANS = {"starter": 1, "team": 3, "business": 9}
@@ -126,12 +146,13 @@ def draw(rng: Random, count: int) -> list[Person]:
         card, _, fixes = rng.choices(CARDS, [weight for _, weight, _ in CARDS])[0]
         plans = [(rng.choices(list(PLANS), [5, 4, 2])[0], "year" if rng.random() < 0.2 else "month")]
         plans += [("addon", "month")] * rng.choices([0, 1, 2], [65, 25, 10])[0]
+        email = f"{_ascii(first)}.{_ascii(last)}.{index}@example.com"
         people.append(
             Person(
+                **_reached(country.code, email, index, business),
                 index=index,
                 name=rng.choice(country.companies).format(last) if business else f"{first} {last}",
                 contact=f"{first} {last}",
-                email=f"{_ascii(first)}.{_ascii(last)}.{index}@example.com",
                 country=country,
                 timezone=rng.choice(_AMERICAN_ZONES) if country.code == "US" else country.timezone,
                 business=business,
@@ -144,6 +165,26 @@ def draw(rng: Random, count: int) -> list[Person]:
             )
         )
     return people
+
+
+def _reached(country: str, email: str, index: int, business: bool) -> dict[str, Any]:
+    """How a person is reached and pays, drawn apart: what is added here changes nobody's name or card."""
+    own = Random(f"reached/{email}")
+    mobile, street, towns = _PLACES[country]
+    postcode, town = own.choice(towns)
+    address = (("line1", street.format(own.randrange(1, 120))), ("postal_code", postcode), ("city", town))
+    # Numbers of America's kept for fiction: 555-0100 to 555-0199.
+    number = f"{mobile}01{index % 100:02d}" if country == "US" else f"{mobile}{index:04d}"
+    terms = own.choice([14, 30]) if business and own.random() < 0.16 else None
+    mood = own.random()
+    return {
+        # A dead mailbox is found out at the first mail.
+        "email": f"bounce-{email}" if own.random() < 0.02 else email,
+        "phone": number if own.random() < 0.65 else "",
+        "address": address if business or own.random() < 0.3 else (),
+        "terms": terms,
+        "pays_after": own.uniform(-9, 0) if mood < 0.5 else own.uniform(1, 16) if mood < 0.8 else None,
+    }
 
 
 def _ascii(name: str) -> str:

@@ -17,6 +17,9 @@ from customers.wake import asleep
 from dunning_site.demo import loops, people, web, world
 from dunning_site.demo.inhabitant import Town
 from dunning_site.demo.mailbox import Mailbox
+from dunning_site.demo.network import Network
+from dunning_site.demo.office import Office
+from dunning_site.embedded.installation import demo_users
 from dunning_site.embedded.sandbox_control import SandboxControl
 
 CUSTOMERS = 400
@@ -41,7 +44,8 @@ def play(
     """Builds the demo's company and lives its last `days` days up to `until` (aware UTC).
 
     Everything that happens depends on the arguments alone: in each step the sandbox moves its clock, its webhooks
-    arrive over HTTP, every loop runs until idle, mail goes out over SMTP, and customers who read theirs act.
+    arrive over HTTP, every loop runs until idle, mail and texts go out, customers who read theirs act or answer,
+    and the staff work their tasks.
     """
     sandbox = SandboxControl(settings.STRIPE_API_BASE)
     start = until - timedelta(days=days)
@@ -53,16 +57,24 @@ def play(
         sandbox.set_clock(start)
         accounts = world.build(sandbox, people.draw(rng, customers), start, rng)
         call_command("stripe_backfill", verbosity=0, stdout=StringIO())
-        town = Town(accounts, sandbox, seed)
+        network = Network()
+        town = Town(accounts, sandbox, network, seed)
         mailbox = Mailbox()
+        demo_users()
+        office = Office(start)
+        office.set_up()
         while at < until:
             at += _STEP
             sandbox.set_clock(at)
+            network.set_clock(at)
             settle(sandbox)
             town.read(mailbox.fetch(), at)
-            if town.act(at):
+            acted = town.act(at)
+            if office.work(at) or acted:
                 settle(sandbox)
             progress(at)
+        office.look_ahead(at)
+        network.set_clock(None)
         sandbox.settings(delivery="auto", record=False)
         sandbox.wall_clock()
 

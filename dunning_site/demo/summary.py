@@ -4,10 +4,10 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 
-from billing.models import Invoice, InvoiceStatus, PaymentAttempt
-from campaigns.models import Case, Message, StepRun
+from billing.models import Invoice, InvoiceStatus, PaymentAttempt, Promise
+from campaigns.models import Case, Experiment, InboundMessage, Message, StepRun, Task
 from campaigns.models.case import LIVE_STATES
-from customers.models import Customer, Interaction
+from customers.models import Customer, Interaction, Suppression
 
 
 def summary(*, seed: int, until: str, ledger: dict[str, Any], mails: int) -> dict[str, Any]:
@@ -41,6 +41,12 @@ def summary(*, seed: int, until: str, ledger: dict[str, Any], mails: int) -> dic
         "steps": _counts(StepRun.objects.all(), "decision"),
         "deferrals": _counts(Interaction.objects.filter(kind="step.deferred"), "data__rule"),
         "messages": messages,
+        "sent_by_channel": _counts(Message.objects.filter(sent_at__isnull=False), "channel"),
+        "incoming": _counts(InboundMessage.objects.all(), "kind"),
+        "suppressed": _counts(Suppression.objects.all(), "reason"),
+        "tasks": _counts(Task.objects.all(), "status"),
+        "promises": _counts(Promise.objects.all(), "status"),
+        "experiments": dict(Experiment.objects.order_by("code").values_list("code").annotate(n=Count("exposures"))),
         "mails_delivered_over_smtp": mails,
         "charges_counted_by_the_sandbox": ledger["charges_succeeded"],
         "double_charges": len(ledger["double_charges"]),
@@ -85,10 +91,18 @@ def in_words(result: dict[str, Any]) -> str:
         f"attempts           {attempts.get('declined', 0)} declined, {attempts.get('succeeded', 0)} succeeded, "
         f"{attempts.get('planned', 0)} planned",
         f"messages           {sent} sent; {sum(result['deferrals'].values())} times a step waited for a better moment",
+        f"by channel         {_words(result['sent_by_channel'])}; {sum(result['incoming'].values())} came back, "
+        f"{sum(result['suppressed'].values())} addresses suppressed",
+        f"staff              {result['tasks'].get('done', 0)} tasks done, {result['tasks'].get('open', 0)} waiting; "
+        f"{sum(result['promises'].values())} promises taken",
         f"recovery rate      {rate} of the {closed['failed']} invoices whose ladder is over",
         f"double charges     {result['double_charges']}, as counted by the sandbox",
     ]
     return "\n".join(lines)
+
+
+def _words(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in counts.items())
 
 
 def _money(amounts: dict[str, int]) -> str:

@@ -80,20 +80,23 @@ def _entry(person: Person, prices: dict[tuple[str, str, str], str], start: datet
         # The current period began within the last month (or year), so that renewals spread over the days.
         days = rng.randrange(1, 30) if interval == "month" else rng.randrange(300, 364)
         began = start - timedelta(days=days, hours=rng.randrange(24), minutes=rng.randrange(60))
-        subscriptions.append(
-            {"price": prices[plan, person.country.currency, interval], "started": int(began.timestamp())}
-        )
+        entry = {"price": prices[plan, person.country.currency, interval], "started": int(began.timestamp())}
+        if person.terms is not None:
+            entry |= {"collection_method": "send_invoice", "days_until_due": person.terms}
+        subscriptions.append(entry)
+    card = _card(person, start, rng)
     return {
         "name": person.name,
         "email": person.email,
         "preferred_locales": [person.country.locale],
-        "address": {"country": person.country.code},
+        **({"phone": person.phone} if person.phone else {}),
+        "address": {"country": person.country.code, **dict(person.address)},
         "metadata": {
             "timezone": person.timezone,
             "kind": "business" if person.business else "consumer",
             "contact": person.contact,
         },
-        "cards": [_card(person, start, rng)],
+        "cards": [card] if person.terms is None else [],
         "subscriptions": subscriptions,
     }
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from dunning_site.embedded import postgres, processes
+from dunning_site.embedded import postgres, processes, twilio_sink
 from dunning_site.embedded.postgres import ROOT
 
 #: Keys of the Stripe sandbox: right in form, worth nothing anywhere else.
@@ -21,6 +21,15 @@ SANDBOX_KEYS = {
     "STRIPE_SECRET_KEY": "sk_test_sollecitosandbox0000000000",
     "STRIPE_PUBLISHABLE_KEY": "pk_test_sollecitosandbox0000000000",
     "STRIPE_WEBHOOK_SECRETS": "whsec_sollecitosandbox",
+}
+
+#: What comes back from customers: the webhooks' proof of origin and where replies go.
+REPLIES = {
+    "INBOUND_ADDRESS": "reply@in.nuvola.example",
+    "ANYMAIL_WEBHOOK_SECRET": "sollecito:sandbox",
+    "TWILIO_ACCOUNT_SID": twilio_sink.ACCOUNT_SID,
+    "TWILIO_AUTH_TOKENS": twilio_sink.AUTH_TOKEN,
+    "TWILIO_SMS_FROM": twilio_sink.SMS_FROM,
 }
 
 
@@ -79,7 +88,7 @@ def throw_away_database() -> Iterator[None]:
 
 @contextlib.contextmanager
 def all_services(*, throw_away: bool = False) -> Iterator[None]:
-    """Starts database, broker, SMTP sink and Stripe sandbox and points this process at them.
+    """Starts database, broker, the sink of mails and texts and the Stripe sandbox and points this process at them.
 
     With `throw_away` they keep nothing. Raises SystemExit when another set runs on the same folder: two
     would write the same files.
@@ -101,8 +110,15 @@ def all_services(*, throw_away: bool = False) -> Iterator[None]:
     try:
         cluster.start()
         broker.start()
+        twilio_port = _free_port(0)
         smtp_port = _start_with_port(
-            children, base, "smtp_sink", ["dunning_site.embedded.smtp_sink", "--dir", str(base / "mail")]
+            children,
+            base,
+            "smtp_sink",
+            [
+                *("dunning_site.embedded.smtp_sink", "--dir", str(base / "mail")),
+                *("--twilio-port", str(twilio_port)),
+            ],
         )
         stripe_port = _start_with_port(
             children,
@@ -123,6 +139,8 @@ def all_services(*, throw_away: bool = False) -> Iterator[None]:
             "DATABASE_URL": cluster.url(),
             "BROKER_URL": broker.url,
             "EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}",
+            "TWILIO_API_BASE": f"http://127.0.0.1:{twilio_port}",
+            **REPLIES,
             "STRIPE_API_BASE": stripe,
             "STRIPE_JS_URL": f"{stripe}/v3/",
             **SANDBOX_KEYS,

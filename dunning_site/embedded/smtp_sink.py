@@ -24,6 +24,7 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from dunning_site.embedded.twilio_sink import TwilioSink
 from dunning_site.mail_store import MailReader, MailWriter, StoredMail
 
 # The library tells of every command at INFO, which costs more than the mail itself.
@@ -198,18 +199,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--port-file", type=Path, help="the port is written here once it listens")
+    parser.add_argument("--twilio-port", type=int, help="take text messages too, as Twilio would")
     parser.add_argument("--dir", type=Path, required=True, help="where mail is stored")
     options = parser.parse_args()
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
     sink = Sink(options.dir, port=options.port).start()
+    texts = None
+    if options.twilio_port is not None:
+        texts = TwilioSink(sink.handler.writer, port=options.twilio_port).start()
     if options.port_file:
         partial = options.port_file.with_suffix(".partial")
         partial.write_text(str(sink.port))
         partial.rename(options.port_file)
     print(f"SMTP sink on 127.0.0.1:{sink.port}, mail in {options.dir}", flush=True)
     done.wait()
+    if texts is not None:
+        texts.stop()
     sink.stop()
 
 
