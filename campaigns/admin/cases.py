@@ -2,12 +2,15 @@
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery, Sum
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
@@ -28,13 +31,18 @@ from campaigns.admin.segments import OwnedSegmentFilter
 from campaigns.guard.zones import zone_name
 from campaigns.models import Case, CaseInvoice, EndAction
 from campaigns.models.case import LIVE_STATES
+from campaigns.services.case_moves import version_for
 from customers import clock
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.bulk import BulkAdmin
 from customers.admin.page import Fact, PageAdmin, Section
 from customers.admin.timeline import load_timeline
 from customers.display import choice_badge, when
+from customers.errors import SollecitoError
 from customers.models import Interaction
+
+#: Cases that are ticked in the list travel in the address of the next page.
+MOST_CHOSEN = 300
 
 
 def _zone(case: Case) -> str:
@@ -144,6 +152,24 @@ class CaseAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
     ]
     page_facts = [_facts]
     page_actions = CASE_ACTIONS
+    actions = ("move_to_published",)
+
+    def has_move_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("campaigns.change_ladderversion")
+
+    @admin.action(description=_("Move to the published version…"), permissions=["move"])
+    def move_to_published(self, request: HttpRequest, chosen: QuerySet[Case]) -> HttpResponseRedirect | None:
+        """To the page that shows what each would do, and asks."""
+        ids = list(chosen.order_by("pk").values_list("pk", flat=True)[: MOST_CHOSEN + 1])
+        try:
+            if len(ids) > MOST_CHOSEN:
+                raise SollecitoError(_now("At most %(most)d at once.") % {"most": MOST_CHOSEN}, code="too_many")
+            version = version_for(case_ids=ids)
+        except SollecitoError as error:
+            messages.error(request, error.message)
+            return None
+        page = reverse("admin:campaigns_ladderversion_do", args=[version.pk, "move"])
+        return HttpResponseRedirect(f"{page}?{urlencode({'cases': ','.join(map(str, ids))})}")
 
     def page_title(self, obj: Case) -> str:
         return f"{obj.customer} · {obj}"

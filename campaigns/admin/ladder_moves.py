@@ -1,4 +1,4 @@
-"""Moving cases in flight to the version in use: shown case by case what each would do, then done on purpose."""
+"""Moving cases in flight to the version in use: chosen, shown what each would do, then done on purpose."""
 
 from datetime import datetime
 from typing import Any
@@ -8,12 +8,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from campaigns.admin.ladder_versions import LadderVersionAdmin
-from campaigns.models import Case, LadderVersion, VersionStatus
-from campaigns.models.case import LIVE_STATES
-from campaigns.services.case_moves import cases_migrate, cases_migrate_preview
+from campaigns.models import LadderVersion, Segment, VersionStatus
+from campaigns.services.case_moves import cases_migrate, cases_migrate_preview, cases_to_move
 from customers.admin.page import Asked, PageAction
 from customers.models import Customer
 
@@ -22,34 +21,78 @@ SHOWN = 50
 MOST = 2_000
 
 
-class MoveForm(forms.Form):
-    """Why cases are moved; it stands in the log of each."""
+class ScopeForm(forms.Form):
+    """Whose cases are moved: all, a segment's, or those named; asked before the preview is shown."""
 
+    segment = forms.ModelChoiceField(
+        label=_("Customers of"),
+        queryset=Segment.objects.order_by("name"),
+        required=False,
+        empty_label=_("everybody"),
+        widget=UnfoldAdminSelectWidget,
+    )
+    cases = forms.CharField(
+        label=_("Only these cases"),
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Numbers of cases with commas between them. Empty: all. They can be ticked in the list of cases."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ScopeForm.base_fields:
+            if not self.fields[name].widget.is_hidden:
+                # The page has it in a form of its own (templates/admin/page/action.html).
+                self.fields[name].widget.attrs["form"] = "scope"
+
+    def clean_cases(self) -> list[int]:
+        words = self.cleaned_data["cases"].replace("#", " ").replace(",", " ").split()
+        if not all(word.isascii() and word.isdecimal() and len(word) < 19 for word in words):
+            raise forms.ValidationError(_now("Numbers of cases, with commas between them."))
+        if len(words) > MOST:
+            raise forms.ValidationError(_now("At most %(most)d at once.") % {"most": MOST})
+        return [int(word) for word in words]
+
+
+class MoveForm(ScopeForm):
+    """Why cases are moved, which stands in the log of each; and the cases that were shown."""
+
+    segment = forms.ModelChoiceField(queryset=Segment.objects.all(), required=False, widget=forms.HiddenInput)
+    cases = forms.CharField(required=False, widget=forms.HiddenInput)
     reason = forms.CharField(label=_("Why"), max_length=255, widget=UnfoldAdminTextInputWidget)
 
 
-def _elsewhere(version: LadderVersion, most: int) -> list[int]:
-    """Ids of live cases on other versions of the ladder, oldest first."""
-    rows = Case.objects.filter(ladder_version__ladder_id=version.ladder_id, state__in=LIVE_STATES)
-    return list(rows.exclude(ladder_version=version).order_by("pk").values_list("pk", flat=True)[:most])
+def _ids(version: LadderVersion, scope: dict[str, Any], most: int, now: datetime) -> list[int]:
+    return cases_to_move(
+        version=version, now=now, most=most, segment=scope.get("segment"), case_ids=scope.get("cases") or ()
+    )
 
 
 def _preview(request: HttpRequest, version: LadderVersion, now: datetime) -> dict[str, Any]:
-    """What the first cases do next on the version they follow and on this one."""
-    ids = _elsewhere(version, MOST + 1)
+    """What the first of the cases do next on the version they follow and on this one."""
+    scope = ScopeForm(request.POST if request.method == "POST" else request.GET, auto_id="scope_%s")
+    if not scope.is_valid():
+        return {"scope": scope, "refused": True}
+    ids = _ids(version, scope.cleaned_data, MOST + 1, now)
     moves = cases_migrate_preview(case_ids=ids[:SHOWN], version_id=version.pk, now=now)
     people = Customer.objects.in_bulk([move.customer_id for move in moves])
     numbers = dict(LadderVersion.objects.filter(ladder_id=version.ladder_id).values_list("pk", "number"))
-    return {
+    context = {
+        "scope": scope,
         "moves": [(move, people.get(move.customer_id), numbers.get(move.from_version_id)) for move in moves],
         "found": min(len(ids), MOST),
         "more": len(ids) > MOST,
+        "chosen": bool(scope.cleaned_data["segment"] or scope.cleaned_data["cases"]),
         "refused": not ids,
     }
+    if request.method == "GET":
+        # What is shown is what is moved: the choice goes along with the reason.
+        context["form"] = MoveForm(initial={name: request.GET.get(name, "") for name in ScopeForm.base_fields})
+    return context
 
 
 def _move(asked: Asked) -> str:
-    ids = _elsewhere(asked.obj, MOST)
+    ids = _ids(asked.obj, asked.data, MOST, asked.now)
     done = cases_migrate(
         case_ids=ids, version_id=asked.obj.pk, actor_id=asked.actor_id, now=asked.now, reason=asked.data["reason"]
     )

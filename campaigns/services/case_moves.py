@@ -11,9 +11,10 @@ from campaigns.engine.load import load_cases
 from campaigns.engine.moving import moved, same_steps
 from campaigns.engine.specs import ladder_specs, published_texts
 from campaigns.engine.types import CaseSnapshot, LadderSpec
-from campaigns.models import Case, CaseState, LadderVersion, VersionStatus
+from campaigns.models import Case, CaseState, LadderVersion, Segment, VersionStatus
 from campaigns.models.case import LIVE_STATES
 from campaigns.models.ladder import PRE_DUNNING
+from campaigns.segments.evaluate import in_segment
 from campaigns.simulator import open_cases
 from campaigns.simulator.forecast import ForecastStep, foreseen
 from customers.errors import SollecitoError
@@ -48,6 +49,34 @@ class MigrateResult:
 
     moved: int = 0
     refused: dict[int, str] = field(default_factory=dict)
+
+
+def cases_to_move(
+    *, version: LadderVersion, now: datetime, most: int, segment: Segment | None = None, case_ids: Collection[int] = ()
+) -> list[int]:
+    """Ids of at most `most` live cases on other versions of the same ladder, oldest first: all of them, those of a
+    segment's customers at `now` (aware UTC), or of `case_ids`. Raises SegmentError."""
+    rows = Case.objects.filter(ladder_version__ladder_id=version.ladder_id, state__in=LIVE_STATES)
+    if segment is not None:
+        rows = rows.filter(in_segment(segment.query, now, path="customer_id"))
+    if case_ids:
+        rows = rows.filter(pk__in=case_ids)
+    return list(rows.exclude(ladder_version=version).order_by("pk").values_list("pk", flat=True)[:most])
+
+
+def version_for(*, case_ids: Collection[int]) -> LadderVersion:
+    """The published version of the ladder these cases are on. Raises SollecitoError if they are on several, or it has
+    none."""
+    rows = LadderVersion.objects.filter(
+        ladder__in=Case.objects.filter(pk__in=case_ids).values("ladder_version__ladder"),
+        status=VersionStatus.PUBLISHED,
+    )
+    found = list(rows.select_related("ladder")[:2])
+    if len(found) > 1:
+        raise SollecitoError(_("Choose cases of one ladder."), code="ladders_mixed")
+    if not found:
+        raise SollecitoError(_("Their ladder has no published version."), code="version_missing")
+    return found[0]
 
 
 def cases_migrate_preview(
