@@ -11,6 +11,8 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidge
 from campaigns.admin.action_fields import ActionFields
 from campaigns.admin.sentences import end_sentence, frame_sentences
 from campaigns.models import EndAction, LadderVersion
+from campaigns.services.meanwhile import mark
+from campaigns.services.versions import VERSION_FIELDS
 
 #: End actions a version may have; the sixth place is for having second thoughts.
 ENDS = 6
@@ -26,6 +28,8 @@ class FrameForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *, version: LadderVersion, data: Mapping[str, Any] | None = None, do: str = "save") -> None:
         self.quiet = data is not None and do != "save"
+        #: What was stored when the form was opened (meanwhile.mark).
+        self.seen = str(data.get("seen", "")) if data is not None else mark(version, VERSION_FIELDS)
         chosen = {f"end_{n}": action for n, action in enumerate(version.end_actions, start=1)}
         super().__init__(data, instance=version, initial=chosen, label_suffix="")
         for number in range(1, ENDS + 1):

@@ -19,6 +19,7 @@ from campaigns.admin.rung_form import RungForm
 from campaigns.admin.sentences import DAY_ZERO, end_sentence, frame_sentences, sentence
 from campaigns.models import LadderVersion, Step, VersionStatus
 from campaigns.services.ladder_checks import ladder_problems
+from campaigns.services.meanwhile import Changed
 from campaigns.services.rungs import (
     draft_settings,
     rung_delete,
@@ -123,6 +124,9 @@ def rungs_view(
     except SollecitoError as error:
         status = error.message
         edit = edit if form is not None else ""
+        if form is not None and isinstance(error, Changed):
+            # They have been told: the next time it is saved, it is saved over what is there now.
+            form.seen = error.seen
         if not request.headers.get("HX-Request"):
             messages.error(request, status)
     if form is None and not request.headers.get("HX-Request"):
@@ -144,9 +148,9 @@ def _posted(request: HttpRequest, version: LadderVersion, edit: str, do: str) ->
 
 def _save(form: RungForm | FrameForm) -> str:
     if isinstance(form, FrameForm):
-        draft_settings(version=form.instance)
+        draft_settings(version=form.instance, seen=form.seen)
         return _("Saved.")
-    step = rung_save(step=form.instance)
+    step = rung_save(step=form.instance, seen=form.seen)
     return _("Step %(number)d “%(step)s” is saved.") % {"number": step.position, "step": step}
 
 

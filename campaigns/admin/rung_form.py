@@ -21,6 +21,8 @@ from campaigns.admin.sentences import CHANNEL, sentence, weekday_choices
 from campaigns.engine.specs import PublishedText, published_texts
 from campaigns.models import Action, LadderVersion, OffsetUnit, Step, StepAnchor, Template
 from campaigns.models.ladder import PRE_DUNNING, Trigger
+from campaigns.services.meanwhile import mark
+from campaigns.services.rungs import STEP_FIELDS
 from customers.models import Channel
 
 #: How many channels may stand in for the first.
@@ -107,6 +109,8 @@ class RungForm(forms.ModelForm):  # type: ignore[type-arg]
         self.version = version
         step = step or Step(version=version, action=Action.MESSAGE, channel=Channel.EMAIL, offset_unit=OffsetUnit.DAYS)
         super().__init__(data, instance=step, initial=_initial(step), label_suffix="")
+        #: What was stored when the form was opened (meanwhile.mark); empty for a new rung.
+        self.seen = str(data.get("seen", "")) if data is not None else mark(step, STEP_FIELDS) if step.pk else ""
         self.quiet = data is not None and do != "save"
         self.texts: dict[int, PublishedText] = published_texts()
         self.templates = {row.code: row for row in Template.objects.all()}

@@ -1,13 +1,13 @@
 """Templates and their versions: texts per language, checked at save with the line at fault, previewed, published."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse, reverse_lazy
 from django.utils.functional import lazystr
@@ -25,6 +25,7 @@ from campaigns.models import Template, TemplateText, TemplateVersion
 from campaigns.rendering.lint import check_template
 from campaigns.rendering.problems import Problem
 from campaigns.rendering.variables import declared_variables
+from campaigns.services.meanwhile import Changed, mark, refuse_changed
 from campaigns.services.versions import template_draft, template_publish
 from customers.admin.base import BaseAdmin, HistoryAdmin, NoDeleteMixin
 from customers.admin.page import DETAILS, Asked, Fact, PageAction, PageAdmin, Section
@@ -33,6 +34,7 @@ from customers.display import choice_badge, when
 TONE = {"friendly": "success", "firm": "warning", "final": "danger"}
 #: Part of a template → field of its form.
 _FIELD = {"subject": "subject", "mjml": "body", "text": "text"}
+_WRITTEN = ("language", "channel", "subject", "body", "text")
 
 
 class BodyWidget(UnfoldAdminTextareaWidget):
@@ -54,19 +56,41 @@ class BodyWidget(UnfoldAdminTextareaWidget):
 
 
 class TextForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Refuses a text that would not render, beside the field and with the line; warnings are shown on saving."""
+    """Refuses a text that would not render, beside the field and with the line, and one that somebody else has saved
+    meanwhile; warnings are shown on saving."""
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = TemplateText
-        fields = ("language", "channel", "subject", "body", "text")
+        fields = _WRITTEN
         widgets = {
             "body": BodyWidget(),
             "text": UnfoldAdminTextareaWidget(attrs={"rows": 10, "class": "sol-code"}),
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["seen"] = mark(self.instance, _WRITTEN)
+
+    def _meanwhile(self, seen: str) -> None:
+        """Tells of another's text that this one would undo; saved once more, it does."""
+        there = TemplateText.objects.select_for_update().filter(pk=self.instance.pk).first()
+        try:
+            if there is not None:
+                refuse_changed(there, _WRITTEN, seen)
+        except Changed as error:
+            self.add_error("subject", error.message)  # errors of no field are not shown in a stacked inline
+            told = cast(QueryDict, self.data).copy()
+            told[self.add_prefix("seen")] = error.seen
+            self.data = told
+
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         self.warnings: list[Problem] = []
+        if self.instance.pk:
+            self._meanwhile(data.get("seen", ""))
         if not data.get("body") or self.errors:
             return data
         problems = check_template(

@@ -7,11 +7,17 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from campaigns.models import LadderVersion, OffsetUnit, Step, StepAnchor, VersionStatus
+from campaigns.services.meanwhile import refuse_changed
 from campaigns.services.versions import VERSION_FIELDS
 from customers.errors import SollecitoError
 
 #: More rungs than this no customer would live through; a script that adds them in a loop ends here.
 MOST_RUNGS = 60
+#: What the form of a rung fills in: not its place nor whether it is on, which others may change at the same time.
+STEP_FIELDS = (
+    "name", "offset", "offset_unit", "anchor", "window_days", "window_from", "window_to", "business_days", "action",
+    "channel", "template_id", "fallback_channels", "params", "wait_for_retry_hours", "condition",
+)  # fmt: skip
 
 
 def draft_locked(version_id: int) -> LadderVersion:
@@ -31,17 +37,19 @@ def draft_locked(version_id: int) -> LadderVersion:
 
 
 @transaction.atomic
-def draft_settings(*, version: LadderVersion) -> None:
-    """Saves what holds for all of a draft's steps (VERSION_FIELDS) as filled in. Raises SollecitoError."""
-    draft_locked(version.pk)
+def draft_settings(*, version: LadderVersion, seen: str = "") -> None:
+    """Saves what holds for all of a draft's steps (VERSION_FIELDS) as filled in, unless it is no longer what was
+    `seen` (a meanwhile.mark). Raises SollecitoError, Changed."""
+    refuse_changed(draft_locked(version.pk), VERSION_FIELDS, seen)
     version.save(update_fields=VERSION_FIELDS)
 
 
 @transaction.atomic
-def rung_save(*, step: Step) -> Step:
+def rung_save(*, step: Step, seen: str = "") -> Step:
     """Saves a rung of a draft as it is filled in; a new one gets a key of its own and goes where its time puts it.
 
-    Raises SollecitoError if its version is not a draft, is full, or the rung was deleted meanwhile.
+    Raises Changed if it is no longer what was `seen` (a meanwhile.mark), and SollecitoError if its version is not a
+    draft, is full, or the rung was deleted meanwhile.
     """
     draft_locked(step.version_id)
     there = _ordered(step.version_id)
@@ -59,7 +67,8 @@ def rung_save(*, step: Step) -> Step:
     kept = next((row for row in there if row.pk == step.pk), None)
     if kept is None:
         raise SollecitoError(_("This step was deleted meanwhile."), code="step_missing")
-    step.position, step.key = kept.position, kept.key
+    refuse_changed(kept, STEP_FIELDS, seen)
+    step.position, step.key, step.enabled = kept.position, kept.key, kept.enabled
     step.save()
     return step
 

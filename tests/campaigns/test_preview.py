@@ -188,3 +188,25 @@ def test_saving_a_draft_tells_which_languages_it_lacks(manager: Client) -> None:
     page = manager.post(url, data, follow=True).content.decode()
     assert "No text yet for: Polish (email)" in page
     assert "looks like spam" in page
+
+
+def test_whoever_saves_a_text_second_is_told_and_keeps_what_they_wrote(manager: Client) -> None:
+    version = draft()
+    text = version.texts.get()
+    url = reverse("admin:campaigns_templateversion_change", args=[version.pk])
+    opened = manager.get(url, {"section": "details"}).content.decode().split('name="texts-0-seen" value="')[1]
+    data = {
+        "texts-TOTAL_FORMS": 1, "texts-INITIAL_FORMS": 1, "texts-MIN_NUM_FORMS": 0, "texts-MAX_NUM_FORMS": 1000,
+        "texts-0-id": text.pk, "texts-0-version": version.pk, "texts-0-language": "en", "texts-0-channel": "email",
+        "texts-0-body": BODY, "texts-0-text": "", "texts-0-seen": opened.split('"')[0],
+    }  # fmt: skip
+    assert manager.post(url, data | {"texts-0-subject": "Hers"}).status_code == 302
+    shown = manager.post(url, data | {"texts-0-subject": "Mine own"}).content.decode()
+    assert "has saved this meanwhile" in shown
+    assert 'value="Mine own"' in shown
+    text.refresh_from_db()
+    assert text.subject == "Hers"
+    seen = shown.split('name="texts-0-seen" value="')[1].split('"')[0]
+    assert manager.post(url, data | {"texts-0-subject": "Mine own", "texts-0-seen": seen}).status_code == 302
+    text.refresh_from_db()
+    assert text.subject == "Mine own"
