@@ -87,7 +87,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _list(_("Messages"), "mail", "campaigns", "message"),
             _list(_("Incoming"), "move_to_inbox", "campaigns", "inboundmessage"),
             _list(_("Letters to print"), "print", "campaigns", "printbatch"),
-            _list(_("Contact rules"), "gavel", "campaigns", "policyoverride"),
+            _list(_("Contact rules"), "policy", "campaigns", "policyoverride"),
             _list(_("Consent register"), "how_to_reg", "customers", "consentevent"),
             _list(_("Suppressions"), "block", "customers", "suppression"),
             _list(_("Communication log"), "history", "customers", "interaction"),
