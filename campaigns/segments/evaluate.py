@@ -11,6 +11,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
+from campaigns.engine.arrays import array
 from campaigns.experiments.statistics import wilson
 from campaigns.models import Segment
 from campaigns.segments.compile import customer_ids_sql
@@ -97,7 +98,7 @@ def segment_ids(query: str, now: datetime) -> list[int]:
 def among(customer_ids: list[int], *, path: str = "pk") -> Q:
     """A filter for querysets: rows whose customer (at `path`) is one of these, however many they are."""
     # One parameter: a list would be one for each, and a statement takes 65,535 at most.
-    return Q(**{f"{path}__in": RawSQL("SELECT unnest(%s::bigint[])", [customer_ids])})
+    return Q(**{f"{path}__in": RawSQL("SELECT unnest(%s::bigint[])", [array(customer_ids)])})
 
 
 def query_count(query: str, now: datetime, *, patience_ms: int = PATIENCE_MS) -> Count:
