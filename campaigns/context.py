@@ -19,6 +19,7 @@ from billing.models import (
     PaymentPlan,
     Promise,
 )
+from campaigns.channels.base import closed_channels
 from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, Logged, logged
 from campaigns.engine.load import NO_INVOICE
 from campaigns.engine.one_clock import SOON, Hold
@@ -80,7 +81,7 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
     fees = fees_owed({invoice.pk for rows in invoices.values() for invoice in rows})
     planned, charging = _attempts(invoice.pk for rows in invoices.values() for invoice in rows)
     suppressed, granted = address_facts({normalise(m.channel, m.recipient, m.customer.country) for m in messages})
-    book = current_book()
+    book, closed = current_book(), closed_channels()
     contacts, busy = _contacts(customer_ids, {message.pk for message in messages}, now)
     talked = logged(customer_ids, now)
     promised, broken = _promises(customer_ids, now)
@@ -110,6 +111,7 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
                     suppressed=suppressed,
                     granted=granted,
                     book=book,
+                    closed=closed,
                     contacts=tuple(c for pk, c in contacts.get(message.customer_id, ()) if pk != message.pk),
                     spoken=talked.get(message.customer_id, NOTHING_LOGGED),
                 ),
@@ -151,6 +153,7 @@ def _snapshot(
     suppressed: Pairs,
     granted: Pairs,
     book: PolicyBook,
+    closed: Mapping[str, str],
     contacts: tuple[Contacted, ...],
     spoken: Logged,
 ) -> GuardSnapshot:
@@ -178,6 +181,7 @@ def _snapshot(
         brand_id=message.brand_id,
         collector=message.brand.collects_for_others,
         book=book,
+        closed=closed,
         contacts=(*contacts, *spoken.made),
         talks=spoken.talks,
         min_gap_hours=message.case.ladder_version.min_gap_hours,

@@ -41,8 +41,13 @@ log = logging.getLogger(__name__)
 BATCH_SECONDS = 60
 #: A channel out of reach is asked again after this; its messages' tries are not used up by it.
 OUTAGE_WAIT = timedelta(minutes=5)
+#: After so long out of reach the step goes on by its next channel, or a person is asked.
+OUTAGE_PATIENCE = timedelta(hours=24)
+_QUEUED = MessageStatus.QUEUED
 #: Blocks after which nobody will reach the customer unless a person does.
-_UNREACHABLE = frozenset({"address.missing", "address.suppressed", "consent.missing", "customer.vulnerable"})
+_UNREACHABLE = frozenset(
+    {"address.missing", "address.suppressed", "consent.missing", "customer.vulnerable", "channel.not_configured"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,29 +147,31 @@ def _send(batch: list[Sending], now: datetime, *, until: float) -> Counter[str]:
     letter.prepare({sending.message.template_version_id for sending in batch})
     links = link_maker()([LinkRequest(s.message.pk, s.message.customer_id, s.message.brand_id) for s in batch], now)
     counts: Counter[str] = Counter()
-    down: set[str] = set()
+    #: Channels out of reach, with why: their other messages need not knock as well.
+    down: dict[str, str] = {}
     left: list[Settled] = []
     with ExitStack() as stack:
         channels: dict[str, Channel] = {}
         for sending in batch:
             message = sending.message
             if message.channel in down or time.monotonic() > until:
-                wait = OUTAGE_WAIT if message.channel in down else timedelta(0)
-                left.append(Settled(message, MessageStatus.QUEUED, "", send_at=now + wait))
-                counts["released"] += 1
+                why = down.get(message.channel)
+                row = _out_of_reach(message, why, now) if why else Settled(message, _QUEUED, "", send_at=now)
+                left.append(row)
+                counts["released" if row.status == _QUEUED else str(row.status)] += 1
                 continue
             if message.channel not in channels:
                 channels[message.channel] = stack.enter_context(channel(message.channel))
             outcome, outage = _one(sending, channels[message.channel], links[message.pk], now)
             counts[outcome] += 1
             if outage:
-                down.add(message.channel)
+                down[message.channel] = outage
         outbox.settle(left, now)
     return counts
 
 
-def _one(sending: Sending, way: Channel, links: MailLinks, now: datetime) -> tuple[str, bool]:
-    """Delivers one message; returns what it counts as and whether its channel is out of reach."""
+def _one(sending: Sending, way: Channel, links: MailLinks, now: datetime) -> tuple[str, str]:
+    """Delivers one message; returns what it counts as and, if its channel is out of reach, why."""
     message = sending.message
     try:
         rendered, language = letter.write(sending, links, now)
@@ -173,25 +180,25 @@ def _one(sending: Sending, way: Channel, links: MailLinks, now: datetime) -> tup
         if not isinstance(error, SollecitoError):
             log.exception("message %s could not be written", message.pk)
         words = _("It could not be written: %(error)s") % {"error": error}
-        return _settled(_failed(message, words, _("A message could not be written")), now), False
+        return _settled(_failed(message, words, _("A message could not be written")), now), ""
     stored = (links.redact(part) for part in (rendered.subject, rendered.html, rendered.text))
     subject, html, text = stored
     if not outbox.hand_over(message, subject=subject, html=html, text=text, language=language):
         # Something changed in these seconds: the next batch reads it afresh and says what.
-        outbox.settle([Settled(message, MessageStatus.QUEUED, "", send_at=now)], now)
-        return "released", False
+        outbox.settle([Settled(message, _QUEUED, "", send_at=now)], now)
+        return "released", ""
     try:
         result = way.send(_outgoing(sending, rendered, language, links, now))
     except ChannelError as error:
-        return _settled(_refused(message, error, now), now), error.fate is Fate.OUTAGE
+        return _settled(_refused(message, error, now), now), error.message if error.fate is Fate.OUTAGE else ""
     except Exception as error:  # an outcome nobody foresaw is no outcome: a person looks
         log.exception("message %s: unforeseen error while sending", message.pk)
-        return _settled(outbox.ambiguous(message, f"{type(error).__name__}: {error}"), now), False
+        return _settled(outbox.ambiguous(message, f"{type(error).__name__}: {error}"), now), ""
     if result.waits:
         outbox.record_waiting(message, provider_id=result.provider_id, now=now)
     else:
         outbox.record_sent(message, subject=subject, provider_id=result.provider_id, now=now, segments=result.segments)
-    return "sent", False
+    return "sent", ""
 
 
 def _with_what_it_must_carry(
@@ -254,14 +261,29 @@ def _failed(message: Message, words: str, task: str) -> Settled:
     return Settled(message, MessageStatus.FAILED, words, counts=True, kind="message.failed", task=task)
 
 
+def _out_of_reach(message: Message, why: str, now: datetime) -> Settled:
+    """The message waits for its channel, within bounds."""
+    since = message.outage_since or now
+    if now - since >= OUTAGE_PATIENCE:
+        words = _("Out of reach since %(moment)s: %(why)s") % {"moment": f"{since:%Y-%m-%d %H:%M} UTC", "why": why}
+        return _failed(message, words, _("A message could not be delivered"))
+    return Settled(
+        message,
+        MessageStatus.QUEUED,
+        why,
+        send_at=now + OUTAGE_WAIT,
+        outage_since=since,
+        # Asked again every few minutes: the log is told once.
+        kind="message.deferred" if message.outage_since is None else "",
+    )
+
+
 def _refused(message: Message, error: ChannelError, now: datetime) -> Settled:
     """What a channel's refusal means for the message; a dead address is suppressed on the spot."""
     if error.fate is Fate.AMBIGUOUS:
         return outbox.ambiguous(message, error.message)
     if error.fate is Fate.OUTAGE:
-        return Settled(
-            message, MessageStatus.QUEUED, error.message, send_at=now + OUTAGE_WAIT, kind="message.deferred"
-        )
+        return _out_of_reach(message, error.message, now)
     if error.fate is Fate.TEMPORARY and message.attempts < MAX_TRIES:
         later = now + BACKOFF[message.attempts - 1]
         return Settled(

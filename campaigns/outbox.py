@@ -41,6 +41,8 @@ class Settled:
     #: Empty: nothing to tell (the message goes on as it was).
     kind: str = ""
     task: str = ""
+    #: Set for those that wait because their channel is out of reach: since when.
+    outage_since: datetime | None = None
 
 
 def claim(now: datetime, limit: int) -> list[int]:
@@ -157,12 +159,14 @@ _SETTLE = """
     UPDATE campaigns_message m
        SET status = u.status, reason = u.reason, rule = u.rule, send_at = u.send_at,
            attempts = m.attempts - u.uncounted,
+           outage_since = CASE WHEN u.uncounted = 0 THEN NULL ELSE COALESCE(u.outage_since, m.outage_since) END,
            claimed_at = CASE WHEN u.status = 'queued' THEN NULL ELSE m.claimed_at END,
            subject = CASE WHEN u.status = 'queued' THEN '' ELSE m.subject END,
            html = CASE WHEN u.status = 'queued' THEN '' ELSE m.html END,
            text = CASE WHEN u.status = 'queued' THEN '' ELSE m.text END
-      FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::int[])
-           AS u(id, claimed_at, status, reason, rule, send_at, uncounted)
+      FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::int[],
+                  %s::timestamptz[])
+           AS u(id, claimed_at, status, reason, rule, send_at, uncounted, outage_since)
      WHERE m.id = u.id AND m.status = 'sending' AND m.claimed_at = u.claimed_at
     RETURNING m.id
 """
@@ -177,7 +181,16 @@ def settle(rows: Sequence[Settled], now: datetime) -> set[int]:
     if not rows:
         return set()
     columns = [
-        (r.message.pk, r.message.claimed_at, str(r.status), r.reason[:500], r.rule, r.send_at, 0 if r.counts else 1)
+        (
+            r.message.pk,
+            r.message.claimed_at,
+            str(r.status),
+            r.reason[:500],
+            r.rule,
+            r.send_at,
+            0 if r.counts else 1,
+            r.outage_since,
+        )
         for r in rows
     ]
     with transaction.atomic():

@@ -85,9 +85,12 @@ def database(name: str) -> dict[str, object]:
     }
 
 
-def mail(name: str, default: str) -> dict[str, object]:
-    """`smtp://user:password@host:port?tls=1` (or ssl=1) as Django's e-mail settings."""
-    url = urlsplit(text(name, default))
+def mail(name: str) -> dict[str, object]:
+    """`smtp://user:password@host:port?tls=1` (or ssl=1) as Django's e-mail settings; no host where it is not set."""
+    given = text(name, "")
+    if not given:
+        return {"EMAIL_HOST": ""}
+    url = urlsplit(given)
     if url.scheme != "smtp":
         raise ImproperlyConfigured(
             f"{name}: expected smtp://…; for an e-mail provider set EMAIL_BACKEND and ANYMAIL_* instead."

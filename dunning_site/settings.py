@@ -133,7 +133,7 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- E-mail. Any Anymail backend; SMTP by EMAIL_URL where none is named.
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
-for _name, _value in env.mail("EMAIL_URL", "smtp://localhost:25").items():
+for _name, _value in env.mail("EMAIL_URL").items():
     globals()[_name] = _value
 #: Where the embedded SMTP sink keeps what it takes in; read by /dev/mail/ (dunning_site.dev_mail).
 DEV_MAIL_DIR = Path(env.text("SOLLECITO_VAR", str(BASE_DIR / "var"))) / "mail"

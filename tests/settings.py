@@ -16,6 +16,13 @@ os.environ["SECRET_KEY"] = "only-for-tests-0123456789"
 os.environ["EMBEDDED"] = "1"
 os.environ["ANYMAIL_WEBHOOK_SECRET"] = "name:secret"
 os.environ["BROKER_URL"] = "memory://"
+# Every channel is set up. Nothing listens there either.
+os.environ["EMAIL_URL"] = "smtp://127.0.0.1:9"
+os.environ["TWILIO_ACCOUNT_SID"] = "AC" + "0" * 32
+os.environ["TWILIO_AUTH_TOKENS"] = "only-for-tests"
+os.environ["TWILIO_SMS_FROM"] = "+15005550006"
+os.environ["TWILIO_WHATSAPP_FROM"] = "+15005550006"
+os.environ["TWILIO_API_BASE"] = "http://127.0.0.1:9"
 os.environ["STRIPE_SECRET_KEY"] = "sk_test_" + "a" * 24
 os.environ["STRIPE_PUBLISHABLE_KEY"] = "pk_test_" + "a" * 24
 os.environ["STRIPE_WEBHOOK_SECRETS"] = "whsec_current,whsec_previous"

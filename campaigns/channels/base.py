@@ -11,6 +11,10 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from customers.errors import SollecitoError
+from customers.models import Channel as ChannelName
+
+#: Channels that need a class; a call is a task for staff.
+_WRITTEN = tuple(name for name in ChannelName.values if name != ChannelName.CALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,10 @@ class ChannelError(SollecitoError):
 class Channel(Protocol):
     """One way out. Used as a context manager around a batch, so that one connection serves all of it."""
 
+    @staticmethod
+    def missing() -> str:
+        """Names the settings without which nothing can leave by it; empty where it is set up. No network."""
+
     def __enter__(self) -> "Channel":
         """Begins a batch; connects no earlier than the first message."""
 
@@ -95,10 +103,23 @@ class Channel(Protocol):
         """Hands over one message. Raises ChannelError; anything else raised counts as ambiguous."""
 
 
+def closed_channels() -> dict[str, str]:
+    """Channels nothing can leave by, with what is missing: a step passes over them instead of waiting."""
+    found = {name: "CHANNELS" for name in _WRITTEN if name not in settings.CHANNELS}
+    for name, path in settings.CHANNELS.items():
+        if missing := _class(path).missing():
+            found[name] = missing
+    return found
+
+
 def channel(name: str) -> AbstractContextManager[Channel]:
     """A fresh channel of that name. Raises SollecitoError if settings.CHANNELS has none."""
     try:
         path = settings.CHANNELS[name]
     except KeyError as error:
         raise SollecitoError(f"No channel {name!r} is configured.", code="channel_unknown") from error
-    return cast("AbstractContextManager[Channel]", import_string(path)())
+    return cast("AbstractContextManager[Channel]", _class(path)())
+
+
+def _class(path: str) -> type[Channel]:
+    return cast("type[Channel]", import_string(path))

@@ -4,6 +4,7 @@ from email.headerregistry import Address
 from email.utils import format_datetime
 from typing import Any, Self
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMultiAlternatives, get_connection
 
 from campaigns.channels.base import ChannelError, Fate, Outgoing, SendResult
@@ -16,6 +17,15 @@ class EmailChannel:
 
     def __init__(self) -> None:
         self._connection: Any = None
+
+    @staticmethod
+    def missing() -> str:
+        """See campaigns.channels.base.Channel."""
+        try:
+            backend = get_connection()
+        except ImproperlyConfigured as error:  # Anymail says which of its settings it wants
+            return str(error)
+        return "EMAIL_URL" if getattr(backend, "host", None) == "" else ""
 
     def __enter__(self) -> Self:
         return self

@@ -152,7 +152,7 @@ def _another_way(case: CaseSnapshot, notice: heard.Notice, now: datetime, guard:
     left = heard.ways_left(notice)
     if not left:
         return None
-    channel, verdict = heard.choose(case, notice.rung, left, now, guard)
+    channel, verdict, _passed_over = heard.choose(case, notice.rung, left, now, guard)
     name = {"step": notice.rung.name}
     hold = one_clock.charging(case, now)
     if hold is not None:
@@ -190,11 +190,9 @@ def _put_off(
         return _act(case, step, at, now)
     if (retry := one_clock.retry_first(case, step, at, now)) is not None:
         return deferred(case, step, at, retry)
-    channel, verdict = heard.choose(case, step, heard.ways(step), now, guard)
+    channel, verdict, passed_over = heard.choose(case, step, heard.ways(step), now, guard)
     if isinstance(verdict, Allowed):
-        if channel == step.channel:
-            return _Go(channel)
-        return _Go(channel, _("By another channel than planned: the first one reaches nobody."))
+        return _Go(channel, passed_over)
     if isinstance(verdict, Deferred):
         # A rule that names a moment already past must not make the case spin.
         until = max(verdict.until, now + timedelta(minutes=1))

@@ -10,6 +10,7 @@ from campaigns.guard.types import Blocked, GuardSnapshot, Verdict
 from campaigns.models.message import PENDING as _PENDING
 from campaigns.models.message import MessageStatus
 from campaigns.models.task import Task
+from customers.models import Channel
 
 GuardCheck = Callable[[GuardSnapshot, str, datetime], Verdict]
 
@@ -46,22 +47,31 @@ def ways(step: StepSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys((step.channel, *step.fallback_channels)))
 
 
-def choose(
-    case: CaseSnapshot, step: StepSpec, channels: Sequence[str], now: datetime, guard: GuardCheck
-) -> tuple[str, Verdict]:
+class Way(NamedTuple):
+    """The channel a notice takes, the guard's word on it, and why those before it do not do, in words."""
+
+    channel: str
+    verdict: Verdict
+    passed_over: str = ""
+
+
+def choose(case: CaseSnapshot, step: StepSpec, channels: Sequence[str], now: datetime, guard: GuardCheck) -> Way:
     """The first of `channels` nothing of its own forbids, and the guard's word on it; the first one's where all
     are forbidden. A channel that is only put off is waited for: hours are no reason to go another way."""
-    first: tuple[str, Verdict] | None = None
+    passed: list[tuple[str, Blocked]] = []
     for channel in channels:
         if not step.has_text or channel in step.mute:
             verdict: Verdict = Blocked("template.missing", _("The template has no published text for this channel."))
         else:
             verdict = guard(case.guard, channel, now)
         if not (isinstance(verdict, Blocked) and of_one_channel(verdict.rule)):
-            return channel, verdict
-        first = first or (channel, verdict)
-    assert first is not None
-    return first
+            return Way(channel, verdict, " ".join(_not_by(name, why) for name, why in passed))
+        passed.append((channel, verdict))
+    return Way(*passed[0])
+
+
+def _not_by(channel: str, why: Blocked) -> str:
+    return _("Not by %(channel)s: %(why)s") % {"channel": Channel(channel).label, "why": why.reason}
 
 
 def last_notice(case: CaseSnapshot) -> Notice | None:

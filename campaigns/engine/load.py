@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from campaigns.channels.base import closed_channels
 from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, logged
 from campaigns.engine.addressees import Addressee, addressees, load_people
 from campaigns.engine.arrays import array
@@ -139,7 +140,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             made.setdefault(customer_id, []).append(Contacted(channel, at))
         cursor.execute(_PROMISES, [customer_ids, now])
         promised = set(cursor.fetchall())
-    book = current_book()
+    book, closed = current_book(), closed_channels()
     talked = logged({row[1] for row in rows}, now)
     cases = []
     places: dict[tuple[str, str, str], tuple[str, bool]] = {}
@@ -190,6 +191,7 @@ def load(rows: Sequence[tuple[Any, ...]], now: datetime) -> Batch:
             talks=spoken.talks,
             min_gap_hours=ladder.min_gap_hours,
             zone_is_guess=guessed,
+            closed=closed,
         )
         snapshot = CaseSnapshot(
             case_id=case_id,

@@ -234,9 +234,8 @@ def _run(rows: _Rows, loaded: Loaded, run: RunRecord, letter: _Letter | None, no
 def _told(run: RunRecord, who: Addressee | None) -> str:
     values = {"step": run.step.name, "why": run.reason or run.rule, "to": who.address if who else ""}
     if run.decision == Kind.DONE:
-        return (
-            _("Step “%(step)s”: message to %(to)s queued.") % values if who else _("Step “%(step)s” taken.") % values
-        )
+        words = _("Step “%(step)s”: message to %(to)s queued.") if who else _("Step “%(step)s” taken.")
+        return f"{words % values} {run.reason}".rstrip()
     if run.decision == Kind.DEFERRED:
         return _("Step “%(step)s” put off: %(why)s") % values
     if run.decision == Kind.BLOCKED:

@@ -83,6 +83,11 @@ def _blocks(snapshot: GuardSnapshot, channel: str, rules: ChannelRules) -> Itera
     if not receipt:
         yield from _exclusions(snapshot)
         yield from _case_states(snapshot)
+    if channel in snapshot.closed:
+        yield Blocked(
+            "channel.not_configured",
+            _("The channel is not set up here (%(missing)s).") % {"missing": snapshot.closed[channel]},
+        )
     address = snapshot.addresses.get(channel, "")
     if channel in ADDRESSED:
         if not address:

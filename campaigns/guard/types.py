@@ -66,6 +66,8 @@ class GuardSnapshot(NamedTuple):
     book: PolicyBook = SHIPPED
     #: `zone` is only the main one of several in the country (campaigns.guard.zones.is_guess).
     zone_is_guess: bool = False
+    #: Channels nothing can leave by, with what is missing (campaigns.channels.base.closed_channels).
+    closed: Mapping[str, str] = MappingProxyType({})
 
     def has_address(self, channel: str) -> bool:
         """True if there is an address for the channel."""

@@ -133,6 +133,8 @@ class Message(models.Model):
     first_clicked_at = models.DateTimeField(_("clicked"), null=True, blank=True)
     #: In-app notices: put away by the customer.
     dismissed_at = models.DateTimeField(_("dismissed"), null=True, blank=True)
+    #: Its channel has been out of reach since; empty while it is not.
+    outage_since = models.DateTimeField(null=True, editable=False)
     attempts = models.PositiveSmallIntegerField(_("tries"), default=0)
     #: Parts a text message was sent and is billed in.
     segments = models.PositiveSmallIntegerField(_("parts"), default=0, db_default=0)

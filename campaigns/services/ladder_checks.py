@@ -6,9 +6,9 @@ Found at the desk and not on the night a step would act. Each problem names its 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
+from campaigns.channels.base import closed_channels
 from campaigns.engine.actions import check_params
 from campaigns.engine.conditions import check_condition
 from campaigns.engine.ladder import check_steps
@@ -126,6 +126,7 @@ def _message(step: Step, texts: Mapping[int, PublishedText]) -> list[LadderProbl
         return [_step(step, ERROR, "template_unpublished", words, "template")]
     found = []
     unwritten: dict[str, None] = {}
+    closed = closed_channels()
     channels = (step.channel, *step.fallback_channels)
     if len(set(channels)) != len(channels):
         found.append(_step(step, ERROR, "channel_twice", _("it names a channel twice."), "channel"))
@@ -137,8 +138,9 @@ def _message(step: Step, texts: Mapping[int, PublishedText]) -> list[LadderProbl
             words = _("“%(template)s” has no text for %(channel)s.") % {"template": step.template, "channel": label}
             found.append(_step(step, ERROR, "template_without_channel", words, "template"))
             continue
-        if channel not in settings.CHANNELS:
-            words = _("%(channel)s is not set up: nothing will leave by it.") % {"channel": label}
+        if channel in closed:
+            words = _("%(channel)s is not set up (%(missing)s): nothing will leave by it.")
+            words %= {"channel": label, "missing": closed[channel]}
             found.append(_step(step, WARNING, "channel_unconfigured", words, "channel"))
         spoken = text.channels[text.text_channel(channel)]
         unwritten |= {str(name): None for code, name in LANGUAGES if code not in spoken}

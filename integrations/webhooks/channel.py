@@ -14,6 +14,11 @@ from integrations.webhooks.gather import customer_url, of_customer
 class WebhookChannel:
     """Queues the event; telling it, and telling it again, is the business of integrations.webhooks.deliver."""
 
+    @staticmethod
+    def missing() -> str:
+        """Always set up; see campaigns.channels.base.Channel."""
+        return ""
+
     def __enter__(self) -> Self:
         return self
 

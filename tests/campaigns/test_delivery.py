@@ -40,6 +40,10 @@ class FakeChannel:
     fail: Callable[[Outgoing], None] | None = None
     opened = 0
 
+    @staticmethod
+    def missing() -> str:
+        return ""
+
     def __enter__(self) -> "FakeChannel":
         type(self).opened += 1
         return self

@@ -52,13 +52,18 @@ def test_other_databases_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_mail_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIL", "smtp://user:secret@mail.example:587?tls=1")
-    settings = env.mail("MAIL", "")
+    settings = env.mail("MAIL")
     assert (settings["EMAIL_HOST"], settings["EMAIL_PORT"]) == ("mail.example", 587)
     assert settings["EMAIL_USE_TLS"] is True
     assert settings["EMAIL_USE_SSL"] is False
 
 
+def test_without_a_mail_url_there_is_no_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL", "")
+    assert env.mail("MAIL") == {"EMAIL_HOST": ""}
+
+
 def test_a_mail_url_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIL", "mailgun://key")
     with pytest.raises(ImproperlyConfigured, match="ANYMAIL"):
-        env.mail("MAIL", "")
+        env.mail("MAIL")
