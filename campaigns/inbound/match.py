@@ -10,9 +10,12 @@ from campaigns.models.case import LIVE_STATES
 from campaigns.reply_tokens import message_of
 from customers.addresses import normalise
 from customers.models import Channel, Contact, Customer
+from customers.models.customer import PHONE_DIGITS, PHONE_TAIL
 
 #: An address of more customers than these is nobody's own (an accountant's, an agency's).
 MOST_CUSTOMERS = 20
+#: Numbers with the same last digits that are looked at.
+MOST_ALIKE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +80,28 @@ def _customers(channel: str, sender: str, country: str) -> list[Customer]:
     spelled = normalise(channel, sender, country)
     if not spelled:
         return []
-    if channel == Channel.EMAIL:
-        mine, theirs = Q(email__iexact=spelled), Q(email__iexact=spelled)
-    else:
-        digits = spelled.removeprefix("+")
-        spellings = [spelled, digits, f"00{digits}"]
-        mine, theirs = Q(phone__in=spellings), Q(phone__in=spellings)
-    ids = set(Contact.objects.filter(theirs, active=True).values_list("customer_id", flat=True)[:MOST_CUSTOMERS])
-    ids |= set(Customer.objects.filter(mine).values_list("pk", flat=True)[:MOST_CUSTOMERS])
+    ids = _ids_by_email(spelled) if channel == Channel.EMAIL else _ids_by_phone(channel, spelled)
     return list(Customer.objects.filter(pk__in=ids, deleted_at__isnull=True).order_by("-id"))
+
+
+def _ids_by_email(spelled: str) -> set[int]:
+    known = Q(email__iexact=spelled) & ~Q(email="")
+    people = Contact.objects.filter(known, active=True).values_list("customer_id")
+    return {pk for (pk,) in Customer.objects.filter(known).values_list("pk").union(people)[:MOST_CUSTOMERS]}
+
+
+def _ids_by_phone(channel: str, spelled: str) -> set[int]:
+    """Numbers are kept as their owners write them: found by their last digits, compared as E.164."""
+    digits = "".join(char for char in spelled if char.isdigit())[-PHONE_DIGITS:]
+    if not digits:
+        return set()
+    mine = Customer.objects.annotate(tail=PHONE_TAIL).filter(~Q(phone=""), tail=digits)
+    theirs = Contact.objects.annotate(tail=PHONE_TAIL).filter(~Q(phone=""), tail=digits, active=True)
+    rows = mine.values_list("pk", "phone", "country").union(
+        theirs.values_list("customer_id", "phone", "customer__country")
+    )
+    alike = [pk for pk, phone, country in rows[:MOST_ALIKE] if normalise(channel, phone, country) == spelled]
+    return set(alike[:MOST_CUSTOMERS])
 
 
 def live_case(customer: Customer, message: Message | None) -> Case | None:

@@ -2,11 +2,11 @@
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Upper
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
-from customers.models.customer import Customer
+from customers.models.customer import PHONE_TAIL, Customer
 
 
 class Channel(models.TextChoices):
@@ -47,6 +47,11 @@ class Contact(models.Model):
             models.UniqueConstraint(
                 "customer", Lower("email"), condition=~Q(email=""), name="contact_email_once_per_customer"
             ),
+        ]
+        indexes = [
+            # Reader: campaigns.inbound.match finds whose an incoming message is, by number and by address.
+            models.Index(PHONE_TAIL, name="contact_by_phone", condition=~Q(phone="")),
+            models.Index(Upper("email"), name="contact_by_email", condition=~Q(email="")),
         ]
 
     def __str__(self) -> str:

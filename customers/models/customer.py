@@ -7,7 +7,7 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Upper
+from django.db.models.functions import Right, Upper
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
@@ -20,6 +20,20 @@ LANGUAGES = [
     ("de", _("German")),
     ("es", _("Spanish")),
 ]
+#: The last digits of `phone`, however it is written: what an index finds candidates by, to be compared in full by
+#: customers.addresses.normalise.
+PHONE_DIGITS = 8
+PHONE_TAIL = Right(
+    models.Func(
+        models.F("phone"),
+        models.Value(r"\D"),
+        models.Value(""),
+        models.Value("g"),
+        function="regexp_replace",
+        output_field=models.CharField(),
+    ),
+    PHONE_DIGITS,
+)
 
 
 def validate_timezone(value: str) -> None:
@@ -130,6 +144,8 @@ class Customer(models.Model):
                 OpClass(Upper("email"), name="gin_trgm_ops"),
                 name="customer_search_trgm",
             ),
+            # Reader: campaigns.inbound.match finds whose number a text message came from.
+            models.Index(PHONE_TAIL, name="customer_by_phone", condition=~Q(phone="")),
         ]
 
     def __str__(self) -> str:
