@@ -108,14 +108,28 @@ def letter(outgoing: Outgoing) -> Sheet:
         raise ChannelError(f"typst: {error}"[:400], fate=Fate.PERMANENT, code="letter_not_set") from error
 
 
-def cover(*, title: str, rows: Sequence[Sequence[str]], pages: int, at: datetime, language: str) -> Sheet:
-    """Sets the cover list of a batch: one row per letter (place, name, address, pages, message)."""
+def cover(
+    *,
+    title: str,
+    rows: Sequence[Sequence[str]],
+    left_out: Sequence[Sequence[str]],
+    pages: int,
+    at: datetime,
+    language: str,
+) -> Sheet:
+    """Sets the cover list of a batch: one row per letter (place, name, address, pages, message), and those that must
+    not be posted any more (name, reason, message)."""
     data = {
         "title": title,
         "language": language.split("-")[0],
         "summary": _("%(letters)s letters, %(pages)s pages.") % {"letters": len(rows), "pages": pages},
         "head": [_("No."), _("Name"), _("Address"), _("Pages"), _("Message")],
         "rows": [list(row) for row in rows],
+        "left_out": {
+            "title": _("Left out: not to be posted"),
+            "head": [_("Name"), _("Reason"), _("Message")],
+            "rows": [list(row) for row in left_out],
+        },
         "signed": [_("Printed and put into envelopes by, on"), _("Posted by, on")],
     }
     return _compile("cover.typ", data, at)

@@ -78,8 +78,8 @@ def print_batch_pdf(*, batch_id: int, actor_id: int, now: datetime) -> bytes:
     """The batch as one PDF, cover list first. Every time after the first is logged with each letter.
 
     The first time the guard is asked about each letter once more: batches lie overnight, and people pay. What has been
-    handed out may be in the post already and stays. Raises SollecitoError if there is no such batch, or nothing of it
-    is left to print.
+    handed out may be in the post already and stays. The cover list names those left out, and why. Raises
+    SollecitoError if there is no such batch, or nothing of it is left to print.
     """
     with transaction.atomic():
         batch = PrintBatch.objects.select_for_update().filter(pk=batch_id).first()
@@ -107,8 +107,15 @@ def _handed_out(batch: PrintBatch, letters: Sequence[Letter], actor_id: int, now
         for place, row in enumerate(letters, start=1)
     ]
     title = _("Print batch %(number)s, %(day)s") % {"number": batch.pk, "day": f"{batch.created_at:%Y-%m-%d}"}
+    cancelled = Message.objects.filter(letter_sheet__batch=batch, status=MessageStatus.CANCELLED)
+    left_out = cancelled.select_related("customer", "contact").defer("html", "text").order_by("letter_sheet__id")
     sheet = typeset.cover(
-        title=title, rows=rows, pages=sum(row.pages for row in letters), at=now, language=get_language() or "en"
+        title=title,
+        rows=rows,
+        left_out=[(_name(message), message.reason, f"#{message.pk}") for message in left_out],
+        pages=sum(row.pages for row in letters),
+        at=now,
+        language=get_language() or "en",
     )
     if batch.copies:
         words = _("Letter printed once more (batch %(number)s).") % {"number": batch.pk}

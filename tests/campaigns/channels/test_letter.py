@@ -11,14 +11,14 @@ import pytest
 from django.db.models import F
 from pypdf import PdfReader
 
-from billing.models import Invoice
+from billing.models import Invoice, Promise
 from campaigns import typeset
 from campaigns.channels.base import ChannelError, Outgoing
 from campaigns.delivery import DeliverResult, deliver_due
 from campaigns.models import Case, Letter, Message, MessageStatus, PrintBatch
 from campaigns.services.prints import print_batch_create, print_batch_pdf, print_batch_printed
 from customers.errors import SollecitoError
-from customers.models import Interaction, Suppression
+from customers.models import Customer, Interaction, Suppression
 from tests import factories
 from tests.factories import NOW
 
@@ -212,6 +212,58 @@ def test_a_batch_of_which_nothing_is_left_is_no_file(django_user_model: Any) -> 
         print_batch_pdf(batch_id=made.batch.pk, actor_id=user.pk, now=NOW)
     assert error.value.code == "nothing_to_print"
     assert Message.objects.get().status == MessageStatus.CANCELLED
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("happens", "rule", "words"),
+    [
+        ("paid", "balance.paid", "Nothing is owed any more."),
+        ("disputed", "case.disputed", "The debt is disputed."),
+        ("promised", "case.promised", "A promise to pay stands."),
+        ("bankrupt", "customer.bankrupt", "The customer is insolvent"),
+    ],
+)
+def test_what_changed_between_batch_and_pdf_is_left_out_and_listed(
+    django_user_model: Any, happens: str, rule: str, words: str
+) -> None:
+    user = django_user_model.objects.create_user("mara")
+    gone, owed = queued(), queued()
+    deliver_due(now=NOW)
+    batch = print_batch_create(actor_id=user.pk, now=NOW).batch
+    assert batch is not None
+    invoice = gone.case.case_invoices.get().invoice
+    later = NOW + timedelta(hours=2)
+    if happens == "paid":
+        invoice.amount_paid, invoice.status = invoice.amount_due, "paid"
+    elif happens == "disputed":
+        invoice.disputed_at = later
+    elif happens == "promised":
+        Promise.objects.create(
+            customer=gone.customer, brand=gone.brand, amount=invoice.balance, currency=invoice.currency,
+            promised_on=later.date(), expires_at=later + timedelta(days=3), created_at=later,
+        )  # fmt: skip
+    else:
+        type(gone.customer).objects.filter(pk=gone.customer_id).update(bankrupt=True)
+    invoice.save()
+
+    reader = read(print_batch_pdf(batch_id=batch.pk, actor_id=user.pk, now=later))
+    assert len(reader.pages) == 2  # the cover and one letter
+    cover = " ".join(reader.pages[0].extract_text().split())
+    kept, left_out = cover.split("Left out: not to be posted")
+    assert f"#{owed.pk}" in kept
+    assert f"#{gone.pk}" not in kept
+    assert f"#{gone.pk}" in left_out
+    assert words in left_out
+    gone.refresh_from_db()
+    assert (gone.status, gone.rule) == (MessageStatus.CANCELLED, rule)
+    assert gone.customer_id in set(Customer.objects.filter(reassess_at__lte=later).values_list("pk", flat=True))
+    assert Interaction.objects.get(kind="message.cancelled").actor_id == user.pk
+    # Fetched again it says so again, and nothing is cancelled twice; only the other one counts as posted.
+    again = read(print_batch_pdf(batch_id=batch.pk, actor_id=user.pk, now=later))
+    assert f"#{gone.pk}" in again.pages[0].extract_text()
+    assert Interaction.objects.filter(kind="message.cancelled").count() == 1
+    assert print_batch_printed(batch_id=batch.pk, actor_id=user.pk, now=later) == 1
 
 
 # --- A postal service.
