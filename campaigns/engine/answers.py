@@ -14,6 +14,8 @@ from campaigns.models.task import Task
 
 #: How soon to look again at what waits for a person.
 PERSON = timedelta(hours=12)
+#: The rule of a step put off by its own window.
+WINDOW = "step.window"
 
 _SKIPPED = Kind.SKIPPED.value
 _DEFERRED = Kind.DEFERRED.value
@@ -51,6 +53,11 @@ def task_key(case_id: int, step_id: int, round_: int) -> str:
 def deferred(case: CaseSnapshot, step: StepSpec, at: datetime, hold: Hold) -> Decision:
     """The step due since `at` waits; the log is told once per reason."""
     words = _("“%(step)s” waits: %(why)s") % {"step": step.name, "why": hold.why or hold.rule}
+    known = case.runs.get(step.id)
+    if hold.rule == WINDOW and known is not None and known.decision == _BLOCKED:
+        # Still forbidden, as far as anybody knows, and the window closes every evening: the log would say both in
+        # turn, and a person's answer to the one be forgotten over the other.
+        return wait(case, hold.until, words, Outcome.DEFERRED)
     run = RunRecord(step, at, _DEFERRED, hold.why, hold.rule, tell=is_news(case, step, _DEFERRED, hold.rule))
     return wait(case, hold.until, words, Outcome.DEFERRED)._replace(runs=(run,))
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from campaigns.engine import heard, one_clock
 from campaigns.engine import ladder as rungs
 from campaigns.engine.actions import forbidden
-from campaigns.engine.answers import PERSON, blocked, deferred, end, task_key, wait
+from campaigns.engine.answers import PERSON, WINDOW, blocked, deferred, end, task_key, wait
 from campaigns.engine.conditions import unmet
 from campaigns.engine.heard import GuardCheck
 from campaigns.engine.one_clock import SOON, Hold
@@ -182,7 +182,7 @@ def _put_off(
     tz = zone(case.zone)
     opening = rungs.opening(step, now, tz, case.country)
     if opening > now:
-        return deferred(case, step, at, Hold(opening, "step.window", _("Outside the step's window.")))
+        return deferred(case, step, at, Hold(opening, WINDOW, _("Outside the step's window.")))
     if (unheard := _unheard(case, notice, now)) is not None:
         hold, tasks = unheard
         return deferred(case, step, at, hold)._replace(tasks=tasks)

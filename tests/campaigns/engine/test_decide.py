@@ -143,6 +143,40 @@ def test_a_step_the_guard_forbids_asks_a_person_and_goes_on_when_they_are_done()
     assert told(healed) == [("s1", "done")]
 
 
+def test_a_forbidden_step_with_a_window_is_told_once_however_often_the_window_closes():
+    office = {"window_from": time(9), "window_to": time(17)}
+    rungs = ladder(step(1, 0, **office))
+    run, lines = None, []
+    now = START
+    for _look in range(12):
+        facts = guard(addresses={})
+        decided = decide(case(ladder=rungs, guard=facts, runs={1: run} if run else {}), now)
+        assert decided.act is None
+        for record in decided.runs:
+            lines += [record.rule] if record.tell else []
+            run = RunFact(1, record.decision, now, record.rule)
+        now = decided.next_action_at
+    assert now > START + 4 * DAY
+    assert lines[-1:] == ["address.missing"]
+    assert lines.count("address.missing") == 1
+    assert len(lines) <= 2  # at most the window, before anything was forbidden
+    # Another rule is news.
+    stopped = decide(case(ladder=rungs, guard=guard(do_not_contact=True), runs={1: run}), now)
+    assert [record.rule for record in stopped.runs if record.tell] == ["customer.do_not_contact"]
+
+
+def test_a_persons_answer_to_a_forbidden_step_is_not_forgotten_over_its_window():
+    rungs = ladder(step(1, 0, window_from=time(9), window_to=time(17)), step(2, 30))
+    facts = guard(addresses={})
+    answered = RunFact(1, "blocked", START, "address.missing", task_status="done")
+    night = START.replace(hour=22)
+    waits = decide(case(ladder=rungs, guard=facts, runs={1: answered}), night)
+    assert waits.runs == ()
+    morning = waits.next_action_at
+    (settled,) = decide(case(ladder=rungs, guard=facts, runs={1: answered}), morning).runs
+    assert (settled.decision, settled.rule) == ("skipped", "person")
+
+
 def test_a_repeated_deferral_is_not_told_twice():
     put_off = Deferred(START + HOUR, "quiet_hours.default", "Quiet hours.")
     first = decide(case(), START, guard=lambda *_: put_off)
