@@ -18,7 +18,7 @@ from campaigns.guard.overrides import current_book
 from campaigns.guard.policy import RULES, shipped
 from campaigns.guard.words import BASES, CHANNELS, LABELS, differences, value_words
 from campaigns.models import PolicyOverride
-from campaigns.services.policies import policy_withdraw, rules_shipped, rules_with
+from campaigns.services.policies import policy_save, policy_withdraw, rules_shipped, rules_with
 from customers import clock
 from customers.admin.base import HistoryAdmin, NoDeleteMixin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
@@ -141,6 +141,9 @@ class PolicyOverrideAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
         tabs = [(channel.label, {"fields": fields_of(channel.value), "classes": ["tab"]}) for channel in CHANNELS]
         everything = (_("All channels"), {"fields": fields_of("all"), "classes": ["tab"]})
         return [(None, {"fields": own}), *tabs, everything]
+
+    def save_model(self, request: HttpRequest, obj: PolicyOverride, form: Any, change: bool) -> None:
+        policy_save(row=obj, now=clock.now())
 
     def get_form(
         self, request: HttpRequest, obj: PolicyOverride | None = None, change: bool = False, **kwargs: Any

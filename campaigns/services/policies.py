@@ -4,15 +4,23 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from campaigns.guard.book import SHIPPED, Override, PolicyBook
 from campaigns.guard.overrides import read
 from campaigns.guard.policy import GENERAL_RULES, RULES, ChannelRules, General, Policy, shipped, version
 from campaigns.guard.words import CHANNELS, raw_channel, raw_general
-from campaigns.models import PolicyOverride
+from campaigns.models import Case, CaseState, Message, MessageStatus, PolicyOverride, StepRun
+from campaigns.models.case import Decision
 from customers.errors import SollecitoError
+from customers.wake import wake
 
+#: Rules of the guard that come from a policy, as a regular expression of PostgreSQL's; `min_gap.ladder` does not.
+_OF_POLICIES = (
+    r"^(quiet_hours|day_of_rest|public_holiday|min_gap|daily_cap|weekly_cap|monthly_cap|after_call|after_talk"
+    r"|consent|policy)\.(?!ladder$)"
+)
 #: What a row of rules is written for.
 EVERYBODY, BUSINESS = "all", "business"
 
@@ -105,4 +113,35 @@ def policy_withdraw(*, override_id: int, now: datetime) -> PolicyOverride:
             raise SollecitoError(_("These rules are not in force."), code="not_in_force")
         row.withdrawn_at = now
         row.save(update_fields=["withdrawn_at", "changed_at"])
+        waiting_wake(now)
     return row
+
+
+def policy_save(*, row: PolicyOverride, now: datetime) -> PolicyOverride:
+    """Puts rules a manager wrote (checked by `policy_check`) in force, and has all who wait looked at under them."""
+    with transaction.atomic():
+        row.save()
+        waiting_wake(now)
+    return row
+
+
+def waiting_wake(now: datetime) -> int:
+    """Has cases and messages that contact rules put off looked at again at `now` (aware UTC), in the caller's
+    transaction; returns how many. What the rules still put off goes on waiting, and the log is not told again."""
+    by_rules = StepRun.objects.filter(
+        case_id=OuterRef("pk"),
+        round=OuterRef("round"),
+        decision__in=(Decision.DEFERRED, Decision.BLOCKED),
+        rule__regex=_OF_POLICIES,
+    )
+    woken = Case.objects.filter(Exists(by_rules), state=CaseState.OPEN, next_action_at__gt=now).update(
+        next_action_at=now
+    )
+    freed = Message.objects.filter(status=MessageStatus.QUEUED, send_at__gt=now, rule__regex=_OF_POLICIES).update(
+        send_at=now
+    )
+    if woken:
+        wake("campaigns.tasks.escalate_due")
+    if freed:
+        wake("campaigns.tasks.deliver_due")
+    return woken + freed

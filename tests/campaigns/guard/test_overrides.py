@@ -7,6 +7,7 @@ import pytest
 
 from campaigns.context import load
 from campaigns.engine.load import load_cases
+from campaigns.engine.run import escalate_due
 from campaigns.guard import overrides
 from campaigns.guard.book import SHIPPED
 from campaigns.guard.check import check
@@ -15,9 +16,10 @@ from campaigns.guard.overrides import current_book
 from campaigns.guard.policy import channel_rules, shipped
 from campaigns.guard.types import Allowed, Deferred
 from campaigns.guard.words import CHANNELS, differences, raw_channel
-from campaigns.models import PolicyOverride
+from campaigns.models import Case, Message, PolicyOverride
 from campaigns.services.policies import (
     policy_check,
+    policy_save,
     policy_withdraw,
     rules_of,
     rules_shipped,
@@ -25,6 +27,7 @@ from campaigns.services.policies import (
     rules_without,
 )
 from customers.errors import SollecitoError
+from customers.models import Interaction
 from tests import factories
 from tests.factories import NOW
 
@@ -170,3 +173,37 @@ def test_a_changed_rule_may_not_hide_behind_the_old_source() -> None:
     assert refused.value.code == "policy_same"
     with pytest.raises(SollecitoError):
         policy_check(code="it", rules={"channels": {"fax": {}}}, valid_from=TODAY)
+
+
+def test_those_who_wait_because_of_the_rules_are_looked_at_again_when_these_change() -> None:
+    evening = policy_save(row=PolicyOverride(code="it", valid_from=TODAY, note="board", rules=LATE), now=NOW)
+    factories.ladder(steps=[{"offset": 0}], min_gap_hours=0)
+    case = factories.case(factories.customer(country="IT"))
+    writing = factories.case(factories.customer(country="IT"), next_action_at=None)
+    queued = factories.message(writing, rule="quiet_hours.it", send_at=NOW + timedelta(hours=8))
+    # Put off by something else: no business of the rules.
+    other = factories.message(writing, rule="min_gap.ladder", step_run=None, send_at=NOW + timedelta(hours=8))
+    resting = factories.case(factories.customer(), next_action_at=NOW + timedelta(days=3))
+    assert escalate_due(now=NOW, limit=10).deferred == 1
+    case.refresh_from_db()
+    assert case.next_action_at == datetime(2026, 3, 10, 19, 0, tzinfo=UTC)
+
+    later = NOW + timedelta(minutes=5)
+    policy_withdraw(override_id=evening.pk, now=later)
+    case.refresh_from_db()
+    assert case.next_action_at == later
+    assert Message.objects.get(pk=queued.pk).send_at == later
+    assert Message.objects.get(pk=other.pk).send_at == NOW + timedelta(hours=8)
+    assert Case.objects.get(pk=resting.pk).next_action_at == NOW + timedelta(days=3)
+
+
+def test_what_the_rules_still_put_off_goes_on_waiting_and_is_not_told_again() -> None:
+    policy_save(row=PolicyOverride(code="it", valid_from=TODAY, note="board", rules=LATE), now=NOW)
+    case = factories.case(factories.customer(country="IT"), ladder_version=factories.ladder(steps=[{"offset": 0}]))
+    assert escalate_due(now=NOW, limit=10).deferred == 1
+    later = NOW + timedelta(minutes=5)
+    policy_save(row=PolicyOverride(code="fr", valid_from=TODAY, note="board", rules=LATE), now=later)
+    assert escalate_due(now=later, limit=10).deferred == 1
+    case.refresh_from_db()
+    assert case.next_action_at == datetime(2026, 3, 10, 19, 0, tzinfo=UTC)
+    assert Interaction.objects.filter(kind="step.deferred").count() == 1
