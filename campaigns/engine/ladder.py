@@ -1,10 +1,10 @@
 """Moments of the rungs: when each step of a ladder falls due for a case, and where a case stands on it."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from campaigns.engine.calendar import add_days, in_words, month_end, next_open
+from campaigns.engine.calendar import add_days, at_local, in_words, month_end, next_open
 from campaigns.engine.types import CaseSnapshot, LadderSpec, StepSpec
 from campaigns.engine.words import phrase as _
 from campaigns.models.ladder import PRE_DUNNING, OffsetUnit, StepAnchor
@@ -18,11 +18,17 @@ _MONTH_END = StepAnchor.MONTH_END.value
 
 def after(step: StepSpec, base: datetime, tz: ZoneInfo) -> datetime:
     """When the step is due, counted from `base`: hours are hours, days keep the local time of day. A negative
-    offset is before it; `month_end` counts from the last day of the local month `base` falls in."""
+    offset is before it; `month_end` counts from the last day of the local month `base` falls in.
+
+    Days before a day that is coming are whole local dates: an invoice is due at the last second of its day, and the
+    window of the day before would have closed by that hour.
+    """
     if step.anchor == _MONTH_END:
         base = month_end(base, tz)
     if step.offset_unit == _HOURS:
         return base + timedelta(hours=step.offset)
+    if step.offset < 0 and step.anchor == _CASE:
+        return at_local(base.astimezone(tz).date() + timedelta(days=step.offset), time(0), tz)
     return add_days(base, step.offset, tz) if step.offset else base
 
 

@@ -61,8 +61,10 @@ def _read(case_ids: Sequence[int], now: datetime) -> Iterator[Life]:
         for pk, name, at in Case.objects.filter(pk__in=case_ids).values_list("pk", "customer__name", "next_action_at")
     }
     for one in loaded:
-        # What is not set up yet is tried out here before it is bought.
-        case = one.snapshot._replace(guard=one.snapshot.guard._replace(closed={}))
+        case = one.snapshot
+        if ladder is not None:
+            # A channel that is not set up yet is tried out before it is bought.
+            case = case._replace(guard=case.guard._replace(closed={}))
         name, next_action_at = heads[case.case_id]
         yield Life(
             key=case.case_id,

@@ -1,12 +1,13 @@
 """What a ladder is refused for before it is published, and how conditions are read."""
 
-from datetime import time
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from campaigns.engine.conditions import check_condition, unmet
 from campaigns.engine.decide import decide
-from campaigns.engine.ladder import after, check_steps, next_moment, without_jump
+from campaigns.engine.ladder import after, check_steps, next_moment, opening, without_jump
 from campaigns.guard.zones import zone
 from customers.errors import SollecitoError
 from tests.campaigns.engine.snapshots import DAY, START, allow, case, guard, invoice, ladder, step
@@ -111,3 +112,26 @@ def test_what_was_found_late_goes_on_with_its_very_next_step(steps, position, ne
     decision = decide(snapshot, max(next_moment(snapshot, position, None, tz)[0], FOUND_LATE), guard=allow)
     assert decision.act is not None
     assert decision.act.position == position + 1
+
+
+@pytest.mark.parametrize(
+    ("place", "due", "days", "leaves"),
+    [
+        # The last second of the local day, as invoices on net terms have it.
+        ("Europe/Rome", "2026-03-12T23:59:59", -1, "2026-03-11T09:00"),
+        ("Europe/Rome", "2026-03-12T23:59:59", -7, "2026-03-05T09:00"),
+        ("America/Los_Angeles", "2026-03-12T23:59:59", -1, "2026-03-11T09:00"),
+        ("Pacific/Auckland", "2026-03-12T23:59:59", -1, "2026-03-11T09:00"),
+        ("Europe/Rome", "2026-03-12T00:00:00", -1, "2026-03-11T09:00"),
+        ("Europe/Rome", "2026-03-12T12:00:00", -1, "2026-03-11T09:00"),
+        # Across the clock changes of spring and autumn, and the end of February in a leap year.
+        ("Europe/Rome", "2026-03-30T23:59:59", -3, "2026-03-27T09:00"),
+        ("Europe/Rome", "2026-10-27T23:59:59", -4, "2026-10-23T09:00"),
+        ("Europe/Rome", "2028-03-01T23:59:59", -1, "2028-02-29T09:00"),
+    ],
+)
+def test_days_before_the_day_are_whole_local_dates(place: str, due: str, days: int, leaves: str) -> None:
+    tz = ZoneInfo(place)
+    rung = step(1, offset=days, window_days=(1, 2, 3, 4, 5), window_from=time(9), window_to=time(17))
+    moment = after(rung, datetime.fromisoformat(due).replace(tzinfo=tz).astimezone(UTC), tz)
+    assert opening(rung, moment, tz, "IT").astimezone(tz).isoformat(timespec="minutes")[:16] == leaves
