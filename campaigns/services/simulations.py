@@ -233,4 +233,4 @@ def _lives(run: SimulationRun, candidate: Candidate, now: datetime) -> list[Life
         return past.lives(run.since, run.upto, trigger=candidate.trigger, most=run.cases)
     trigger = "" if run.source == SimulationRun.Source.CUSTOMER else candidate.trigger
     ids = open_cases.sample(run.cases, trigger=trigger, customer_id=run.customer_id)
-    return open_cases.lives(ids, now)
+    return open_cases.lives(ids, now, all_set_up=True)

@@ -32,16 +32,19 @@ def sample(most: int, *, trigger: str = "", customer_id: int | None = None) -> l
     return sorted(cases.order_by(mixed, "id").values_list("id", flat=True)[:most])
 
 
-def lives(case_ids: Sequence[int], now: datetime) -> list[Life]:
-    """A life per case as it stands at `now` (aware UTC), by case. Nobody pays: see docs/simulator.md."""
-    return [life for ids in _batches(case_ids) for life in _read(ids, now)]
+def lives(case_ids: Sequence[int], now: datetime, *, all_set_up: bool = False) -> list[Life]:
+    """A life per case as it stands at `now` (aware UTC), by case. Nobody pays: see docs/simulator.md.
+
+    `all_set_up` takes every channel for set up, so that one can be tried out before it is bought.
+    """
+    return [life for ids in _batches(case_ids) for life in _read(ids, now, all_set_up)]
 
 
 def _batches(case_ids: Sequence[int]) -> Iterator[Sequence[int]]:
     return (case_ids[first : first + BATCH] for first in range(0, len(case_ids), BATCH))
 
 
-def _read(case_ids: Sequence[int], now: datetime) -> Iterator[Life]:
+def _read(case_ids: Sequence[int], now: datetime, all_set_up: bool) -> Iterator[Life]:
     loaded = sorted(load_cases(case_ids, now).cases, key=lambda one: one.snapshot.case_id)
     ids = {fact.id for one in loaded for fact in one.snapshot.invoices}
     rows = {
@@ -62,8 +65,7 @@ def _read(case_ids: Sequence[int], now: datetime) -> Iterator[Life]:
     }
     for one in loaded:
         case = one.snapshot
-        if ladder is not None:
-            # A channel that is not set up yet is tried out before it is bought.
+        if all_set_up:
             case = case._replace(guard=case.guard._replace(closed={}))
         name, next_action_at = heads[case.case_id]
         yield Life(

@@ -98,7 +98,7 @@ class Command(BaseCommand):
         until = now + timedelta(days=options["days"])
         candidate = ladders.find(options["ladder"], options["ladder_version"], prefer_stored=True)
         ids = open_cases.sample(options["open_cases"], trigger=candidate.trigger)
-        lives, drawn = arms.on_ladder(open_cases.lives(ids, now), candidate.spec, now)
+        lives, drawn = arms.on_ladder(open_cases.lives(ids, now, all_set_up=True), candidate.spec, now)
         played = simulate(
             lives,
             candidate.offers,
