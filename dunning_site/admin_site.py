@@ -66,6 +66,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _list(_("Invoices"), "receipt_long", "billing", "invoice"),
             _list(_("Attempts"), "credit_card_clock", "billing", "paymentattempt"),
+            _list(_("Unknown decline codes"), "help", "billing", "unknowncode"),
             _list(_("Payments"), "payments", "billing", "payment"),
             _list(_("Promises"), "handshake", "billing", "promise"),
             _list(_("Payment plans"), "calendar_month", "billing", "paymentplan"),

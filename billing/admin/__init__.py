@@ -1,5 +1,5 @@
 """The back office for money: invoices, attempts, payments, arrangements and the processor's inbox."""
 
-from billing.admin import arrangements, customer_sections, facts, fees, invoices, system
+from billing.admin import arrangements, customer_sections, facts, fees, invoices, ledgers, system
 
-__all__ = ["arrangements", "customer_sections", "facts", "fees", "invoices", "system"]
+__all__ = ["arrangements", "customer_sections", "facts", "fees", "invoices", "ledgers", "system"]

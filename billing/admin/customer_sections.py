@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, PROMISE, RETRY, SUBSCRIPTION
 from billing.admin.facts import method_badge
+from billing.admin.ledgers import ledger_rows
 from billing.models import AttemptStatus, Fee, InvoiceStatus, PaymentAttempt
 from customers.admin.base import choice_badge
 from customers.admin.customer import CustomerAdmin
@@ -77,8 +78,10 @@ def _methods(request: HttpRequest, customer: Customer, now: datetime) -> dict[st
         .select_related("invoice", "payment_method")
         .order_by("-id")[:LIMIT]
     )
+    methods = list(customer.payment_methods.all()[:LIMIT])
     return {
-        "methods": [(r, method_badge(r)) for r in customer.payment_methods.all()[:LIMIT]],
+        "methods": [(r, method_badge(r)) for r in methods],
+        "ledgers": ledger_rows(methods, now),
         "attempts": [(r, choice_badge(r, "status", ATTEMPT)) for r in attempts],
     }
 

@@ -10,8 +10,10 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFil
 from unfold.decorators import display
 
 from billing.admin.columns import ATTEMPT, SUBSCRIPTION, money_column
+from billing.admin.ledgers import load_ledger
 from billing.models import Allocation, Payment, PaymentAttempt, PaymentMethod, Subscription
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
+from customers.admin.page import PageAdmin, Section
 
 
 @admin.register(PaymentAttempt)
@@ -39,6 +41,7 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
                     ("decline_category", "decline_code"),
                     ("network_decline_code", "advice_code", "network_advice_code"),
                     "failure_message",
+                    "override_reason",
                     ("external_id", "resolve_at"),
                     "cancel_reason",
                 )
@@ -95,7 +98,7 @@ class PaymentAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PaymentMethod)
-class PaymentMethodAdmin(ReadOnlyAdmin):
+class PaymentMethodAdmin(PageAdmin, ReadOnlyAdmin):
     list_display = ("__str__", "customer", "type", "funding", "country", "expires", "state", "attached_at")
     list_select_related = ("customer",)
     list_filter = ("is_default", ("attached_at", RangeDateTimeFilter))
@@ -107,6 +110,14 @@ class PaymentMethodAdmin(ReadOnlyAdmin):
         ("source", "external_id"), ("is_default", "attached_at", "detached_at"),
         ("never_again_at", "never_again_reason"),
     )  # fmt: skip
+    page_facts = []
+    page_actions = []
+    page_details_first = True
+    page_sections = [
+        Section(
+            "ledger", _("Networks' rules"), "admin/billing/ledger.html", load_ledger, "billing.view_paymentattempt", 10
+        ),
+    ]
 
     @display(description=_("expires"))
     def expires(self, row: PaymentMethod) -> str:

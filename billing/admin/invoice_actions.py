@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
+from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
 
-from billing.charging import charge_now
+from billing.admin.ledgers import ledger_rows
+from billing.charging import AttemptOutcome, charge_now
 from billing.holds import retries_hold
 from billing.models import AttemptOrigin, AttemptStatus, Invoice, InvoiceStatus
 from customers.admin.page import Asked, PageAction
@@ -21,13 +23,39 @@ class HoldForm(forms.Form):
     reason = forms.CharField(label=_("Reason"), max_length=500, widget=UnfoldAdminTextInputWidget)
 
 
+class PastLimitForm(forms.Form):
+    """Why a charge is worth passing a limit; it goes on the attempt and into the customer's log."""
+
+    reason = forms.CharField(label=_("Reason"), max_length=500, widget=UnfoldAdminTextInputWidget)
+
+
 def _is_open(invoice: Invoice) -> bool:
     return invoice.status == InvoiceStatus.OPEN
 
 
 def _charge(asked: Asked) -> str:
     outcome = charge_now(invoice_id=asked.obj.pk, origin=AttemptOrigin.STAFF, now=asked.now, actor_id=asked.actor_id)
+    return _charged(outcome)
+
+
+def _charge_past(asked: Asked) -> str:
+    outcome = charge_now(
+        invoice_id=asked.obj.pk,
+        origin=AttemptOrigin.STAFF,
+        now=asked.now,
+        actor_id=asked.actor_id,
+        override=asked.data["reason"],
+    )
+    return _charged(outcome)
+
+
+def _charged(outcome: AttemptOutcome) -> str:
     return _now("Charged: %(status)s.") % {"status": AttemptStatus(outcome.status).label}
+
+
+def _cards(request: HttpRequest, invoice: Invoice, now: datetime) -> dict[str, Any]:
+    """What the networks' rules leave of the customer's cards, before somebody decides to pass them."""
+    return {"ledgers": ledger_rows(invoice.customer.payment_methods.filter(is_default=True), now, invoice=invoice)}
 
 
 def _hold(asked: Asked) -> str:
@@ -60,6 +88,23 @@ INVOICE_ACTIONS = [
         fits=_is_open,
         run=_charge,
         order=10,
+    ),
+    PageAction(
+        slug="charge-past-limit",
+        label=_("Retry past a limit"),
+        icon="warning",
+        permission="billing.override_limits",
+        question=_(
+            "Charges once although the networks' limits or waits forbid it; they may charge a fee for it. A card that "
+            "must never be charged again stays so."
+        ),
+        form=PastLimitForm,
+        fits=_is_open,
+        run=_charge_past,
+        danger=True,
+        details="admin/billing/ledger.html",
+        load=_cards,
+        order=15,
     ),
     PageAction(
         slug="hold",

@@ -23,6 +23,7 @@ from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, RETRY, money_column
 from billing.admin.invoice_actions import INVOICE_ACTIONS
 from billing.admin.invoice_import import InvoiceConfirmForm, InvoiceImportForm, confirm_initial, resource_arguments
+from billing.admin.ledgers import ledger_rows
 from billing.imports.resource import InvoiceResource
 from billing.models import AttemptStatus, Fee, Invoice
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
@@ -70,6 +71,7 @@ def _attempts(request: HttpRequest, invoice: Invoice, now: datetime) -> dict[str
     return {
         "attempts": [(a, choice_badge(a, "status", ATTEMPT)) for a in attempts],
         "planned": planned,
+        "ledgers": ledger_rows([a.payment_method for a in attempts], now, invoice=invoice),
         "under_way": under_way,
         "zone": customer_zone(invoice.customer),
         "allocations": list(invoice.allocations.select_related("payment").order_by("-id")[:100]),

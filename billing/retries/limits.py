@@ -150,15 +150,19 @@ def check(
     now: datetime,
     invoice_history: Sequence[datetime] = (),
     profile: Profile = "cautious",
+    coming: Sequence[datetime] = (),
 ) -> LimitVerdict:
     """May this credential be charged at `now`, after the attempts of `history`?
 
     `history` holds the moments of all attempts on the credential's fingerprint, across invoices, approved or
     not (counting approved ones too is the cautious reading); `invoice_history` those of the one invoice, for
-    bank-debit rules that count presentations. Moments after `now` are not counted. All are aware.
+    bank-debit rules that count presentations. Moments after `now` are not counted, but those of `coming`: charges that
+    are planned, which this one may not push over a limit either. All are aware.
     """
     now = now.astimezone(UTC)
-    verdicts = usages(brand=brand, history=history, now=now, invoice_history=invoice_history, profile=profile)
+    verdicts = usages(
+        brand=brand, history=history, now=now, invoice_history=invoice_history, profile=profile, coming=coming
+    )
     blocked = [verdict for verdict in verdicts if not verdict.allowed]
     if blocked:
         return max(blocked, key=lambda verdict: verdict.not_before or now)
@@ -175,11 +179,14 @@ def usages(
     now: datetime,
     invoice_history: Sequence[datetime] = (),
     profile: Profile = "cautious",
+    coming: Sequence[datetime] = (),
 ) -> list[LimitVerdict]:
     """How far every limit in force is used up at `now`; arguments as in `check`."""
     now = now.astimezone(UTC)
     return [
-        _check_rule(rule, history if rule.scope == "credential" else invoice_history, now)
+        _check_rule(rule, history, now, coming)
+        if rule.scope == "credential"
+        else _check_rule(rule, invoice_history, now, ())
         for rule in rules_for(brand, now.date(), profile)
     ]
 
@@ -190,13 +197,17 @@ def _prefers(rule: LimitRule, held: LimitRule, profile: Profile) -> bool:
     return (rule.valid_from or date.min) > (held.valid_from or date.min)
 
 
-def _check_rule(rule: LimitRule, moments: Sequence[datetime], now: datetime) -> LimitVerdict:
+def _check_rule(
+    rule: LimitRule, moments: Sequence[datetime], now: datetime, coming: Sequence[datetime]
+) -> LimitVerdict:
     window = timedelta(days=rule.window_days)
-    inside = sorted(at for moment in moments if now - window < (at := moment.astimezone(UTC)) <= now)
-    used = len(inside)
+    made = [at for moment in moments if (at := moment.astimezone(UTC)) <= now]
+    others = made + [moment.astimezone(UTC) for moment in coming]
+    used = _fullest(others, now, window)
     allowed = used < rule.limit
-    # The window frees a place when the limit-th newest attempt leaves it.
-    not_before = None if allowed else inside[-rule.limit] + window
+    # A place becomes free only when an attempt leaves the window.
+    leaving = () if allowed else sorted(left for at in others if (left := at + window) > now)
+    not_before = next((left for left in leaving if _fullest(others, left, window) < rule.limit), None)
     span = "24 hours" if rule.window_days == 1 else f"{rule.window_days} days"
     what = "used" if rule.scope == "credential" else "presentations of this invoice used"
     sentence = f"{_display(rule.brand)}: {used} of {rule.limit} {what} in {span}"
@@ -204,6 +215,12 @@ def _check_rule(rule: LimitRule, moments: Sequence[datetime], now: datetime) -> 
         sentence += f", the next not before {not_before:%Y-%m-%d %H:%M} UTC"
     by_invoice = rule.scope == "invoice"
     return LimitVerdict(allowed, not_before, used, rule.limit, rule.window_days, rule.id, sentence + ".", by_invoice)
+
+
+def _fullest(others: Sequence[datetime], at: datetime, window: timedelta) -> int:
+    """How many other attempts the fullest window holds that an attempt at this moment would lie in."""
+    ends = [at, *(moment for moment in others if at < moment < at + window)]
+    return max(sum(end - window < moment <= end for moment in others) for end in ends)
 
 
 def _display(brand: str) -> str:

@@ -132,9 +132,10 @@ def _ask(
     return plan_next(
         context_of(invoice, account, method, now),
         past_attempts(material.attempts[invoice.pk], method),
-        [charge.at for charge in charges if charge.at is not None] + material.planned[credential_of(method)],
+        [charge.at for charge in charges if charge.at is not None],
         start,
         card_declines=declines_elsewhere(charges, invoice, method),
+        card_planned=material.planned[credential_of(method)],
     )
 
 

@@ -7,6 +7,7 @@ waits that banks impose and the networks' limits are decided here, so that no st
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -78,18 +79,27 @@ def plan_next(
     strategy: str = "rules",
     *,
     card_declines: Sequence[PastAttempt] = (),
+    card_planned: Sequence[datetime] = (),
 ) -> PlannedRetry | Stop:
     """When to charge the invoice next, or why not to.
 
     `attempts` are this invoice's, oldest first; empty means only the context's first decline. `card_history`
     holds the moments of all attempts on the card, across invoices (those of `attempts` may be among them);
     `card_declines` are declined attempts on the same card for other invoices: their hard codes and waits bind
-    this one too.
+    this one too; `card_planned` are the moments at which other invoices are going to be charged on it.
     The answer is later than `now` (for a new method it may be `now` itself), not after the context's end, and the
     same for the same input.
     Raises KeyError for an unknown strategy and ValueError for a naive `now`.
     """
-    return plan_with(STRATEGIES[strategy](), context, attempts, card_history, now, card_declines=card_declines)
+    return plan_with(
+        STRATEGIES[strategy](),
+        context,
+        attempts,
+        card_history,
+        now,
+        card_declines=card_declines,
+        card_planned=card_planned,
+    )
 
 
 def plan_with(
@@ -100,6 +110,7 @@ def plan_with(
     now: datetime,
     *,
     card_declines: Sequence[PastAttempt] = (),
+    card_planned: Sequence[datetime] = (),
 ) -> PlannedRetry | Stop:
     """As plan_next(), with a strategy object at hand."""
     if now.tzinfo is None:
@@ -125,7 +136,7 @@ def plan_with(
         earliest=_earliest(strategy, category, attempts if own else (), binding, now),
         deadline=context.ends_at,
     )
-    found = _search(strategy, question, card_history, own)
+    found = _search(strategy, question, card_history, own, card_planned)
     if isinstance(found, Stop):
         return _with_advice(found, verdict, category)
     proposal, limit = found
@@ -147,13 +158,18 @@ def plan_with(
 
 
 def _search(
-    strategy: Strategy, question: Question, card_history: Sequence[datetime], own: Sequence[PastAttempt]
+    strategy: Strategy,
+    question: Question,
+    card_history: Sequence[datetime],
+    own: Sequence[PastAttempt],
+    planned: Sequence[datetime],
 ) -> tuple[Proposal, limits.LimitVerdict] | Stop:
     """The strategy's first moment that every limit allows, with its jitter; or why there is none."""
     # Somebody may be waiting for what comes of their new card; there is no crowd of those to spread.
     jitter = _jitter(question.context.invoice_id, question.number) if own else timedelta(0)
     invoice_history = [attempt.at for attempt in own]
-    history = sorted({*card_history, *invoice_history})
+    # The card's may hold this invoice's, so those are not added twice; two charges of one second are two.
+    history = sorted((Counter(card_history) | Counter(invoice_history)).elements())
     for _turn in range(_MAX_TURNS):
         if question.earliest > question.deadline:
             return Stop("The next allowed moment is after the retry window ends.", "window.closed")
@@ -170,6 +186,7 @@ def _search(
             now=at,
             invoice_history=invoice_history,
             profile=question.context.limit_profile,
+            coming=planned,
         )
         if verdict.not_before is None:
             return replace(proposal, at=at), verdict

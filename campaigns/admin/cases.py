@@ -22,6 +22,7 @@ from unfold.decorators import display
 
 from billing import money
 from billing.admin.columns import INVOICE, amount
+from billing.admin.ledgers import ledger_rows
 from billing.models import AttemptStatus, InvoiceStatus, PaymentAttempt
 from campaigns.admin.case_actions import CASE_ACTIONS
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
@@ -94,7 +95,7 @@ def _progress(request: HttpRequest, case: Case, now: datetime) -> dict[str, Any]
     joined = list(case.case_invoices.select_related("invoice").order_by("joined_at", "id")[:200])
     attempts = PaymentAttempt.objects.filter(
         invoice__in=[row.invoice_id for row in joined], status=AttemptStatus.PLANNED
-    )
+    ).select_related("payment_method")
     planned = {row.invoice_id: row for row in attempts}
     sent = case.messages.select_related("template_version__template").defer("html", "text").order_by("-id")[:50]
     tasks = case.tasks.select_related("assignee").order_by("-id")[:50]
@@ -109,6 +110,7 @@ def _progress(request: HttpRequest, case: Case, now: datetime) -> dict[str, Any]
         ],
         "sent": [(row, choice_badge(row, "status", MESSAGE)) for row in sent],
         "tasks": [(row, choice_badge(row, "status", TASK)) for row in tasks],
+        "ledgers": ledger_rows([row.payment_method for row in planned.values()], now),
     }
 
 

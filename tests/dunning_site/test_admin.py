@@ -21,6 +21,7 @@ from billing.models import (
     PlanInstalment,
     ProcessorCommand,
     Promise,
+    UnknownCode,
 )  # fmt: skip
 from campaigns.models import (
     Case,
@@ -92,6 +93,10 @@ def world(n: int, *, serial: int = 0) -> Customer:
         )
         payment = Payment.objects.create(customer=one, amount=100, allocated=100, currency="EUR", received_at=NOW)
         Allocation.objects.create(payment=payment, invoice=invoice, amount=100)
+        UnknownCode.objects.create(
+            field="decline_code", code=f"new_{serial}_{i}", seen=1, first_seen_at=NOW, last_seen_at=NOW,
+            example=invoice.attempts.first(),
+        )  # fmt: skip
         ProcessorCommand.objects.create(
             kind="mark_uncollectible", invoice=invoice, key=f"k{serial}-{invoice.pk}", due_at=NOW, created_at=NOW
         )
