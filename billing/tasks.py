@@ -4,6 +4,7 @@ from celery import shared_task
 from django.conf import settings
 
 from billing import charging, commands
+from billing.fees.collecting import fees_resolve
 from billing.ingest.mirror import mirror_inbox as mirror
 from billing.ingest.process import process_inbox as process
 from billing.retries import loop
@@ -65,7 +66,9 @@ def charge_due() -> int:
 def resolve_unknown() -> int:
     """Asks about charges whose outcome is unknown; returns how many were asked about."""
     # One batch: what stays unknown is not due again before a minute has passed.
-    return charging.resolve_unknown(now=clock.now(), limit=settings.BATCH_SIZE_CHARGE).total
+    now = clock.now()
+    asked = charging.resolve_unknown(now=now, limit=settings.BATCH_SIZE_CHARGE).total
+    return asked + fees_resolve(now=now, limit=settings.BATCH_SIZE_CHARGE).total
 
 
 @shared_task(name="billing.tasks.run_commands")

@@ -25,7 +25,7 @@ from billing.retries.declines import classify
 from billing.retries.taxonomy import AsksFor
 from campaigns.rendering.reasons import decline_told
 from customers.models import Customer
-from portal.fees import FeeLine, Sums, fee_lines, fees_to_pay, sums_of
+from portal.fees import FeeLine, Offer, Sums, Told, fee_lines, fees_to_pay, last_press, offers_of, sums_of
 from portal.models import PortalLink
 
 #: How many invoices that were paid of late the thank-you page names.
@@ -124,6 +124,8 @@ class Account:
     sums: tuple[Sums, ...] = ()
     #: Fees that stayed when their invoice was paid.
     fees_left: tuple[FeeLine, ...] = ()
+    fee_offers: tuple[Offer, ...] = ()
+    fees_told: Told | None = None
 
     @property
     def payable(self) -> tuple[Item, ...]:
@@ -250,6 +252,8 @@ def read_account(*, link: PortalLink, now: datetime, language: str, chosen: int 
             fees_to_pay(fee for rows in fees.values() for fee in rows),
             language,
         ),
+        fee_offers=offers_of((fee for rows in fees.values() for fee in rows), language),
+        fees_told=last_press(customer_id=link.customer_id, language=language, now=now),
         fees_left=fee_lines((fee for pk, rows in fees.items() if pk not in open_ids for fee in rows), language),
     )
 

@@ -2,13 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from babel.dates import format_date
 from django.utils.translation import gettext as _
 
 from billing import money
 from billing.fees import Owed
-from billing.models import Fee
+from billing.matching import UNRESOLVED
+from billing.models import AttemptStatus, Fee, FeePayment
+from campaigns.rendering.reasons import decline_for
+
+#: How long the outcome of a press is shown.
+TOLD_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,69 @@ class Sums:
     invoices_text: str
     fees_text: str
     together_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Fees of one currency that can be paid here and now, by a press of their own."""
+
+    currency: str
+    amount_text: str
+    #: What the form sends back: fee id and the amount shown, in minor units.
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of the last press on fees, in words."""
+
+    good: bool
+    text: str
+
+
+def offers_of(fees: Iterable[Owed], language: str) -> tuple[Offer, ...]:
+    """What can be paid, a form for each currency."""
+    payable = [fee for fee in fees if fee.payable]
+    return tuple(
+        Offer(
+            currency=currency,
+            amount_text=money.display(amount, currency, language),
+            values=tuple(f"{fee.fee_id}:{fee.amount}" for fee in payable if fee.currency == currency),
+        )
+        for currency, amount in money.totals((fee.amount, fee.currency) for fee in payable).items()
+    )
+
+
+def expected_of(values: Iterable[str]) -> dict[int, int]:
+    """Fee id → minor units, as a form sent them back; empty where it is not ours."""
+    found: dict[int, int] = {}
+    for value in values:
+        number, _colon, amount = value.partition(":")
+        if not (number.isdecimal() and amount.isdecimal() and max(len(number), len(amount)) < 19):
+            return {}
+        found[int(number)] = int(amount)
+    return found
+
+
+def last_press(*, customer_id: int, language: str, now: datetime) -> Told | None:
+    """What came of the customer's last press on fees: while it is not known, and for an hour afterwards."""
+    row = FeePayment.objects.filter(customer_id=customer_id).first()
+    if row is None:
+        return None
+    amount = money.display(row.amount, row.currency, language)
+    if row.status in UNRESOLVED:
+        return Told(
+            good=True, text=_("Your payment of %(amount)s for late fees is being processed.") % {"amount": amount}
+        )
+    if row.claimed_at < now - TOLD_FOR:
+        return None
+    if row.status == AttemptStatus.SUCCEEDED:
+        return Told(good=True, text=_("We have received %(amount)s for late fees. Thank you!") % {"amount": amount})
+    why = _("No money was taken.")
+    if row.status == AttemptStatus.DECLINED:
+        told = decline_for(row.decline_category, language)
+        why = f"{told['message']} {why}"
+    return Told(good=False, text=why)
 
 
 def fee_lines(fees: Iterable[Owed], language: str) -> tuple[FeeLine, ...]:

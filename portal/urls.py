@@ -13,6 +13,7 @@ urlpatterns = [
     path("stop/mail/<str:sign>/", stop_mail, name="stop-mail"),
     path("<str:token>/", views.home, name="home"),
     path("<str:token>/pay/", views.pay, name="pay"),
+    path("<str:token>/fees/", views.pay_fees, name="pay-fees"),
     path("<str:token>/card/", views.card, name="card"),
     path("<str:token>/card/intent/", views.card_intent, name="card-intent"),
     path("<str:token>/card/done/", views.card_done, name="card-done"),

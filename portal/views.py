@@ -5,18 +5,21 @@ import secrets
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.csrf import csrf_failure as django_csrf_failure
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
+from billing.fees.collecting import fees_pay
 from billing.gateways.base import GatewayError
 from customers import clock
 from customers.errors import SollecitoError
@@ -25,11 +28,12 @@ from portal import limits, preferences, reissue
 from portal.account import read_account
 from portal.cards import can_store_card, card_begin, card_finish
 from portal.checkout import checkout_claim, checkout_run
+from portal.fees import expected_of
 from portal.http import page, portal_view, too_often, unavailable, visitors_language
 from portal.links import link_visited, page_url
 from portal.models import Checkout, PortalLink
 from portal.notices import notice_dismiss, notice_seen, notices_of
-from portal.result import read_result
+from portal.result import read_result, refusal_text
 
 log = logging.getLogger(__name__)
 _reading = require_http_methods(["GET", "HEAD"])
@@ -66,7 +70,9 @@ def home(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResponse:
         for notice in notices:
             if not notice.seen:
                 notice_seen(notice_id=notice.id, customer_id=link.customer_id, now=now)
+    refused = request.GET.get("fees")
     context = {
+        "fees_refused": refused and (refusal_text(refused) or _("Nothing was charged. This is what is open now.")),
         "account": account, "choosing": choosing, "press_key": secrets.token_urlsafe(12), "notices": notices,
     }  # fmt: skip
     return _page(request, link, "home", context)
@@ -102,6 +108,30 @@ def pay(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResponse:
             checkout_run(checkout=checkout, link=link, payment_method_id=card.id, now=now)
         known = checkout
     return redirect("portal:result", _token(request), known.pk)
+
+
+@require_POST
+@portal_view
+def pay_fees(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResponse:
+    """Charges the late fees the button named with the stored card, once per form; the page then says what came of
+    it. What is no longer as the customer saw it is not charged: the page shows what is owed now."""
+    if wait := limits.seconds_to_wait(limits.PAYMENTS_PER_LINK, str(link.pk), now):
+        return too_often(request, wait)
+    key, method, expected = request.POST.get("key", "")[:80], request.POST.get("card", ""), request.POST.getlist("fee")
+    if key and method.isdecimal() and len(method) < 19:
+        try:
+            fees_pay(
+                customer_id=link.customer_id,
+                brand_id=link.brand_id,
+                expected=expected_of(expected),
+                payment_method_id=int(method),
+                key=f"sollecito-fees-{link.pk}-{key}",
+                now=now,
+            )
+        except SollecitoError as error:
+            log.info("portal: fees of link %s not charged: %s", link.pk, error.code)
+            return redirect(f"{reverse('portal:home', args=[_token(request)])}?{urlencode({'fees': error.code})}")
+    return redirect("portal:home", _token(request))
 
 
 @_reading

@@ -7,6 +7,7 @@ from datetime import date
 from django.db.models import QuerySet
 
 from billing.fees.table import regime_for, regimes
+from billing.matching import UNRESOLVED
 from billing.models import Fee, InvoiceStatus
 from customers.models import CustomerKind
 
@@ -28,6 +29,14 @@ class Owed:
     invoice_number: str
     #: A dispute about the invoice, or a plan it is in, holds its fees too.
     held: bool
+    invoice_paid: bool
+    #: A charge of it is under way or unresolved.
+    in_flight: bool
+
+    @property
+    def payable(self) -> bool:
+        """Whether its payer may pay it now: the invoice comes first, as interest runs until it is paid."""
+        return self.invoice_paid and not (self.held or self.forgiven or self.in_flight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ def _read(fees: QuerySet[Fee]) -> dict[int, tuple[Owed, ...]]:
     rows = (
         # Who need not pay an invoice any more (void, written off) need not pay for its being late.
         fees.filter(status=Fee.Status.OPEN, invoice__status__in=[InvoiceStatus.OPEN, InvoiceStatus.PAID])
-        .select_related("invoice", "customer")
+        .select_related("invoice", "customer", "payment")
         .order_by("invoice_id", "kind", "id")
     )
     for row in rows:
@@ -84,6 +93,8 @@ def _read(fees: QuerySet[Fee]) -> dict[int, tuple[Owed, ...]]:
             law=_law(row),
             until=row.accrued_until,
             invoice_number=row.invoice.number,
+            invoice_paid=row.invoice.status == InvoiceStatus.PAID,
+            in_flight=row.payment is not None and row.payment.status in UNRESOLVED,
             held=row.invoice.disputed_at is not None or row.invoice.in_plan,
         )
         found[row.invoice_id] = (*found.get(row.invoice_id, ()), owed)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from billing.fees.compute import Debt, FeeRefused, Paid, Quote, fixed_sum, interest, payments_in_order
 from billing.fees.table import Regime, regime_for, regimes
+from billing.matching import UNRESOLVED
 from billing.models import Allocation, Fee, Invoice, InvoiceStatus
 from billing.money import display
 from customers.display import customer_zone, zone
@@ -68,8 +69,9 @@ def fees_follow_payment(*, customer_ids: Collection[int], now: datetime) -> int:
     rows = list(
         Fee.objects.filter(
             customer__in=list(customer_ids), status=Fee.Status.OPEN, invoice__status=InvoiceStatus.PAID
-        ).select_related("invoice", "customer__brand")
+        ).select_related("invoice", "customer__brand", "payment")
     )
+    rows = [fee for fee in rows if not _fixed(fee)]
     forgiven = [fee for fee in rows if fee.on_payment == Fee.OnPayment.FORGIVE]
     for fee in forgiven:
         fee.status, fee.closed_at = Fee.Status.WAIVED, now
@@ -104,10 +106,15 @@ def fees_follow_payment(*, customer_ids: Collection[int], now: datetime) -> int:
 @transaction.atomic
 def fee_close(*, fee_id: int, paid: bool, reason: str, actor_id: int, now: datetime) -> Fee:
     """Ends an owed fee: as paid, or waived by a person. Raises SollecitoError if there is none, IllegalTransition if
-    it has ended."""
-    fee = Fee.objects.select_for_update(of=("self",)).filter(pk=fee_id).first()
+    it has ended, and while a charge of it is under way (`fee_in_flight`)."""
+    # The customer's row first, as everywhere (billing.locks): no charge of the fee can begin meanwhile.
+    owner = Fee.objects.filter(pk=fee_id).values("customer_id")
+    list(Customer.objects.filter(pk__in=owner).select_for_update(no_key=True).values_list("pk"))
+    fee = Fee.objects.select_for_update(of=("self",)).select_related("payment").filter(pk=fee_id).first()
     if fee is None:
         raise SollecitoError(_("There is no such fee."), code="fee_missing")
+    if fee.status == Fee.Status.OPEN and _fixed(fee):
+        raise SollecitoError(_("The customer is paying it just now."), code="fee_in_flight", permanent=False)
     target = Fee.Status.PAID if paid else Fee.Status.WAIVED
     check_transition(
         {str(k): frozenset(map(str, v)) for k, v in Fee.TRANSITIONS.items()},
@@ -183,13 +190,14 @@ def _write(wanted: Sequence[Fee]) -> list[Fee]:
     if not wanted:
         return []
     there = {
-        (fee.invoice_id, fee.kind): fee for fee in Fee.objects.filter(invoice__in=[fee.invoice_id for fee in wanted])
+        (fee.invoice_id, fee.kind): fee
+        for fee in Fee.objects.filter(invoice__in=[fee.invoice_id for fee in wanted]).select_related("payment")
     }
     fresh = [fee for fee in wanted if (fee.invoice_id, fee.kind) not in there]
     grown = []
     for fee in wanted:
         old = there.get((fee.invoice_id, fee.kind))
-        if old is None or old.status != Fee.Status.OPEN or fee.accrued_until is None or fee.amount <= old.amount:
+        if old is None or _fixed(old) or fee.accrued_until is None or fee.amount <= old.amount:
             continue
         old.amount, old.basis, old.accrued_until = fee.amount, fee.basis, fee.accrued_until
         grown.append(old)
@@ -199,6 +207,11 @@ def _write(wanted: Sequence[Fee]) -> list[Fee]:
         Fee.objects.bulk_update(grown, ["amount", "basis", "accrued_until"])
         Fee.history.bulk_history_create(grown, update=True)
     return [*fresh, *grown]
+
+
+def _fixed(fee: Fee) -> bool:
+    """Whether its amount may not change: it has ended, or a charge of that amount is under way."""
+    return fee.status != Fee.Status.OPEN or (fee.payment is not None and fee.payment.status in UNRESOLVED)
 
 
 def _charged(fee: Fee, now: datetime) -> Entry:

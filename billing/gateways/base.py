@@ -143,6 +143,24 @@ class Gateway(Protocol):
         """What became of an invoice, read from its charges."""
         ...
 
+    def charge_customer(
+        self,
+        *,
+        customer_id: str,
+        payment_method_id: str,
+        amount: int,
+        currency: str,
+        description: str,
+        idempotency_key: str,
+    ) -> ChargeResult:
+        """Charges `amount` (minor units) for no invoice, at most once per key; the payer is present. A decline is a
+        result, not an error; what the bank wants confirmed counts as one."""
+        ...
+
+    def find_customer_charge(self, *, customer_id: str, idempotency_key: str, since: datetime) -> ChargeResult | None:
+        """What became of a `charge_customer` not older than `since`, by its key; None where it never arrived."""
+        ...
+
     def cancel_subscription(self, *, subscription_id: str, idempotency_key: str) -> None:
         """Ends a subscription now; one that is ended or gone already is no error."""
         ...

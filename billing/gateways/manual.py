@@ -35,6 +35,21 @@ class ManualGateway:
     def retrieve_invoice_outcome(self, invoice_id: str) -> InvoiceOutcome:
         _refuse()
 
+    def charge_customer(
+        self,
+        *,
+        customer_id: str,
+        payment_method_id: str,
+        amount: int,
+        currency: str,
+        description: str,
+        idempotency_key: str,
+    ) -> ChargeResult:
+        _refuse()
+
+    def find_customer_charge(self, *, customer_id: str, idempotency_key: str, since: datetime) -> ChargeResult | None:
+        _refuse()
+
     def cancel_subscription(self, *, subscription_id: str, idempotency_key: str) -> None:
         _refuse()
 

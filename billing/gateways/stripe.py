@@ -16,7 +16,15 @@ import stripe
 from django.conf import settings
 
 from billing.gateways.base import CANCELLED_UNPAID, JSON, ChargeResult, ErrorKind, GatewayError, InvoiceOutcome
-from billing.gateways.stripe_charges import PAY_EXPAND, charge_result, intent_ids, paid_invoice, refused
+from billing.gateways.stripe_charges import (
+    KEY_IN_METADATA,
+    PAY_EXPAND,
+    charge_result,
+    intent_ids,
+    paid_intent,
+    paid_invoice,
+    refused,
+)
 from billing.gateways.throttle import TokenBucket
 
 #: Kind of object → where Stripe keeps it.
@@ -196,6 +204,48 @@ class StripeGateway:
                     break
         charges.sort(key=lambda charge: (charge.at is not None and charge.at.timestamp(), charge.charge_id))
         return InvoiceOutcome(str(invoice["status"]), int(invoice["amount_remaining"]), tuple(charges))
+
+    def charge_customer(
+        self,
+        *,
+        customer_id: str,
+        payment_method_id: str,
+        amount: int,
+        currency: str,
+        description: str,
+        idempotency_key: str,
+    ) -> ChargeResult:
+        """Charges `amount` (minor units) for no invoice: one request, never repeated by the library.
+
+        The payer is present, but not in a browser that could go on with Stripe's script: a bank that wants a
+        confirmation is a decline. Raises GatewayError as `pay_invoice` does.
+        """
+        params: dict[str, Any] = {
+            "amount": amount,
+            "currency": currency.lower(),
+            "customer": customer_id,
+            "payment_method": payment_method_id,
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "confirm": True,
+            "error_on_requires_action": True,
+            "description": description,
+            "metadata": {KEY_IN_METADATA: idempotency_key},
+        }
+        try:
+            return paid_intent(self._write("post", "/v1/payment_intents", params, idempotency_key))
+        except GatewayError as error:
+            return refused(error)
+
+    def find_customer_charge(self, *, customer_id: str, idempotency_key: str, since: datetime) -> ChargeResult | None:
+        """The charge of a `charge_customer` call, found among the customer's payment intents by its key."""
+        cursor: str | None = None
+        while True:
+            page, cursor = self.list_page("payment_intent", cursor=cursor, customer=customer_id)
+            for intent in page:
+                if (intent.get("metadata") or {}).get(KEY_IN_METADATA) == idempotency_key:
+                    return paid_intent(intent)
+            if cursor is None or int(page[-1]["created"]) < since.timestamp():
+                return None
 
     def cancel_subscription(self, *, subscription_id: str, idempotency_key: str) -> None:
         """Ends a subscription now. One that is ended or gone already is no error: the order is carried out."""

@@ -7,6 +7,8 @@ from billing.gateways.base import JSON, ChargeResult, ChargeStatus, ErrorKind, G
 #: What a paid invoice must bring along for its charge to be known; sent with every pay call, so part of what an
 #: idempotency key stands for: changing it makes keys in use mismatch (they are then resolved by reading).
 PAY_EXPAND = ("payments.data.payment.payment_intent",)
+#: Where a charge for no invoice keeps the key it was asked under, so that it is found when its answer was lost.
+KEY_IN_METADATA = "sollecito_key"
 ALREADY_PAID = "invoice_already_paid"
 _REQUIRES_ACTION = "invoice_payment_intent_requires_action"
 
@@ -37,6 +39,30 @@ def paid_invoice(invoice: JSON) -> ChargeResult:
         currency=currency,
         at=moment((invoice.get("status_transitions") or {}).get("paid_at")),
         payment_method=_id(intent.get("payment_method")),
+    )
+
+
+def paid_intent(intent: JSON) -> ChargeResult:
+    """The result of a charge for no invoice, told by its payment intent."""
+    status = {"succeeded": ChargeStatus.SUCCEEDED, "processing": ChargeStatus.PROCESSING}.get(
+        intent["status"], ChargeStatus.DECLINED
+    )
+    needs_customer = intent["status"] == "requires_action"
+    error: JSON = (intent.get("last_payment_error") or {}) if status == ChargeStatus.DECLINED else {}
+    code = str(error.get("decline_code") or error.get("code") or "")
+    return ChargeResult(
+        status,
+        charge_id=_id(intent.get("latest_charge")),
+        payment_intent_id=intent["id"],
+        amount=int(intent["amount"]),
+        currency=str(intent["currency"]).upper(),
+        payment_method=_id(intent.get("payment_method")),
+        decline_code="authentication_required" if needs_customer else code,
+        network_decline_code=str(error.get("network_decline_code") or ""),
+        advice_code=str(error.get("advice_code") or ""),
+        network_advice_code=str(error.get("network_advice_code") or ""),
+        message=str(error.get("message") or ""),
+        needs_customer=needs_customer,
     )
 
 

@@ -4,7 +4,7 @@ from billing.models.account import LimitProfile, ProcessorAccount, RetryMode
 from billing.models.arrangement import Dispute, PaymentPlan, PlanInstalment, Promise
 from billing.models.attempt import AttemptOrigin, AttemptStatus, PaymentAttempt
 from billing.models.command import ProcessorCommand
-from billing.models.fee import Fee
+from billing.models.fee import Fee, FeePayment
 from billing.models.inbox import BackfillCursor, InboxEvent, InvoicePaymentLink
 from billing.models.invoice import (
     Adjustment,
@@ -28,6 +28,7 @@ __all__ = [
     "CollectionMethod",
     "Dispute",
     "Fee",
+    "FeePayment",
     "InboxEvent",
     "Invoice",
     "InvoicePaymentLink",

@@ -10,6 +10,7 @@ from portal.account import read_account
 from portal.fees import Sums
 from tests import factories
 from tests.factories import NOW
+from tests.stripe_world import declining
 
 pytestmark = pytest.mark.django_db
 INTEREST = {"kind": Fee.Kind.INTEREST, "rule": "eu.interest", "amount": 320, "accrued_until": date(2026, 3, 1)}
@@ -111,7 +112,7 @@ def test_fees_cost_one_query_however_many_there_are(
         read_account(link=link, now=NOW, language="en")
 
     read()
-    with django_assert_num_queries(6) as one:
+    with django_assert_num_queries(7) as one:
         read()
     for _ in range(10):
         invoice = factories.invoice(customer)
@@ -126,3 +127,68 @@ def test_another_customers_fees_are_nobodys_business(customer: Any, link_of: Any
     factories.fee(factories.invoice(other))
     account = account_of(customer, link_of)
     assert (account.sums, account.fees_left) == ((), ())
+
+
+def paid_late(stripe_world: Any, **fields: Any) -> Any:
+    """An invoice that is paid at last; its fixed sum is not."""
+    invoice = stripe_world.owing(**fields)
+    type(invoice).objects.filter(pk=invoice.pk).update(status=InvoiceStatus.PAID, amount_paid=4900, paid_at=NOW)
+    return factories.fee(invoice)
+
+
+def form(owed: Fee, **more: Any) -> dict[str, Any]:
+    card = owed.customer.payment_methods.get().pk
+    return {"key": "press-1", "card": card, "fee": [f"{owed.pk}:{owed.amount}"]} | more
+
+
+def test_what_stays_owed_is_paid_by_a_press_of_its_own(client: Any, link_of: Any, stripe_world: Any) -> None:
+    fee = paid_late(stripe_world)
+    link = link_of(fee.customer)
+    body = client.get(link.url).content.decode()
+    assert f'name="fee" value="{fee.pk}:4000"' in body
+    before = stripe_world.tried()
+    for _press in range(2):
+        body = client.post(link.url + "fees/", form(fee), follow=True).content.decode()
+        assert "We have received €40.00 for late fees. Thank you!" in body
+        assert "Nothing to pay. Thank you!" in body
+    assert stripe_world.tried() - before == 1
+    assert Fee.objects.get().status == Fee.Status.PAID
+
+
+def test_no_fee_of_an_unpaid_invoice_can_be_paid_nor_is_taken_with_it(
+    client: Any, link_of: Any, stripe_world: Any
+) -> None:
+    invoice = stripe_world.owing()
+    fee = factories.fee(invoice)
+    link = link_of(invoice.customer)
+    assert 'name="fee"' not in client.get(link.url).content.decode()
+    body = client.post(link.url + "fees/", form(fee), follow=True).content.decode()
+    assert "Nothing was charged. This is what is open now." in body
+    card = invoice.customer.payment_methods.get().pk
+    client.post(link.url + "pay/", {"key": "p", "card": card, "invoice": [invoice.pk]})
+    assert stripe_world.charged(invoice) == [4900]
+    assert Fee.objects.get().status == Fee.Status.OPEN
+    assert f'name="fee" value="{fee.pk}:4000"' in client.get(link.url).content.decode()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"fee": ["1:1:1"]}, {"fee": ["x"]}, {"fee": []}, {"fee": ["9" * 30 + ":1"]}, {"card": "x"}, {"key": ""}],
+)
+def test_a_form_that_is_not_ours_charges_nothing(
+    client: Any, link_of: Any, stripe_world: Any, more: dict[str, Any]
+) -> None:
+    fee = paid_late(stripe_world)
+    before = stripe_world.tried()
+    link = link_of(fee.customer)
+    assert client.post(link.url + "fees/", form(fee, **more), follow=True).status_code == 200
+    assert stripe_world.tried() == before
+    assert Fee.objects.get().status == Fee.Status.OPEN
+
+
+def test_a_refusal_of_the_bank_is_told_in_words(client: Any, link_of: Any, stripe_world: Any) -> None:
+    fee = paid_late(stripe_world, card=declining("insufficient_funds"))
+    body = client.post(link_of(fee.customer).url + "fees/", form(fee), follow=True).content.decode()
+    assert "No money was taken." in body
+    assert 'class="notice bad"' in body
+    assert 'name="fee"' in body
