@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from babel import Locale
 from babel.numbers import format_currency, get_currency_precision
-from moneyed import Money, get_currency
+from moneyed import get_currency
 from moneyed.classes import CurrencyDoesNotExist
 
 from customers.errors import SollecitoError
@@ -56,11 +56,6 @@ def _display(amount: int, currency: str, locale: str | Locale) -> str:
         text = format_currency(value, currency, locale=locale, currency_digits=False, decimal_quantization=False)
     # Babel leaves out the blank that the locale data asks for between a code and a number (KWD 12.500).
     return _CODE_BEFORE_DIGIT.sub("\xa0", text)
-
-
-def as_money(amount: int, currency: str) -> Money:
-    """Minor units as a py-moneyed Money, whose arithmetic refuses two currencies in one sum."""
-    return Money(to_major(amount, currency), currency.upper())
 
 
 def totals(amounts: Iterable[tuple[int, str]]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from campaigns.models import Message, MessagePurpose
-from campaigns.models.case import LIVE_STATES
+from campaigns.models.case import CaseState
 from campaigns.models.message import STRENGTH
 from campaigns.tracking import Told, delivery_event_record
 from customers.errors import SollecitoError
@@ -38,7 +38,8 @@ class Notice:
 
 
 def notices_of(*, customer_id: int, brand_id: int | None = None) -> Sequence[Notice]:
-    """What the customer has not put away, newest first. A demand goes when its case ends: it is paid, or moot."""
+    """What the customer has not put away, newest first. A demand is shown while its case is open: it goes when the
+    case ends, and is silent while a promise, a plan, a dispute or a pause lets it rest."""
     rows = (
         Message.objects.filter(
             customer_id=customer_id, channel=Channel.IN_APP, status__in=STRENGTH, dismissed_at__isnull=True
@@ -58,7 +59,7 @@ def notices_of(*, customer_id: int, brand_id: int | None = None) -> Sequence[Not
             seen=row.first_opened_at is not None,
         )
         for row in rows[:MOST]
-        if row.purpose == MessagePurpose.RECEIPT or row.case.state in LIVE_STATES
+        if row.purpose == MessagePurpose.RECEIPT or row.case.state == CaseState.OPEN
     ]
 
 

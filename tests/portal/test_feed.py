@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from campaigns.delivery import DeliverResult, deliver_due
-from campaigns.models import Message
+from campaigns.models import Case, Message
 from customers.models import Customer, Interaction
 from portal.feed import AUDIENCE
 from portal.models import PortalLink
@@ -146,6 +146,16 @@ def test_a_demand_goes_when_its_case_ends() -> None:
     message.case.state, message.case.closed_at, message.case.next_action_at = "recovered", NOW, None
     message.case.save()
     assert Client().get("/feed/notices/", headers=bearer(message.customer)).json() == {"notices": []}
+
+
+@pytest.mark.parametrize("state", ["promised", "in_plan", "disputed", "paused"])
+def test_a_demand_is_silent_while_its_case_rests(state: str) -> None:
+    """Who has promised, or disputes, is not asked to pay each time they open the product."""
+    message = noticed()
+    Case.objects.update(state=state)
+    assert Client().get("/feed/notices/", headers=bearer(message.customer)).json() == {"notices": []}
+    Case.objects.update(state="open")
+    assert len(Client().get("/feed/notices/", headers=bearer(message.customer)).json()["notices"]) == 1
 
 
 def test_the_payment_page_shows_it_and_puts_it_away(client: Any, link_of: Any) -> None:
