@@ -11,12 +11,12 @@ from django.db import connection
 from django.db.models import Q
 
 from billing.matching import UNRESOLVED
-from billing.models import AttemptOrigin, Invoice, LimitProfile, PaymentAttempt, PaymentMethod, ProcessorAccount
+from billing.models import AttemptOrigin, Invoice, PaymentAttempt, PaymentMethod, ProcessorAccount
 from billing.retries import limits
 from billing.retries.binding import final_verdict, network_wait_of, wait_of
 from billing.retries.eligibility import credential_of, network_of
 from billing.retries.ledger import CardLedger, ledger_of
-from billing.retries.loading import COUNTED, HISTORY, past_attempts
+from billing.retries.loading import COUNTED, HISTORY, on_same_cards, past_attempts, profile_of
 from billing.retries.network_fees import Card
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
@@ -38,41 +38,36 @@ def limit_reached(
 ) -> str | None:
     """Why a charge of this origin may not be made on the card at `now`, in one sentence, or None.
 
-    The caller holds the card's lock (`card_lock`); all attempts on it are read at once. The networks' limits bind
+    The caller holds the card's lock (`card_lock`); all attempts on it are read anew. The networks' limits bind
     every charge; all waits and final codes of the card's declines bind an automatic one, the waits that the network
     itself asked for also one by staff. The customer in person knows whether there is money now.
     """
-    same = _same_card([method]) & (Q(at__gt=now - HISTORY) | Q(invoice=invoice))
-    rows = list(
-        PaymentAttempt.objects.filter(same, at__isnull=False, status__in=COUNTED)
-        .select_related("payment_method")
-        .order_by("at", "id")
-    )
+    made = PaymentAttempt.objects.filter(at__isnull=False, status__in=COUNTED).select_related("payment_method")
+    elsewhere = made.filter(on_same_cards([method]), at__gt=now - HISTORY).exclude(invoice=invoice)
+    credential = credential_of(method)
+    here = list(made.filter(invoice=invoice).order_by("at", "id"))
+    others = list(elsewhere)
+    on_card = [row for row in here if credential_of(row.payment_method) == credential]
     verdict = limits.check(
         brand=network_of(method),
-        history=[row.at for row in rows if row.at is not None],
-        invoice_history=[row.at for row in rows if row.at is not None and row.invoice_id == invoice.pk],
+        history=[row.at for row in (*others, *on_card) if row.at is not None],
+        invoice_history=[row.at for row in on_card if row.at is not None],
         now=now,
         profile=profile_of(account),
     )
     if not verdict.allowed:
         return verdict.sentence
-    credential = credential_of(method)
-    told = [(row.invoice_id, past) for row in rows for past in past_attempts([row], method)]
-    declines = [past for _invoice, past in told if past.fingerprint == credential and not past.approved]
+    # What the planner was told, as it is now: a charge without a method is taken for one on this card.
+    own = [past for past in past_attempts(here, method) if past.fingerprint in ("", credential)]
+    of_others = [past for past in past_attempts(others, method) if past.fingerprint == credential]
+    declines = [past for past in (*of_others, *own) if not past.approved]
     if origin == AttemptOrigin.RETRY:
-        own = [past for of, past in told if of == invoice.pk and past.fingerprint == credential]
         final = final_verdict(own, declines)
         if final is not None:
             return final.reason
     wait = wait_of(declines) if origin == AttemptOrigin.RETRY else network_wait_of(declines)
     binds = origin in (AttemptOrigin.RETRY, AttemptOrigin.STAFF)
     return wait.reason if binds and wait is not None and wait.until > now else None
-
-
-def profile_of(account: ProcessorAccount | None) -> limits.Profile:
-    """Whose numbers hold for the account's charges."""
-    return "latest" if account is not None and account.limit_profile == LimitProfile.LATEST else "cautious"
 
 
 def ledgers_of(
@@ -87,7 +82,7 @@ def ledgers_of(
         return {}
     profiles = {row.code: profile_of(row) for row in ProcessorAccount.objects.all()}
     recent = Q(at__gt=now - HISTORY) if invoice is None else Q(at__gt=now - HISTORY) | Q(invoice=invoice)
-    made = PaymentAttempt.objects.filter(_same_card(wanted.values()) & recent, at__isnull=False, status__in=COUNTED)
+    made = PaymentAttempt.objects.filter(on_same_cards(wanted.values()) & recent, at__isnull=False, status__in=COUNTED)
     by_card: dict[str, list[PaymentAttempt]] = {}
     for row in made.select_related("payment_method").order_by("at", "id"):
         by_card.setdefault(credential_of(row.payment_method), []).append(row)
@@ -108,11 +103,3 @@ def ledgers_of(
             invoice_attempts=None if invoice is None else past_attempts(of_invoice, method),
         )
     return ledgers
-
-
-def _same_card(methods: Iterable[PaymentMethod]) -> Q:
-    """Attempts on the same cards, whoever stored them; without a fingerprint a method is a card of its own."""
-    methods = list(methods)
-    return Q(payment_method__fingerprint__in={m.fingerprint for m in methods if m.fingerprint}) | Q(
-        payment_method__in={m.pk for m in methods if not m.fingerprint}
-    )

@@ -1,7 +1,7 @@
 """Loads what planning needs for a batch of invoices, in a number of queries that does not grow with it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ from billing.models import (
     Promise,
 )
 from billing.retries.eligibility import credential_of, methods_for, network_of
+from billing.retries.limits import Profile
 from billing.retries.types import PastAttempt, RetryContext
 from customers.geography import timezone_of
 
@@ -83,9 +84,7 @@ def load(invoices: Sequence[Invoice], now: datetime) -> Material:
 
 
 def _charges(material: Material, methods: Sequence[PaymentMethod], now: datetime) -> None:
-    fingerprints = {method.fingerprint for method in methods if method.fingerprint}
-    single = {method.pk for method in methods if not method.fingerprint}
-    same = Q(payment_method__fingerprint__in=fingerprints) | Q(payment_method__in=single)
+    same = on_same_cards(methods)
     made = Q(at__gt=now - HISTORY, status__in=COUNTED) | Q(status=AttemptStatus.PLANNED)
     for attempt in PaymentAttempt.objects.filter(same, made).select_related("payment_method").order_by("at", "id"):
         credential = credential_of(attempt.payment_method)
@@ -93,6 +92,22 @@ def _charges(material: Material, methods: Sequence[PaymentMethod], now: datetime
             material.charges[credential].append(attempt)
         elif attempt.scheduled_for is not None:
             material.planned[credential].append(attempt.scheduled_for)
+
+
+def profile_of(account: ProcessorAccount | None) -> Profile:
+    """Whose numbers hold for the account's charges."""
+    return "latest" if account is not None and account.limit_profile == LimitProfile.LATEST else "cautious"
+
+
+def on_same_cards(methods: Iterable[PaymentMethod]) -> Q:
+    """Attempts on the same cards, whoever stored them; without a fingerprint a method is a card of its own."""
+    listed = list(methods)
+    same = PaymentMethod.objects.filter(
+        Q(fingerprint__in={method.fingerprint for method in listed if method.fingerprint})
+        | Q(pk__in={method.pk for method in listed if not method.fingerprint})
+    )
+    # Each table is found by its own index; a condition over both at once would read all attempts.
+    return Q(payment_method__in=same.values("pk"))
 
 
 def context_of(invoice: Invoice, account: ProcessorAccount, method: PaymentMethod, now: datetime) -> RetryContext:
@@ -115,7 +130,7 @@ def context_of(invoice: Invoice, account: ProcessorAccount, method: PaymentMetho
         cross_border=bool(customer.country and method.country and customer.country != method.country),
         decline_code=invoice.last_decline_code or None,
         fingerprint=credential_of(method),
-        limit_profile="latest" if account.limit_profile == LimitProfile.LATEST else "cautious",
+        limit_profile=profile_of(account),
     )
 
 
