@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from billing.models import Invoice, PaymentAttempt, ProcessorAccount
+from billing.models import Invoice, PaymentAttempt, PaymentMethod, ProcessorAccount
 from customers.models import Interaction
 from tests import factories
 from tests.billing.ingest.conftest import NOW
@@ -63,6 +63,28 @@ def test_new_details_from_the_networks_are_a_reason_too(sandbox, deliver, failed
     card.refresh_from_db()
     assert (card.exp_year, card.renewed_at is not None) == (2033, True)
     assert (invoice.retry_state, invoice.retry_reason) == ("needs_plan", "new_method")
+
+
+def test_a_lost_card_stays_lost_when_it_is_stored_again_and_new_details_lift_that(sandbox, deliver):
+    lost = "pm_card_visa_chargeDeclinedLostCard"
+    customer, _subscription, _invoice = sandbox.failing(lost)
+    deliver(sandbox.events())
+    (card,) = PaymentMethod.objects.filter(never_again_at__isnull=False)
+    sandbox.advance(days=1)
+    sandbox.card(customer, lost)
+    deliver(sandbox.events())
+    again = PaymentMethod.objects.exclude(pk=card.pk).get(fingerprint=card.fingerprint)
+    assert (again.never_again_at, again.never_again_reason) == (card.never_again_at, card.never_again_reason)
+    sandbox.control(f"payment_methods/{again.external_id}", exp_year=2033, exp_month=1)
+    deliver(sandbox.events())
+    again.refresh_from_db()
+    card.refresh_from_db()
+    assert (again.never_again_at, again.never_again_reason) == (None, "")
+    assert card.never_again_at is not None
+    # The decline told again is still one of the old details.
+    deliver([event | {"id": f"{event['id']}_again"} for event in sandbox.events("charge.failed")])
+    again.refresh_from_db()
+    assert again.never_again_at is None
 
 
 def test_a_new_card_told_again_does_not_plan_again(sandbox, deliver, failed):

@@ -5,6 +5,7 @@ from pathlib import Path
 from billing.retries import STRATEGIES
 from billing.retries.decline_table import TABLE
 from billing.retries.limits import RULES
+from billing.retries.network_fees import FEES, Fee
 from billing.retries.strategies import RECOVERY_PRIORS
 from billing.retries.taxonomy import Category
 
@@ -18,6 +19,12 @@ def test_every_limit_is_documented_with_its_numbers():
         assert f"| {rule.limit} | {window} |" in row
         if rule.valid_from:
             assert rule.valid_from.isoformat() in row
+
+
+def test_every_fee_is_documented_with_its_amount_and_day():
+    for rule in FEES:
+        assert Fee(rule.mills, rule.currency, "").text.split()[0] in TEXT
+        assert rule.valid_from.isoformat() in TEXT
 
 
 def test_every_category_strategy_and_figure_is_documented():
