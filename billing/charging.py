@@ -21,6 +21,7 @@ from billing.models import AttemptOrigin, AttemptStatus, PaymentAttempt, RetrySt
 from billing.resolving import ResolveRun, resolve_unknown
 from billing.retries.card import card_lock, limit_reached
 from billing.retries.eligibility import usable
+from billing.retries.methods import permitted
 from billing.settling import planned_cancel
 from customers.errors import SollecitoError
 from customers.log import Entry, record
@@ -189,6 +190,8 @@ def _claim(attempt_id: int, invoice_id: int, now: datetime) -> Order | str:
             card_lock(method)
         if method is None or not usable(method):
             again = "The payment method can no longer be charged."
+        elif rules_of(attempt) == AttemptOrigin.RETRY and not permitted(invoice, method, account):
+            again = "The payment method is no longer one that may be charged automatically."
         elif invoice.retry_not_before is not None and invoice.retry_not_before > now:
             again = "Retries wait for the ladder."
         else:

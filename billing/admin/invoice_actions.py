@@ -1,4 +1,4 @@
-"""What a collector may do to an invoice: charge it now, hold its retries, let them go on."""
+"""What a collector may do to an invoice: charge it now, choose its method, hold its retries, let them go on."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,12 +7,13 @@ from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
 
 from billing.admin.ledgers import ledger_rows
 from billing.charging import AttemptOutcome, charge_now
-from billing.holds import retries_hold
+from billing.holds import retries_hold, retry_method_choose
 from billing.models import AttemptOrigin, AttemptStatus, Invoice, InvoiceStatus
+from billing.retries.loading import method_order
 from customers.admin.page import Asked, PageAction
 
 
@@ -27,6 +28,18 @@ class PastLimitForm(forms.Form):
     """Why a charge is worth passing a limit; it goes on the attempt and into the customer's log."""
 
     reason = forms.CharField(label=_("Reason"), max_length=500, widget=UnfoldAdminTextInputWidget)
+
+
+class MethodForm(forms.Form):
+    """Which stored method goes first, listed in the order they would be tried, each with the reason."""
+
+    method = forms.TypedChoiceField(
+        label=_("Payment method"), coerce=int, empty_value=None, required=False, widget=UnfoldAdminSelectWidget
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["method"].choices = self.initial.get("methods", [])  # type: ignore[attr-defined]
 
 
 def _is_open(invoice: Invoice) -> bool:
@@ -74,6 +87,21 @@ def _release(asked: Asked) -> str:
     return _now("Retries go on.")
 
 
+def _methods(invoice: Any, now: datetime) -> dict[str, Any]:
+    listed = [(c.method.pk, f"{c.method} ({c.why})") for c in method_order(invoice, now)]
+    return {"methods": [("", _("The default")), *listed], "method": invoice.retry_method_id or ""}
+
+
+def _choose(asked: Asked) -> str:
+    retry_method_choose(
+        invoice_id=asked.obj.pk,
+        payment_method_id=asked.data["method"],
+        actor_id=asked.actor_id,
+        now=asked.now,
+    )
+    return _now("The next retry is planned anew.")
+
+
 def _week(invoice: Any, now: datetime) -> dict[str, Any]:
     return {"until": now + timedelta(days=7)}
 
@@ -105,6 +133,18 @@ INVOICE_ACTIONS = [
         details="admin/billing/ledger.html",
         load=_cards,
         order=15,
+    ),
+    PageAction(
+        slug="method",
+        label=_("Choose the method"),
+        icon="credit_card",
+        permission="billing.change_invoice",
+        question=_("Retries of this invoice use it first. One that was not tried yet is charged at once."),
+        form=MethodForm,
+        initial=_methods,
+        fits=_is_open,
+        run=_choose,
+        order=18,
     ),
     PageAction(
         slug="hold",

@@ -139,7 +139,7 @@ class ProcessorAccountAdmin(NoDeleteMixin, HistoryAdmin):
                 "fields": (
                     ("retry_mode", "take_over_after"),
                     ("retry_window_days", "retry_max_attempts"),
-                    "limit_profile",
+                    ("limit_profile", "other_methods"),
                 )
             },
         ),

@@ -1,6 +1,6 @@
 """What is owed and how it gets paid."""
 
-from billing.models.account import LimitProfile, ProcessorAccount, RetryMode
+from billing.models.account import LimitProfile, OtherMethods, ProcessorAccount, RetryMode
 from billing.models.arrangement import Dispute, PaymentPlan, PlanInstalment, Promise
 from billing.models.attempt import AttemptOrigin, AttemptStatus, PaymentAttempt
 from billing.models.command import ProcessorCommand
@@ -35,6 +35,7 @@ __all__ = [
     "InvoiceStatus",
     "Payment",
     "LimitProfile",
+    "OtherMethods",
     "PaymentAttempt",
     "PaymentMethod",
     "PaymentPlan",

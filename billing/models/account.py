@@ -13,6 +13,14 @@ class RetryMode(models.TextChoices):
     OWN = "own", _("We retry; the processor's own schedule is off")
 
 
+class OtherMethods(models.TextChoices):
+    """Whether retries may use stored methods that nobody made the default (billing.retries.methods)."""
+
+    NEVER = "never", _("Only methods somebody made the default")
+    REFUSED = "refused", _("Others too, once nothing more can be tried on the default")
+    DECLINED = "declined", _("Others too, also after three declines of the default")
+
+
 class LimitProfile(models.TextChoices):
     """billing.retries.limits.Profile: whose number holds where sources disagree on a network's limit."""
 
@@ -33,6 +41,13 @@ class ProcessorAccount(models.Model):
     retry_max_attempts = models.PositiveSmallIntegerField(_("most retries per invoice"), default=8)
     limit_profile = models.CharField(
         _("networks' limits"), max_length=10, choices=LimitProfile.choices, default=LimitProfile.CAUTIOUS
+    )
+    other_methods = models.CharField(
+        _("other stored methods"),
+        max_length=10,
+        choices=OtherMethods.choices,
+        default=OtherMethods.NEVER,
+        help_text=_("Only where your terms allow you to charge every method a customer has stored."),
     )
     #: Set when the processor's own schedule is seen at work while we own the retries: we then do not race it.
     schedule_conflict_at = models.DateTimeField(_("schedule conflict seen"), null=True, blank=True)

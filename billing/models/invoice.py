@@ -118,6 +118,15 @@ class Invoice(models.Model):
     retry_reason = models.CharField(_("why"), max_length=255, blank=True)
     #: The campaign side asks the retry loop to wait, e.g. after a mail that asks for a new card.
     retry_not_before = models.DateTimeField(_("no retry before"), null=True, blank=True)
+    #: Staff's choice for the retries of this invoice; it goes before every default.
+    retry_method = models.ForeignKey(
+        PaymentMethod,
+        verbose_name=_("method chosen for retries"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
     recovered_by = models.CharField(_("recovered by"), max_length=15, choices=RecoverySource.choices, blank=True)
     facts_as_of = models.DateTimeField(null=True, editable=False)
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)

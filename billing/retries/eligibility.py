@@ -146,18 +146,21 @@ def usable(method: PaymentMethod) -> bool:
 def methods_for(invoice: Invoice, customer_defaults: Iterable[PaymentMethod]) -> list[PaymentMethod]:
     """The methods an invoice may be charged on, best first: those that are the default somewhere and usable.
 
-    Newest first, because a customer who stores a new card means it to be charged, whatever an old default says;
-    among equals the invoice's own comes before its subscription's and the customer's. Other stored methods are not
-    touched: nobody agreed to that.
+    What staff chose for this invoice goes before all. Newest first, because a customer who stores a new card means it
+    to be charged, whatever an old default says; among equals the invoice's own comes before its subscription's and
+    the customer's. Other stored methods are for billing.retries.methods to say.
     """
-    chain = [invoice.default_payment_method]
+    chain = [invoice.retry_method, invoice.default_payment_method]
     chain.append(invoice.subscription.default_payment_method if invoice.subscription else None)
     chain += customer_defaults
     seen: dict[int, PaymentMethod] = {}
     for method in chain:
         if method is not None and usable(method):
             seen.setdefault(method.pk, method)
-    return sorted(seen.values(), key=lambda m: -(m.attached_at.timestamp() if m.attached_at else 0.0))
+    return sorted(
+        seen.values(),
+        key=lambda m: (m.pk != invoice.retry_method_id, -(m.attached_at.timestamp() if m.attached_at else 0.0)),
+    )
 
 
 def network_of(method: PaymentMethod | None) -> str:

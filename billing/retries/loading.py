@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from billing.matching import UNRESOLVED
 from billing.models import (
@@ -13,13 +13,15 @@ from billing.models import (
     AttemptStatus,
     Invoice,
     LimitProfile,
+    OtherMethods,
     PaymentAttempt,
     PaymentMethod,
     ProcessorAccount,
     Promise,
 )
-from billing.retries.eligibility import credential_of, methods_for, network_of
+from billing.retries.eligibility import credential_of, network_of
 from billing.retries.limits import Profile
+from billing.retries.methods import NOT_USED, Candidate, candidates
 from billing.retries.types import PastAttempt, RetryContext
 from customers.geography import timezone_of
 
@@ -43,7 +45,10 @@ class Material:
 
     accounts: dict[str, ProcessorAccount] = field(default_factory=dict)
     attempts: dict[int, list[PaymentAttempt]] = field(default_factory=lambda: defaultdict(list))
-    defaults: dict[int, list[PaymentMethod]] = field(default_factory=lambda: defaultdict(list))
+    #: Customer → usable methods stored at the processors of the batch.
+    stored: dict[int, list[PaymentMethod]] = field(default_factory=lambda: defaultdict(list))
+    #: Method → its last approved charge; only where others than the default may be charged.
+    paid: dict[int, datetime] = field(default_factory=dict)
     promised: set[tuple[int, int]] = field(default_factory=set)
     #: Credential → charges made on it lately, for whatever invoice.
     charges: dict[str, list[PaymentAttempt]] = field(default_factory=lambda: defaultdict(list))
@@ -59,13 +64,23 @@ class Material:
         active = (*UNRESOLVED, AttemptStatus.PLANNED)
         return any(attempt.status in active for attempt in self.attempts[invoice.pk])
 
-    def methods(self, invoice: Invoice) -> list[PaymentMethod]:
+    def methods(self, invoice: Invoice, now: datetime) -> list[Candidate]:
         """The methods the invoice may be charged on, best first."""
-        return methods_for(invoice, self.defaults[invoice.customer_id])
+        account = self.accounts.get(invoice.source)
+        stored = [method for method in self.stored[invoice.customer_id] if method.source == invoice.source]
+        return candidates(
+            invoice,
+            defaults=[method for method in stored if method.is_default],
+            stored=stored,
+            policy=account.other_methods if account is not None else OtherMethods.NEVER,
+            attempts=self.attempts[invoice.pk],
+            paid=self.paid,
+            now=now,
+        )
 
 
 def load(invoices: Sequence[Invoice], now: datetime) -> Material:
-    """Five queries for any number of invoices."""
+    """Five queries for any number of invoices; a sixth where an account may charge other stored methods."""
     material = Material()
     customers = {invoice.customer_id for invoice in invoices}
     sources = {invoice.source for invoice in invoices}
@@ -74,13 +89,29 @@ def load(invoices: Sequence[Invoice], now: datetime) -> Material:
         PaymentAttempt.objects.filter(invoice__in=invoices).select_related("payment_method").order_by("number")
     ):
         material.attempts[attempt.invoice_id].append(attempt)
-    for method in PaymentMethod.objects.filter(customer__in=customers, source__in=sources, is_default=True):
+    usable = PaymentMethod.objects.filter(detached_at__isnull=True, never_again_at__isnull=True)
+    for method in usable.filter(customer__in=customers, source__in=sources).order_by("id"):
         if method.customer_id is not None:
-            material.defaults[method.customer_id].append(method)
+            material.stored[method.customer_id].append(method)
+    if any(account.other_methods != OtherMethods.NEVER for account in material.accounts.values()):
+        approved = PaymentAttempt.objects.filter(
+            payment_method__customer__in=customers, status=AttemptStatus.SUCCEEDED, at__isnull=False
+        )
+        last = approved.values_list("payment_method_id").annotate(last=Max("at"))
+        material.paid = {method_id: at for method_id, at in last if method_id is not None}
     open_promises = Promise.objects.filter(customer__in=customers, status=Promise.Status.OPEN)
     material.promised = set(open_promises.values_list("customer_id", "brand_id"))
-    _charges(material, [method for invoice in invoices for method in material.methods(invoice)], now)
+    _charges(material, [c.method for invoice in invoices for c in material.methods(invoice, now)], now)
     return material
+
+
+def method_order(invoice: Invoice, now: datetime) -> list[Candidate]:
+    """Every stored method staff may choose for an invoice, those its retries would use first, each with why."""
+    material = load([invoice], now)
+    listed = material.methods(invoice, now)
+    named = {candidate.method.pk for candidate in listed}
+    rest = [m for m in material.stored[invoice.customer_id] if m.source == invoice.source and m.pk not in named]
+    return [*listed, *(Candidate(method, NOT_USED, other=True) for method in rest)]
 
 
 def _charges(material: Material, methods: Sequence[PaymentMethod], now: datetime) -> None:
@@ -110,8 +141,9 @@ def on_same_cards(methods: Iterable[PaymentMethod]) -> Q:
     return Q(payment_method__in=same.values("pk"))
 
 
-def context_of(invoice: Invoice, account: ProcessorAccount, method: PaymentMethod, now: datetime) -> RetryContext:
+def context_of(invoice: Invoice, account: ProcessorAccount, candidate: Candidate, now: datetime) -> RetryContext:
     """What the planner is told of an invoice if it were charged on this method."""
+    method = candidate.method
     customer, subscription = invoice.customer, invoice.subscription
     started = subscription.started_at if subscription else None
     return RetryContext(
@@ -131,6 +163,7 @@ def context_of(invoice: Invoice, account: ProcessorAccount, method: PaymentMetho
         decline_code=invoice.last_decline_code or None,
         fingerprint=credential_of(method),
         limit_profile=profile_of(account),
+        other_method=candidate.other,
     )
 
 

@@ -1,6 +1,7 @@
 """Plans the next charge of every invoice that needs one: claims, decides by the pure planner, writes in bulk."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -18,6 +19,7 @@ from billing.models import (
 from billing.retries.declines import AsksFor
 from billing.retries.eligibility import credential_of, refusal
 from billing.retries.loading import Material, context_of, declines_elsewhere, load, past_attempts
+from billing.retries.methods import DEFAULT, Candidate
 from billing.retries.planner import NEW_METHOD_RULE, plan_next
 from billing.retries.types import PlannedRetry, Stop
 from billing.signals import announce_facts_changed
@@ -82,7 +84,10 @@ def plan_retries(*, now: datetime, limit: int) -> PlanRun:
             return PlanRun()
         invoices = list(
             Invoice.objects.select_related(
-                "customer__brand", "subscription__default_payment_method", "default_payment_method"
+                "customer__brand",
+                "subscription__default_payment_method",
+                "default_payment_method",
+                "retry_method",
             )
             .filter(pk__in=ids)
             .order_by("id")
@@ -113,24 +118,34 @@ def decide(invoice: Invoice, material: Material, now: datetime) -> Plan:
         state = RetryState.NONE if code in _NOT_OURS else RetryState.STOPPED
         return Plan(invoice, state, reason, rule=f"invoice.{code}")
     stops: list[Stop] = []
-    for method in material.methods(invoice):
-        answer = _ask(invoice, account, method, material, now)
+    for candidate in material.methods(invoice, now):
+        answer = _ask(invoice, account, candidate, material, now)
         if isinstance(answer, PlannedRetry):
-            material.planned[credential_of(method)].append(answer.at)
-            return Plan(invoice, RetryState.PLANNED, retry=answer, method=method)
+            material.planned[credential_of(candidate.method)].append(answer.at)
+            told = _with_method(answer, candidate, stops)
+            return Plan(invoice, RetryState.PLANNED, retry=told, method=candidate.method)
         stops.append(answer)
     stop = stops[0] if stops else Stop("No stored payment method can be charged.", "method.none", AsksFor.NEW_CARD)
     return Plan(invoice, RetryState.STOPPED, stop.reason, rule=stop.rule, asks_for=stop.asks_for.value)
 
 
+def _with_method(retry: PlannedRetry, candidate: Candidate, stops: Sequence[Stop]) -> PlannedRetry:
+    """The same retry with the words for its method, where that is not simply the default."""
+    if candidate.why == DEFAULT:
+        return retry
+    why = candidate.why + (f"; before it: {stops[0].reason.rstrip('.')}" if stops else "")
+    return replace(retry, explanation=f"{retry.explanation} On {candidate.method}: {why}.")
+
+
 def _ask(
-    invoice: Invoice, account: ProcessorAccount, method: PaymentMethod, material: Material, now: datetime
+    invoice: Invoice, account: ProcessorAccount, candidate: Candidate, material: Material, now: datetime
 ) -> PlannedRetry | Stop:
+    method = candidate.method
     charges = material.charges[credential_of(method)]
     # The ladder may ask for quiet: the planner then chooses as if it were that moment.
     start = max(now, invoice.retry_not_before) if invoice.retry_not_before else now
     return plan_next(
-        context_of(invoice, account, method, now),
+        context_of(invoice, account, candidate, now),
         past_attempts(material.attempts[invoice.pk], method),
         [charge.at for charge in charges if charge.at is not None],
         start,

@@ -27,6 +27,7 @@ _LAST_CHANCE = timedelta(hours=1)
 #: Of a charge on a method never tried for the invoice.
 NEW_METHOD_RULE = "method.new"
 _NEW_METHOD = ("a new payment method, tried at once", NEW_METHOD_RULE)
+_OTHER_METHOD = ("another stored payment method, tried at once", "method.other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,8 @@ def _search(
     for _turn in range(_MAX_TURNS):
         if question.earliest > question.deadline:
             return Stop("The next allowed moment is after the retry window ends.", "window.closed")
-        proposal = strategy.propose(question) if own else Proposal(question.earliest, *_NEW_METHOD)
+        untried = _OTHER_METHOD if question.context.other_method else _NEW_METHOD
+        proposal = strategy.propose(question) if own else Proposal(question.earliest, *untried)
         if proposal is None:
             return Stop("The schedule has no further retry.", "schedule.over")
         if proposal.at > question.deadline:

@@ -84,6 +84,8 @@ class RetryContext:
     fingerprint: str = ""
     #: Which of the networks' numbers hold where sources disagree (limits.Profile).
     limit_profile: Profile = "cautious"
+    #: Charged on a stored method that nobody made the default, by the account's policy.
+    other_method: bool = False
 
     def __post_init__(self) -> None:
         _aware("failed_at", self.failed_at)

@@ -307,6 +307,19 @@ def test_retries_can_be_held_and_released(boss: Client) -> None:
     ]
 
 
+def test_the_method_of_the_retries_can_be_chosen(boss: Client) -> None:
+    make.account()
+    customer = make.customer()
+    invoice = make.invoice(customer, retry_state="stopped")
+    make.payment_method(customer)
+    other = make.payment_method(customer, is_default=False, last4="1881")
+    asked = boss.get(do(invoice, "method")).content.decode()
+    assert "1881 (stored, not charged unless chosen)" in asked
+    boss.post(do(invoice, "method"), {"method": other.pk})
+    invoice.refresh_from_db()
+    assert (invoice.retry_method, invoice.retry_state) == (other, "needs_plan")
+
+
 def test_a_message_is_shown_in_a_frame_without_scripts(boss: Client) -> None:
     one = world(1)
     page = boss.get(change(one.messages.get())).content.decode()
