@@ -19,7 +19,7 @@ from billing.models import (
 from billing.retries.declines import AsksFor
 from billing.retries.eligibility import credential_of, refusal
 from billing.retries.loading import Material, context_of, declines_elsewhere, load, past_attempts
-from billing.retries.methods import DEFAULT, Candidate
+from billing.retries.methods import DEFAULT, Candidate, expired
 from billing.retries.planner import NEW_METHOD_RULE, plan_next
 from billing.retries.types import PlannedRetry, Stop
 from billing.signals import announce_facts_changed
@@ -130,11 +130,15 @@ def decide(invoice: Invoice, material: Material, now: datetime) -> Plan:
 
 
 def _with_method(retry: PlannedRetry, candidate: Candidate, stops: Sequence[Stop]) -> PlannedRetry:
-    """The same retry with the words for its method, where that is not simply the default."""
+    """The same retry with the words for its method, where that is not simply the default or will be out of date."""
+    method = candidate.method
+    if expired(method, retry.at):
+        told = f"The date on {method} ({method.exp_month:02}/{method.exp_year}) will have passed unless it is renewed."
+        retry = replace(retry, explanation=f"{retry.explanation} {told}")
     if candidate.why == DEFAULT:
         return retry
     why = candidate.why + (f"; before it: {stops[0].reason.rstrip('.')}" if stops else "")
-    return replace(retry, explanation=f"{retry.explanation} On {candidate.method}: {why}.")
+    return replace(retry, explanation=f"{retry.explanation} On {method}: {why}.")
 
 
 def _ask(

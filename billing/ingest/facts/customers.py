@@ -68,13 +68,16 @@ def _apply(unit: Unit, row: Customer, obj: JSON) -> None:
     default = values.pop("_default")
     names = write(row, values)
     _contact(row, before)
-    if default:
-        from billing.ingest.facts.methods import method_row
+    # methods.py locks customers, so it imports this module.
+    from billing.ingest.facts.methods import default_changed, method_row
 
+    if default:
         method_row(unit, default, row)
     if default != row._default:  # type: ignore[attr-defined]
         PaymentMethod.objects.filter(customer=row, is_default=True).update(is_default=False)
         PaymentMethod.objects.filter(customer=row, external_id=default).update(is_default=True)
+        if default:
+            default_changed(unit, row)
     if {"email", "country", "language", "timezone"} & set(names):
         unit.reassess.add(row.pk)
 

@@ -140,11 +140,13 @@ def _retries(unit: Unit, invoice: Invoice, attempts: list[PaymentAttempt], crede
     wanted = REASON_NEW_METHOD if credential_at and last_at and credential_at > last_at else REASON_DECLINED
     if active - {AttemptStatus.PLANNED}:
         return
-    try_now = wanted == REASON_NEW_METHOD and invoice.customer_id in unit.new_credentials
+    came = wanted == REASON_NEW_METHOD and invoice.customer_id in unit.new_credentials
+    default_at = unit.new_defaults.get(invoice.customer_id)
+    try_now = came or bool(default_at and last_at and default_at > last_at)
     if AttemptStatus.PLANNED in active:
         if not try_now:
             return
-        reason = _("A new payment method came; it is tried at once.")
+        reason = _("A new payment method came; it is tried at once.") if came else _("The default method was changed.")
         planned_cancel(invoice_id=invoice.pk, reason=reason, now=unit.now)
     elif invoice.retry_state == RetryState.STOPPED and invoice.pk not in unit.news and not try_now:
         # Stopped for a reason the planner knows; only a new decline or a new card opens the question again.

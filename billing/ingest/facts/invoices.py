@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from billing.gateways import JSON
 from billing.ingest.facts.customers import lock_customer
-from billing.ingest.facts.methods import method_row
+from billing.ingest.facts.methods import default_changed, method_row
 from billing.ingest.facts.subscriptions import subscription_id
 from billing.ingest.facts.unit import Unit, changed, moment, ref, write
 from billing.models import CollectionMethod, Invoice, InvoicePaymentLink, InvoiceStatus
@@ -73,7 +73,8 @@ def write_invoice(unit: Unit, obj: JSON, *, failed_at: datetime | None = None) -
                 obj, values = fresh, _values(unit, customer, fresh)
         # What we credited ourselves never makes a balance negative.
         values["amount_credited"] = min(row.amount_credited, values["amount_due"] - values["amount_paid"])
-        write(row, values)
+        if "default_payment_method_id" in write(row, values) and row.default_payment_method_id:
+            default_changed(unit, customer)
     if failed_at is not None and (row.first_failed_at is None or failed_at < row.first_failed_at):
         write(row, {"first_failed_at": failed_at})
     _log(unit, row, obj)

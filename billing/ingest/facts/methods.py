@@ -120,8 +120,18 @@ def _after_new_credential(unit: Unit, customer: Customer | None) -> None:
     """Whatever this customer owes may be tried at once: see followup."""
     if customer is not None:
         unit.new_credentials.add(customer.pk)
-        failed = Invoice.objects.filter(customer=customer, status="open", first_failed_at__isnull=False)
-        unit.touched.update(failed.values_list("pk", flat=True))
+        _touch_failed(unit, customer)
+
+
+def default_changed(unit: Unit, customer: Customer) -> None:
+    """Another method is the default from now on: whoever changed it means it to be charged, see followup."""
+    unit.new_defaults[customer.pk] = max(unit.stamp, unit.new_defaults.get(customer.pk, unit.stamp))
+    _touch_failed(unit, customer)
+
+
+def _touch_failed(unit: Unit, customer: Customer) -> None:
+    failed = Invoice.objects.filter(customer=customer, status="open", first_failed_at__isnull=False)
+    unit.touched.update(failed.values_list("pk", flat=True))
 
 
 def _log(unit: Unit, customer: Customer | None, row: PaymentMethod, kind: str, text: str, at: datetime) -> None:

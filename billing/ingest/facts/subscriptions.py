@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from billing.gateways import JSON
 from billing.gateways.base import CANCELLED_UNPAID
 from billing.ingest.facts.customers import lock_customer
-from billing.ingest.facts.methods import method_row
+from billing.ingest.facts.methods import default_changed, method_row
 from billing.ingest.facts.unit import Unit, moment, newest, ref, write
 from billing.models import Subscription, SubscriptionStatus
 from customers.models import Customer
@@ -45,8 +45,11 @@ def write_subscription(unit: Unit, obj: JSON, *, previous: JSON | None = None) -
     if ended_now and not ended_before:
         row.facts_as_of = None
     values = newest(unit, "subscription", row, obj, lambda seen: _values(unit, customer, seen))
-    if values is not None and "status" in write(row, values):
+    names = write(row, values) if values is not None else []
+    if "status" in names:
         unit.reassess.add(customer.pk)
+    if "default_payment_method_id" in names and row.default_payment_method_id:
+        default_changed(unit, customer)
     return row
 
 

@@ -56,6 +56,8 @@ class Unit:
     news: set[int] = field(default_factory=set)
     #: Customers of whom this unit heard of a new card, or new details of one, for the first time.
     new_credentials: set[int] = field(default_factory=set)
+    #: Customers whose default (of theirs, a subscription's, an invoice's) became another method → when (aware UTC).
+    new_defaults: dict[int, datetime] = field(default_factory=dict)
     reassess: set[int] = field(default_factory=set)
     customers: dict[str, Customer] = field(default_factory=dict)
     methods: dict[str, PaymentMethod] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from billing.models import Invoice, PaymentAttempt, PaymentMethod, ProcessorAccount
+from billing.retries.loop import plan_retries
 from customers.models import Interaction
 from tests import factories
 from tests.billing.ingest.conftest import NOW
@@ -63,6 +64,53 @@ def test_new_details_from_the_networks_are_a_reason_too(sandbox, deliver, failed
     card.refresh_from_db()
     assert (card.exp_year, card.renewed_at is not None) == (2033, True)
     assert (invoice.retry_state, invoice.retry_reason) == ("needs_plan", "new_method")
+
+
+def test_a_new_default_is_planned_anew_though_it_was_stored_before(sandbox, deliver, failed):
+    customer, invoice = failed
+    card = sandbox.client.payment_methods.list({"customer": customer.id}).data[-1]
+    bad = invoice.attempts.get(status="declined").payment_method
+    assert card.id != bad.external_id
+    sandbox.client.customers.update(customer.id, {"invoice_settings": {"default_payment_method": bad.external_id}})
+    deliver(sandbox.events())
+    sandbox.advance(days=1)
+    before = {event["id"] for event in sandbox.events()}
+    sandbox.client.customers.update(customer.id, {"invoice_settings": {"default_payment_method": card.id}})
+    deliver(since(sandbox, before))
+    invoice.refresh_from_db()
+    assert invoice.retry_state == "needs_plan"
+    assert PaymentAttempt.objects.get(origin="retry").status == "cancelled"
+    # Told again, it plans nothing again.
+    again = factories.attempt(invoice, status="planned", origin="retry", at=None, scheduled_for=NOW, decline_code="")
+    deliver([event | {"id": f"{event['id']}_again"} for event in since(sandbox, before)])
+    again.refresh_from_db()
+    assert again.status == "planned"
+
+
+def test_a_subscriptions_new_default_is_planned_anew(sandbox, deliver, failed):
+    customer, invoice = failed
+    good = sandbox.client.payment_methods.list({"customer": customer.id}).data[-1]
+    sandbox.advance(days=1)
+    sandbox.client.subscriptions.update(invoice.subscription.external_id, {"default_payment_method": good.id})
+    deliver(sandbox.events())
+    invoice.refresh_from_db()
+    assert invoice.retry_state == "needs_plan"
+    assert PaymentAttempt.objects.get(origin="retry").status == "cancelled"
+    assert plan_retries(now=invoice.first_failed_at + timedelta(days=2), limit=10).planned == 1
+    assert invoice.attempts.get(status="planned").payment_method.external_id == good.id
+
+
+def test_a_default_that_was_changed_before_the_decline_changes_no_plan(sandbox, deliver, failed):
+    """Events come in any order: an old change told late is no news for a charge that was made after it."""
+    customer, invoice = failed
+    planned = invoice.attempts.get(status="planned")
+    PaymentMethod.objects.update(is_default=False)
+    invoice.customer.facts_as_of = None
+    invoice.customer.save(update_fields=["facts_as_of"])
+    deliver([e | {"id": f"{e['id']}_again"} for e in sandbox.events("customer.updated")[:1]])
+    planned.refresh_from_db()
+    assert PaymentMethod.objects.filter(is_default=True).count() == 1
+    assert planned.status == "planned"
 
 
 def test_a_lost_card_stays_lost_when_it_is_stored_again_and_new_details_lift_that(sandbox, deliver):

@@ -129,6 +129,16 @@ def test_without_a_card_there_is_nothing_to_plan(field):
     assert "payment method" in invoice.retry_reason
 
 
+def test_a_plan_after_the_cards_date_says_so():
+    invoice = failed(card={"exp_year": 2026, "exp_month": 3, "last4": "4242"}, code="do_not_honor")
+    invoice.retry_not_before = NOW + 25 * DAY
+    invoice.first_failed_at = NOW + 20 * DAY
+    invoice.save()
+    plan()
+    told = "The date on Visa ···· 4242 (03/2026) will have passed unless it is renewed."
+    assert told in invoice.attempts.get(status="planned").explanation
+
+
 def test_the_ladders_wish_for_quiet_moves_the_plan():
     invoice = failed(code="processing_error", category="technical", retry_not_before=NOW + 5 * DAY)
     plan()
