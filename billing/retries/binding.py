@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing.retries.declines import DeclineVerdict, classify
+from billing.retries.taxonomy import Category
 from billing.retries.types import PastAttempt
 
 
@@ -25,11 +26,14 @@ def final_verdict(own: Sequence[PastAttempt], declines: Iterable[PastAttempt]) -
     """The verdict that ends the retries of an invoice on a card, or None.
 
     Either a decline among `declines` (of this card, for whatever invoice) finished the card, or the last of `own`
-    (this invoice's on this card, oldest first) allows no further try without the customer.
+    (this invoice's on this card, oldest first) allows no further try without the customer, or one of them was the
+    bank's wish to hear the customer confirm: it does not go away because a later try met another obstacle.
     """
     last = [own[-1].verdict] if own else []
     hard = [verdict for attempt in declines if (verdict := attempt.verdict).hard]
-    return next((verdict for verdict in [*hard, *last] if not verdict.may_retry), None)
+    asked = [attempt.verdict for attempt in own if not attempt.approved]
+    confirm = [verdict for verdict in asked if verdict.category is Category.AUTHENTICATION]
+    return next((verdict for verdict in [*hard, *last, *confirm] if not verdict.may_retry), None)
 
 
 def wait_of(declines: Iterable[PastAttempt]) -> Wait | None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -145,14 +146,12 @@ def test_final_codes_stop_at_once_and_say_what_would_help(code, asks_for, strate
     assert stop.rule == f"decline.{stop.category}"
 
 
-def test_a_hard_code_is_never_forgotten_but_an_authentication_is_once_the_customer_acted():
+def test_a_hard_code_is_never_forgotten():
     context = make_context()
     soft = PastAttempt(at=FAILED + timedelta(days=2), decline_code="insufficient_funds")
     hard = PastAttempt(at=FAILED, decline_code="do_not_honor", network_advice_code="03")
-    asked = PastAttempt(at=FAILED, decline_code="authentication_required")
     now = FAILED + timedelta(days=2, seconds=5)
     assert isinstance(plan_next(context, [hard, soft], [], now), Stop)
-    assert isinstance(plan_next(context, [asked, soft], [], now), PlannedRetry)
 
 
 def test_a_new_method_is_tried_at_once_and_the_old_cards_codes_do_not_bind_it():
@@ -483,3 +482,16 @@ def test_every_retryable_code_gets_a_plan_and_every_other_a_stop():
         if isinstance(plan, Stop):
             assert plan.category is verdict.category
             assert plan.category is not Category.UNKNOWN
+
+
+def test_what_a_bank_wants_confirmed_is_not_charged_off_session_again():
+    """The customer's own try met another obstacle: that does not take the bank's wish away."""
+    asked = PastAttempt(at=FAILED, decline_code="authentication_required")
+    tried = PastAttempt(at=FAILED + timedelta(hours=1), decline_code="insufficient_funds", origin="customer")
+    plan = plan_next(make_context(), [asked, tried], [], FAILED + timedelta(days=2))
+    assert isinstance(plan, Stop)
+    assert plan.asks_for is AsksFor.AUTHENTICATE
+    other = [replace(attempt, fingerprint="fp_old") for attempt in (asked, tried)]
+    assert isinstance(
+        plan_next(make_context(fingerprint="fp_new"), other, [], FAILED + timedelta(days=2)), PlannedRetry
+    )
