@@ -199,6 +199,8 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # --- What higher apps offer to lower ones, by name, so that imports stay one way.
 #: campaigns asks it for each mail's links: see portal.links.
 CUSTOMER_LINKS = "portal.links.links_for_mail"
+#: billing asks it which customers are in which segment: see billing.retries.policies.
+CUSTOMER_SEGMENTS = "campaigns.segments.membership.SEGMENTS"
 #: How long a link to the payment page stays valid.
 PORTAL_LINK_DAYS = env.number("PORTAL_LINK_DAYS", 30)
 #: Secrets the merchant's server signs feed tokens with, newest first, and the sites that may read the feed.

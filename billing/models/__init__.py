@@ -16,6 +16,7 @@ from billing.models.invoice import (
 )
 from billing.models.payment import Allocation, Payment
 from billing.models.payment_method import PaymentMethod
+from billing.models.retry_model import RetryModel, RetryModelEvent, RetryPolicy
 from billing.models.subscription import Subscription, SubscriptionStatus
 from billing.models.unknown_code import UnknownCode
 
@@ -45,6 +46,9 @@ __all__ = [
     "Promise",
     "RecoverySource",
     "RetryMode",
+    "RetryModel",
+    "RetryModelEvent",
+    "RetryPolicy",
     "RetryState",
     "Subscription",
     "SubscriptionStatus",

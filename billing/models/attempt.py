@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.models.invoice import Invoice
 from billing.models.payment_method import PaymentMethod
+from billing.models.retry_model import RetryModel
 from billing.retries.declines import DeclineVerdict, classify
 
 
@@ -77,6 +78,21 @@ class PaymentAttempt(models.Model):
     strategy = models.CharField(_("strategy"), max_length=30, blank=True)
     probability = models.FloatField(_("predicted chance"), null=True, blank=True)
     explanation = models.CharField(_("why then"), max_length=500, blank=True)
+    #: The up to three facts that weighed most, in words.
+    reasons = models.JSONField(_("what weighed most"), default=list, blank=True)
+    #: The fitted model behind the moment; null: no model, the strategy's own rules.
+    retry_model = models.ForeignKey(
+        RetryModel,
+        verbose_name=_("model"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="attempts",
+    )
+    #: The chance with which the lot gave this moment, and all moments that were in it: what later models are
+    #: compared by. Null and empty where nothing was drawn.
+    propensity = models.FloatField(_("drawn with chance"), null=True, blank=True)
+    options = models.JSONField(_("moments in the lot"), default=list, blank=True)
     cancel_reason = models.CharField(_("why cancelled"), max_length=255, blank=True)
     #: Why a person had it made past a limit or a wait of the networks.
     override_reason = models.CharField(_("charged past a limit because"), max_length=500, blank=True)
@@ -128,6 +144,12 @@ class PaymentAttempt(models.Model):
             ),
             # Reader: network limits count the charges of a card in a window.
             models.Index(fields=["payment_method", "at"], name="attempt_by_card", condition=Q(at__isnull=False)),
+            # Reader: billing.retries.champion streams the newest charges to learn from.
+            models.Index(
+                fields=["at", "id"], name="attempt_history", condition=Q(status__in=["succeeded", "declined"])
+            ),
+            # Reader: billing.retries.champion compares what was drawn by lot.
+            models.Index(fields=["created_at"], name="attempt_drawn", condition=Q(propensity__isnull=False)),
         ]
 
     def __str__(self) -> str:

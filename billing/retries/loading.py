@@ -22,6 +22,7 @@ from billing.models import (
 from billing.retries.eligibility import credential_of, network_of
 from billing.retries.limits import Profile
 from billing.retries.methods import NOT_USED, Candidate, candidates
+from billing.retries.policies import DEFAULT_TERMS, Terms, terms_for
 from billing.retries.types import PastAttempt, RetryContext
 from customers.geography import timezone_of
 
@@ -54,6 +55,12 @@ class Material:
     charges: dict[str, list[PaymentAttempt]] = field(default_factory=lambda: defaultdict(list))
     #: Credential → moments at which it is going to be charged for other invoices.
     planned: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    #: Customer → the retry settings that hold for them; the others have the default ones.
+    terms: dict[int, Terms] = field(default_factory=dict)
+
+    def terms_of(self, invoice: Invoice) -> Terms:
+        """The retry settings that hold for the invoice's customer."""
+        return self.terms.get(invoice.customer_id, DEFAULT_TERMS)
 
     def is_promised(self, invoice: Invoice) -> bool:
         """Whether an open promise to pay covers the invoice."""
@@ -80,7 +87,8 @@ class Material:
 
 
 def load(invoices: Sequence[Invoice], now: datetime) -> Material:
-    """Five queries for any number of invoices; a sixth where an account may charge other stored methods."""
+    """Six queries for any number of invoices; some more where an account may charge other stored methods, or retry
+    settings name segments."""
     material = Material()
     customers = {invoice.customer_id for invoice in invoices}
     sources = {invoice.source for invoice in invoices}
@@ -101,6 +109,7 @@ def load(invoices: Sequence[Invoice], now: datetime) -> Material:
         material.paid = {method_id: at for method_id, at in last if method_id is not None}
     open_promises = Promise.objects.filter(customer__in=customers, status=Promise.Status.OPEN)
     material.promised = set(open_promises.values_list("customer_id", "brand_id"))
+    material.terms = terms_for(customers, now)
     _charges(material, [c.method for invoice in invoices for c in material.methods(invoice, now)], now)
     return material
 
@@ -141,7 +150,18 @@ def on_same_cards(methods: Iterable[PaymentMethod]) -> Q:
     return Q(payment_method__in=same.values("pk"))
 
 
-def context_of(invoice: Invoice, account: ProcessorAccount, candidate: Candidate, now: datetime) -> RetryContext:
+def local_zone(timezone: str, country: str, brand_timezone: str) -> str:
+    """The IANA zone a customer is taken to live in: their own, their country's, their seller's."""
+    return timezone or timezone_of(country) or brand_timezone
+
+
+def context_of(
+    invoice: Invoice,
+    account: ProcessorAccount,
+    candidate: Candidate,
+    now: datetime,
+    terms: Terms = DEFAULT_TERMS,
+) -> RetryContext:
     """What the planner is told of an invoice if it were charged on this method."""
     method = candidate.method
     customer, subscription = invoice.customer, invoice.subscription
@@ -149,11 +169,11 @@ def context_of(invoice: Invoice, account: ProcessorAccount, candidate: Candidate
     return RetryContext(
         invoice_id=str(invoice.pk),
         failed_at=invoice.first_failed_at or now,
-        window_days=account.retry_window_days,
-        max_attempts=account.retry_max_attempts,
+        window_days=terms.window_days or account.retry_window_days,
+        max_attempts=terms.max_attempts or account.retry_max_attempts,
         customer_id=str(invoice.customer_id),
         country=customer.country,
-        timezone=customer.timezone or timezone_of(customer.country) or customer.brand.timezone,
+        timezone=local_zone(customer.timezone, customer.country, customer.brand.timezone),
         brand=network_of(method),
         funding=method.funding,
         amount=invoice.balance,

@@ -16,11 +16,13 @@ from billing.models import (
     ProcessorAccount,
     RetryState,
 )
+from billing.retries.champion.lot import Drawn
+from billing.retries.champion.serving import Serving, serving
 from billing.retries.declines import AsksFor
 from billing.retries.eligibility import credential_of, refusal
 from billing.retries.loading import Material, context_of, declines_elsewhere, load, past_attempts
 from billing.retries.methods import DEFAULT, Candidate, expired
-from billing.retries.planner import NEW_METHOD_RULE, plan_next
+from billing.retries.planner import NEW_METHOD_RULE, Strategy, plan_with
 from billing.retries.types import PlannedRetry, Stop
 from billing.signals import announce_facts_changed
 from customers import log
@@ -68,6 +70,7 @@ class Plan:
     method: PaymentMethod | None = None
     rule: str = ""
     asks_for: str = ""
+    drawn: Drawn | None = None
 
 
 def plan_retries(*, now: datetime, limit: int) -> PlanRun:
@@ -93,7 +96,8 @@ def plan_retries(*, now: datetime, limit: int) -> PlanRun:
             .order_by("id")
         )
         material = load(invoices, now)
-        plans = [decide(invoice, material, now) for invoice in invoices]
+        models = serving({invoice.customer_id for invoice in invoices}, now)
+        plans = [decide(invoice, material, models, now) for invoice in invoices]
         _write(plans, material, now)
     return PlanRun(
         planned=sum(plan.retry is not None for plan in plans),
@@ -102,8 +106,8 @@ def plan_retries(*, now: datetime, limit: int) -> PlanRun:
     )
 
 
-def decide(invoice: Invoice, material: Material, now: datetime) -> Plan:
-    """When and on what to charge an invoice next, or why not; reads nothing but `material`.
+def decide(invoice: Invoice, material: Material, models: Serving, now: datetime) -> Plan:
+    """When and on what to charge an invoice next, or why not; reads nothing but `material` and `models`.
 
     Notes there when it charges: the batch's other invoices may be of the same card.
     """
@@ -119,12 +123,12 @@ def decide(invoice: Invoice, material: Material, now: datetime) -> Plan:
         return Plan(invoice, state, reason, rule=f"invoice.{code}")
     stops: list[Stop] = []
     for candidate in material.methods(invoice, now):
-        answer = _ask(invoice, account, candidate, material, now)
-        if isinstance(answer, PlannedRetry):
-            material.planned[credential_of(candidate.method)].append(answer.at)
-            told = _with_method(answer, candidate, stops)
-            return Plan(invoice, RetryState.PLANNED, retry=told, method=candidate.method)
-        stops.append(answer)
+        drawn = _ask(invoice, account, candidate, material, models, now)
+        if isinstance(drawn.answer, PlannedRetry):
+            material.planned[credential_of(candidate.method)].append(drawn.answer.at)
+            told = _with_method(drawn.answer, candidate, stops)
+            return Plan(invoice, RetryState.PLANNED, retry=told, method=candidate.method, drawn=drawn)
+        stops.append(drawn.answer)
     stop = stops[0] if stops else Stop("No stored payment method can be charged.", "method.none", AsksFor.NEW_CARD)
     return Plan(invoice, RetryState.STOPPED, stop.reason, rule=stop.rule, asks_for=stop.asks_for.value)
 
@@ -142,27 +146,40 @@ def _with_method(retry: PlannedRetry, candidate: Candidate, stops: Sequence[Stop
 
 
 def _ask(
-    invoice: Invoice, account: ProcessorAccount, candidate: Candidate, material: Material, now: datetime
-) -> PlannedRetry | Stop:
+    invoice: Invoice,
+    account: ProcessorAccount,
+    candidate: Candidate,
+    material: Material,
+    models: Serving,
+    now: datetime,
+) -> Drawn:
     method = candidate.method
     charges = material.charges[credential_of(method)]
+    attempts = material.attempts[invoice.pk]
+    terms = material.terms_of(invoice)
     # The ladder may ask for quiet: the planner then chooses as if it were that moment.
     start = max(now, invoice.retry_not_before) if invoice.retry_not_before else now
-    return plan_next(
-        context_of(invoice, account, candidate, now),
-        past_attempts(material.attempts[invoice.pk], method),
-        [charge.at for charge in charges if charge.at is not None],
-        start,
-        card_declines=declines_elsewhere(charges, invoice, method),
-        card_planned=material.planned[credential_of(method)],
-    )
+    context = context_of(invoice, account, candidate, now, terms)
+    past = past_attempts(attempts, method)
+    history = [charge.at for charge in charges if charge.at is not None]
+    declines = declines_elsewhere(charges, invoice, method)
+
+    def ask(strategy: Strategy) -> PlannedRetry | Stop:
+        planned = material.planned[credential_of(method)]
+        return plan_with(strategy, context, past, history, start, card_declines=declines, card_planned=planned)
+
+    return models.plan(terms, str(invoice.pk), _next_number(attempts), ask, now)
+
+
+def _next_number(attempts: list[PaymentAttempt]) -> int:
+    return 1 + max((attempt.number for attempt in attempts), default=0)
 
 
 def _write(plans: list[Plan], material: Material, now: datetime) -> None:
     attempts = PaymentAttempt.objects.bulk_create(
         PaymentAttempt(
             invoice=plan.invoice,
-            number=1 + max((attempt.number for attempt in material.attempts[plan.invoice.pk]), default=0),
+            number=_next_number(material.attempts[plan.invoice.pk]),
             status=AttemptStatus.PLANNED,
             origin=AttemptOrigin.NEW_METHOD if plan.retry.rule == NEW_METHOD_RULE else AttemptOrigin.RETRY,
             idempotency_key=new_key(),
@@ -173,9 +190,13 @@ def _write(plans: list[Plan], material: Material, now: datetime) -> None:
             strategy=plan.retry.strategy,
             probability=plan.retry.probability,
             explanation=plan.retry.explanation[:500],
+            reasons=list(plan.retry.reasons),
+            retry_model_id=plan.drawn.model_id,
+            propensity=plan.drawn.propensity,
+            options=list(plan.drawn.options),
         )
         for plan in plans
-        if plan.retry is not None
+        if plan.retry is not None and plan.drawn is not None
     )
     rows = [(plan.invoice.pk, str(plan.state), plan.reason[:255]) for plan in plans]
     with connection.cursor() as cursor:

@@ -158,6 +158,25 @@ def plan_with(
     )
 
 
+def question_at(context: RetryContext, attempts: Sequence[PastAttempt], at: datetime) -> Question:
+    """What a strategy would have been asked about a charge made at `at`, with `attempts` before it, oldest first.
+
+    For judging predictions: no rule is asked, the moment is given. Raises IndexError without attempts.
+    """
+    own = [attempt for attempt in attempts if _same_credential(context, attempt)]
+    number = 1 + _retries_used(attempts)
+    return Question(
+        context=context,
+        attempts=attempts,
+        category=_category(own),
+        number=number,
+        tries_left=max(1, context.max_attempts - number + 1),
+        previous=attempts[-1].at.astimezone(UTC),
+        earliest=at,
+        deadline=max(context.ends_at, at),
+    )
+
+
 def _search(
     strategy: Strategy,
     question: Question,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from campaigns.experiments.statistics import chi_square_p, newcombe, wilson
 from campaigns.models import Experiment, ExperimentArm
+from customers.statistics import chi_square_p, newcombe, wilson
 
 #: Arms this far from their shares did not come about by chance.
 MISMATCH = 0.001

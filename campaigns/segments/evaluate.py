@@ -12,10 +12,10 @@ from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
 from campaigns.engine.arrays import array
-from campaigns.experiments.statistics import wilson
 from campaigns.models import Segment
 from campaigns.segments.compile import customer_ids_sql
 from campaigns.segments.language import SegmentError, parse
+from customers.statistics import wilson
 
 logger = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from billing.models import Invoice, Promise, RetryState
 from billing.retries import loading
 from billing.retries.eligibility import credential_of, refusal
 from billing.retries.loading import Material
+from billing.retries.methods import DEFAULT, Candidate
 from campaigns.engine.load import load_cases
 from campaigns.engine.types import InvoiceFact
 from campaigns.guard.zones import zone
@@ -112,14 +113,18 @@ def _retries(row: Invoice, material: Material, now: datetime) -> RetryPlan | Non
     refused = refusal(row, account=account, promised=False, origin="retry", now=now)
     if refused is not None or account is None:
         return None
-    methods = material.methods(row)
+    methods = material.methods(row, now)
     planned = next((attempt for attempt in material.attempts[row.pk] if attempt.status == "planned"), None)
-    method = (planned.payment_method if planned is not None else None) or (methods[0] if methods else None)
-    if method is None:
+    if planned is not None and planned.payment_method is not None:
+        candidate = Candidate(planned.payment_method, DEFAULT)
+    elif methods:
+        candidate = methods[0]
+    else:
         return None
+    method = candidate.method
     charges = material.charges[credential_of(method)]
     return RetryPlan(
-        context=loading.context_of(row, account, method, now),
+        context=loading.context_of(row, account, candidate, now, material.terms_of(row)),
         attempts=tuple(loading.past_attempts(material.attempts[row.pk], method)),
         card_history=tuple(charge.at for charge in charges if charge.at is not None),
         card_declines=tuple(loading.declines_elsewhere(charges, row, method)),

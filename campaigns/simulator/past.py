@@ -146,11 +146,11 @@ def _bill(row: Invoice, zone_name: str, material: Material, manual: bool) -> Bil
 def _retries(row: Invoice, material: Material, since: datetime) -> RetryPlan | None:
     """The charges we would have planned from the first failure on; None where the processor makes them."""
     account = material.accounts.get(row.source)
-    methods = material.methods(row)
+    methods = material.methods(row, since)
     if account is None or account.retry_mode == RetryMode.OBSERVE or not methods:
         return None
-    context = loading.context_of(row, account, methods[0], since)
-    first = loading.past_attempts(material.attempts[row.pk], methods[0])[:1]
+    context = loading.context_of(row, account, methods[0], since, material.terms_of(row))
+    first = loading.past_attempts(material.attempts[row.pk], methods[0].method)[:1]
     if first and not first[0].approved:
         return RetryPlan(context, (replace(first[0], at=since),))
     return RetryPlan(context)

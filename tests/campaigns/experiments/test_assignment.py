@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.experiments.assignment import TICKETS, assign, ticket
-from campaigns.experiments.statistics import chi_square_p
+from customers.statistics import chi_square_p
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""The few statistics experiments and estimates need, in closed form. Pure.
+"""The few statistics that experiments, estimates and models need, in closed form. Pure.
 
 Intervals of proportions are Wilson's, of differences Newcombe's (1998, method 10, without correction): both keep
 to 0-100% and hold what they promise with few cases, where the textbook's normal interval does not.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.experiments.statistics import chi_square_p, newcombe, wilson
+from customers.statistics import chi_square_p, newcombe, wilson
 
 
 @pytest.mark.parametrize(
