@@ -19,6 +19,7 @@ from billing.models import (
     PaymentPlan,
     Promise,
 )
+from campaigns.addressing import readdress
 from campaigns.channels.base import closed_channels
 from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, Logged, logged
 from campaigns.engine.load import NO_INVOICE
@@ -28,14 +29,12 @@ from campaigns.guard.overrides import current_book
 from campaigns.guard.types import Contacted, GuardSnapshot
 from campaigns.guard.zones import is_guess, zone_name
 from campaigns.models import CaseInvoice, Message, MessagePurpose, MessageStatus
-from campaigns.models.message import PENDING
+from campaigns.models.message import LOST, PENDING
 from customers.addresses import normalise
 from customers.consent import Pairs, address_facts
 
 #: A promise broken longer ago is not what a message is about.
 PROMISES_REMEMBERED = timedelta(days=60)
-#: Statuses in which a message has not reached anybody.
-NOT_HEARD = (*PENDING, MessageStatus.CANCELLED, MessageStatus.FAILED)
 #: How soon a message is looked at again while another worker writes to the same customer.
 BUSY = timedelta(minutes=1)
 _UNDER_WAY = (AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN)
@@ -75,6 +74,7 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
         )  # fmt: skip
         .order_by("send_at", "id")
     )
+    readdress(messages)
     customer_ids = {message.customer_id for message in messages}
     invoices = _invoices({message.case_id for message in messages})
     cards = _cards(customer_ids)
@@ -246,7 +246,7 @@ def _contacts(
     as each claims before it reads."""
     rows: dict[int, list[tuple[int, Contacted]]] = defaultdict(list)
     busy: set[int] = set()
-    unheard = [status for status in NOT_HEARD if status != MessageStatus.SENDING]
+    unheard = (LOST | PENDING) - {MessageStatus.SENDING}
     made = (
         Message.objects.filter(customer_id__in=customer_ids, purpose=MessagePurpose.DUNNING)
         .exclude(status__in=unheard)

@@ -67,7 +67,7 @@ def claim(now: datetime, limit: int) -> list[int]:
 # Plain SQL, because it runs once a message: composing the same by the ORM costs more than the statement itself.
 _HAND_OVER = """
     UPDATE campaigns_message m
-       SET subject = %s, html = %s, text = %s, language = %s
+       SET subject = %s, html = %s, text = %s, language = %s, recipient = %s, contact_id = %s
      WHERE m.id = %s AND m.status = 'sending' AND m.claimed_at = %s
        AND NOT EXISTS (
            SELECT 1
@@ -105,7 +105,7 @@ _HAND_OVER = """
 
 
 def hand_over(message: Message, *, subject: str, html: str, text: str, language: str) -> bool:
-    """Stores the text as it is about to leave, if nothing has come between since the batch was loaded.
+    """Stores text and recipient as they are about to leave, if nothing has come between since the batch was loaded.
 
     False: the claim was swept, or a payment, a charge, a promise, pause, exclusion, bounce or opt-out arrived in
     these seconds.
@@ -113,7 +113,9 @@ def hand_over(message: Message, *, subject: str, html: str, text: str, language:
     """
     address = normalise(message.channel, message.recipient, message.customer.country)
     with connection.cursor() as cursor:
-        cursor.execute(_HAND_OVER, [subject[:500], html, text, language, message.pk, message.claimed_at, address])
+        whom = [message.recipient, message.contact_id]
+        where = [message.pk, message.claimed_at, address]
+        cursor.execute(_HAND_OVER, [subject[:500], html, text, language, *whom, *where])
         return bool(cursor.rowcount == 1)
 
 

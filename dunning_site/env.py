@@ -45,7 +45,7 @@ def prices(name: str, default: str = "") -> dict[str, int]:
     found: dict[str, int] = {}
     for item in items(name, default):
         key, sign, value = item.partition("=")
-        if not sign or not value.strip().isdigit():
+        if not sign or not value.strip().isdecimal():
             raise ImproperlyConfigured(f"{name}: {item!r} is not written as name=whole number.")
         found[key.strip()] = int(value)
     return found

@@ -102,7 +102,7 @@ def _amounts(text: str) -> dict[str, str]:
                 _now("Write each amount with its currency, separated by commas: 50 EUR, 60.50 USD."),
                 code="bad_condition",
             )
-        amount, currency = words if words[0][:1].isdigit() else words[::-1]
+        amount, currency = words if words[0][:1].isdecimal() else words[::-1]
         found[currency.upper()] = amount
     return found
 

@@ -45,11 +45,11 @@ def load_events(request: HttpRequest, run: SimulationRun, now: datetime) -> dict
     names = [one["name"] for one in run.result["versions"]]
     asked = {name: request.GET.get(name, "") for name in ("kind", "life", "page", "of")}
     which = 1 if asked["of"] == "1" and len(names) > 1 else 0
-    life = int(asked["life"]) if asked["life"].isdigit() else None
+    life = int(asked["life"]) if asked["life"].isdecimal() else None
     kinds = next((found for slug, _title, found in _GROUPS if slug == asked["kind"]), None)
     places = packed.places(which, life=life, kinds=kinds)
     pages = max(1, -(-len(places) // PAGE))
-    page = min(max(1, int(asked["page"]) if asked["page"].isdigit() else 1), pages)
+    page = min(max(1, int(asked["page"]) if asked["page"].isdecimal() else 1), pages)
 
     def url(**changed: Any) -> str:
         values = {"section": "events"} | asked | {"page": ""} | changed

@@ -50,7 +50,7 @@ def preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> di
     newest = Case.objects.filter(state__in=LIVE_STATES).select_related("customer").order_by("-id")
     offered = list(newest[:OFFERED]) if may else []
     asked = request.GET.get("case", "")
-    if may and asked.isdigit() and int(asked) not in {row.pk for row in offered}:
+    if may and asked.isdecimal() and int(asked) not in {row.pk for row in offered}:
         # A link may lead here from any case, however old.
         offered += Case.objects.filter(pk=int(asked)).select_related("customer")
     cases = [("", _("Example data")), *((str(row.pk), f"{row.customer} {row}") for row in offered)]

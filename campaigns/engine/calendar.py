@@ -1,10 +1,9 @@
 """Local time of the customer: offsets, send windows, weekdays and business days, right across clock changes."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-import holidays
+from campaigns.guard.holidays import is_business_day
 
 #: A window that does not open within this many days never does; publishing refuses such windows.
 HORIZON_DAYS = 400
@@ -31,22 +30,6 @@ def month_end(moment: datetime, tz: ZoneInfo) -> datetime:
     first = local.date().replace(day=1)
     following = (first + timedelta(days=32)).replace(day=1)
     return at_local(following - timedelta(days=1), local.time(), tz)
-
-
-@lru_cache(maxsize=256)
-def _calendar(country: str) -> holidays.HolidayBase | None:
-    try:
-        return holidays.country_holidays(country)
-    except NotImplementedError:
-        return None
-
-
-@lru_cache(maxsize=65536)
-def is_business_day(day: date, country: str) -> bool:
-    """True on days offices are open in `country` (ISO 3166, two letters); for one that is unknown, Monday to
-    Friday."""
-    known = _calendar(country.upper()) if country else None
-    return bool(known.is_working_day(day)) if known is not None else day.isoweekday() < 6
 
 
 def next_open(

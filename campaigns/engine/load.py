@@ -19,6 +19,7 @@ from campaigns.guard.overrides import current_book
 from campaigns.guard.types import Contacted, GuardSnapshot
 from campaigns.guard.zones import is_guess, zone_name
 from campaigns.models.ladder import PRE_DUNNING, Trigger
+from campaigns.models.message import LOST
 from customers.addresses import normalise
 from customers.consent import Pairs, address_facts
 
@@ -68,14 +69,14 @@ _RUNS = """
 """
 # Customer by customer down the index: with ANY(…) a planner whose statistics lag behind reads the whole table, and
 # a night's run grows with its square.
-_MADE = """
+_MADE = f"""
     SELECT u.id, m.channel, m.at
       FROM unnest(%s::bigint[]) AS u(id)
      CROSS JOIN LATERAL (
            SELECT channel, COALESCE(sent_at, send_at, queued_at) AS at
              FROM campaigns_message
             WHERE customer_id = u.id AND queued_at > %s AND purpose = 'dunning'
-              AND status NOT IN ('cancelled', 'failed', 'bounced')
+              AND status NOT IN ({", ".join(f"'{status}'" for status in sorted(LOST))})
             ORDER BY customer_id, queued_at DESC
             LIMIT 50
      ) m

@@ -8,7 +8,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from campaigns.guard import zones
-from campaigns.guard.hours import Hours, is_holiday, is_open, next_open
+from campaigns.guard.holidays import is_holiday
+from campaigns.guard.hours import Hours, is_open, next_open
 from campaigns.guard.policy import ChannelRules, Policy
 from campaigns.guard.types import Allowed, Blocked, Deferred, GuardSnapshot, Verdict
 from campaigns.models.case import CaseState
@@ -238,7 +239,7 @@ def _closed_hours(snapshot: GuardSnapshot, at: datetime, rules: ChannelRules) ->
     if spans:
         words = _("Quiet hours: contact only %(hours)s local time.") % {"hours": spans}
         yield Deferred(until, f"quiet_hours.{rules.policy}", words)
-    elif rules.hours.holiday is not None and is_holiday(snapshot.country, local.date()):
+    elif rules.hours.holiday is not None and is_holiday(local.date(), snapshot.country):
         yield Deferred(until, f"public_holiday.{rules.policy}", _("Today is a public holiday there."))
     else:
         yield Deferred(until, f"day_of_rest.{rules.policy}", _("There is no contact on this day of the week."))

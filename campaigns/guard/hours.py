@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-import holidays
+from campaigns.guard.holidays import is_holiday
 
 DAY = 24 * 60
 #: A policy opens some hours of every ordinary week (checked when it is read), so this is never reached.
@@ -56,7 +55,7 @@ class Hours:
 
     def spans(self, day: date, country: str) -> tuple[Span, ...]:
         """The open hours of one local day."""
-        if self.holiday is not None and is_holiday(country, day):
+        if self.holiday is not None and is_holiday(day, country):
             return self.holiday
         return (self.weekdays, self.saturday, self.sunday)[max(day.isoweekday() - 5, 0)]
 
@@ -67,20 +66,6 @@ class Hours:
         return any(span.start <= minute < span.end for span in self.spans(day, country)) or any(
             span.end > DAY and minute < span.end - DAY for span in self.spans(day - timedelta(days=1), country)
         )
-
-
-@lru_cache(maxsize=256)
-def _calendar(country: str) -> holidays.HolidayBase | None:
-    try:
-        return holidays.country_holidays(country)
-    except NotImplementedError:
-        return None
-
-
-def is_holiday(country: str, day: date) -> bool:
-    """True on a nation-wide public holiday; False for countries whose calendar is unknown."""
-    calendar = _calendar(country) if country else None
-    return calendar is not None and day in calendar
 
 
 def is_open(moment: datetime, hours: Hours, country: str, zones: Sequence[ZoneInfo]) -> bool:

@@ -38,6 +38,8 @@ STRENGTH: tuple[str, ...] = (
 _AFTER_SENT = frozenset(STRENGTH[1:])
 #: Statuses in which a message has not left yet but is on its way.
 PENDING: frozenset[str] = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.TO_PRINT})
+#: Statuses in which a message did not reach anybody and will not: no contact, for the engine and for the guard.
+LOST: frozenset[str] = frozenset({MessageStatus.CANCELLED, MessageStatus.FAILED, MessageStatus.BOUNCED})
 #: `sending` returns to `queued` only from the process that claimed it, or swept while it has no text yet: with its
 #: text stored, a worker that died may have sent it. Such rows become `ambiguous` and are shown to staff (at most
 #: once; see docs/decisions). A provider's word about a message we hold for unsent proves that it was sent.

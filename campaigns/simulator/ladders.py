@@ -50,7 +50,7 @@ def shipped_b2b() -> list[Candidate]:
 def stored(code: str, version: str = VersionStatus.PUBLISHED) -> Candidate | None:
     """The stored ladder's version: `published`, `draft` or a number; None if there is none."""
     versions = LadderVersion.objects.filter(ladder__code=code).select_related("ladder")
-    found = versions.filter(**({"number": int(version)} if version.isdigit() else {"status": version})).first()
+    found = versions.filter(**({"number": int(version)} if version.isdecimal() else {"status": version})).first()
     return of_version(found) if found is not None else None
 
 

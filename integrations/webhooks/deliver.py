@@ -108,7 +108,7 @@ def events_purge(*, now: datetime, keep_days: int = 30, limit: int = 5000) -> in
     newest: dict[tuple[int, str], int] = {}
     for _pk, endpoint_id, event_id in rows:
         source, _colon, told = event_id.partition(":")
-        if source in _BEGAN and told.isdigit():
+        if source in _BEGAN and told.isdecimal():
             newest[endpoint_id, source] = max(newest.get((endpoint_id, source), 0), int(told))
     with transaction.atomic():
         for (endpoint_id, source), number in newest.items():

@@ -514,7 +514,7 @@ def test_staff_settle_or_resend_what_is_uncertain(smtp_sink: Sink, django_user_m
     message_confirm_sent(message_id=first.pk, actor_id=user.pk, now=NOW)
     message_resend(message_id=second.pk, actor_id=user.pk, now=NOW + timedelta(hours=1))
     assert Task.objects.filter(status="open").count() == 0
-    Message.objects.filter(pk=second.pk).update(recipient="anna@example.com")
+    Customer.objects.filter(pk=second.customer_id).update(email="anna@example.com")
     assert deliver_due(now=NOW + timedelta(hours=1)).sent == 1
     ids = {parsed(smtp_sink, number)["Message-ID"] for number in (1, 2)}
     assert len(ids) == 1  # the same message, told apart by nobody

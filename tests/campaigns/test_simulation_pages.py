@@ -99,5 +99,5 @@ def test_strange_addresses_are_read_as_the_first_page():
     ask(client, version)
     simulations_run(now=NOW)
     run = SimulationRun.objects.get()
-    for query in ("&page=999", "&page=x", "&life=x", "&life=99999", "&kind=zzz", "&of=7"):
+    for query in ("&page=999", "&page=x", "&page=²", "&life=x", "&life=²", "&life=99999", "&kind=zzz", "&of=7"):
         assert "sol-chips" in page(client, run, f"?section=events{query}")

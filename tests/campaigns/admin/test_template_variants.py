@@ -65,7 +65,8 @@ def test_the_preview_of_a_case_says_which_text_it_gets(manager: Client, vip: Seg
     assert "This one: none of its variants" in manager.get(
         url, {"section": "preview", "case": outside.pk}
     ).content.decode()  # fmt: skip
-    assert "Which text this case gets" not in manager.get(url, {"section": "preview"}).content.decode()
+    for nobody in ({}, {"case": "²"}, {"case": "x"}):
+        assert "Which text this case gets" not in manager.get(url, {"section": "preview"} | nobody).content.decode()
 
 
 def test_a_segment_in_use_is_not_deleted_and_each_place_is_named(manager: Client, vip: Segment) -> None:
