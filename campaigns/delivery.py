@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from babel.dates import format_date
 from django.conf import settings
@@ -24,25 +24,19 @@ from campaigns.guard.check import check, policy_of
 from campaigns.guard.types import Allowed, Contacted, Deferred
 from campaigns.guard.zones import zone
 from campaigns.links import LinkRequest, MailLinks, link_maker
-from campaigns.models import Message, MessagePurpose, MessageStatus
+from campaigns.models import MessagePurpose, MessageStatus
 from campaigns.models.ladder import PRE_DUNNING
-from campaigns.outbox import BACKOFF, MAX_TRIES, Settled
+from campaigns.outbox import Settled
+from campaigns.refusals import failed, out_of_reach, refused
 from campaigns.rendering import gsm
 from campaigns.rendering.render import SMS, Rendered
-from customers.consent import Evidence, Source, opt_out_record
 from customers.errors import SollecitoError
-from customers.models import Suppression
-from customers.services import suppression_add
 
 log = logging.getLogger(__name__)
 
 #: How long (seconds of real time) a batch may take before it gives the rest back; well under the sweep's limit,
 #: so that a slow mail server never has its claims swept from under a living worker.
 BATCH_SECONDS = 60
-#: A channel out of reach is asked again after this; its messages' tries are not used up by it.
-OUTAGE_WAIT = timedelta(minutes=5)
-#: After so long out of reach the step goes on by its next channel, or a person is asked.
-OUTAGE_PATIENCE = timedelta(hours=24)
 _QUEUED = MessageStatus.QUEUED
 #: Blocks after which nobody will reach the customer unless a person does.
 _UNREACHABLE = frozenset(
@@ -156,7 +150,7 @@ def _send(batch: list[Sending], now: datetime, *, until: float) -> Counter[str]:
             message = sending.message
             if message.channel in down or time.monotonic() > until:
                 why = down.get(message.channel)
-                row = _out_of_reach(message, why, now) if why else Settled(message, _QUEUED, "", send_at=now)
+                row = out_of_reach(message, why, now) if why else Settled(message, _QUEUED, "", send_at=now)
                 left.append(row)
                 counts["released" if row.status == _QUEUED else str(row.status)] += 1
                 continue
@@ -180,7 +174,7 @@ def _one(sending: Sending, way: Channel, links: MailLinks, now: datetime) -> tup
         if not isinstance(error, SollecitoError):
             log.exception("message %s could not be written", message.pk)
         words = _("It could not be written: %(error)s") % {"error": error}
-        return _settled(_failed(message, words, _("A message could not be written")), now), ""
+        return _settled(failed(message, words, _("A message could not be written")), now), ""
     stored = (links.redact(part) for part in (rendered.subject, rendered.html, rendered.text))
     subject, html, text = stored
     if not outbox.hand_over(message, subject=subject, html=html, text=text, language=language):
@@ -190,7 +184,7 @@ def _one(sending: Sending, way: Channel, links: MailLinks, now: datetime) -> tup
     try:
         result = way.send(_outgoing(sending, rendered, language, links, now))
     except ChannelError as error:
-        return _settled(_refused(message, error, now), now), error.message if error.fate is Fate.OUTAGE else ""
+        return _settled(refused(message, error, now), now), error.message if error.fate is Fate.OUTAGE else ""
     except Exception as error:  # an outcome nobody foresaw is no outcome: a person looks
         log.exception("message %s: unforeseen error while sending", message.pk)
         return _settled(outbox.ambiguous(message, f"{type(error).__name__}: {error}"), now), ""
@@ -255,60 +249,3 @@ def _outgoing(sending: Sending, rendered: Rendered, language: str, links: MailLi
 def _settled(row: Settled, now: datetime) -> str:
     outbox.settle([row], now)
     return "retried" if row.status == MessageStatus.QUEUED else str(row.status)
-
-
-def _failed(message: Message, words: str, task: str) -> Settled:
-    return Settled(message, MessageStatus.FAILED, words, counts=True, kind="message.failed", task=task)
-
-
-def _out_of_reach(message: Message, why: str, now: datetime) -> Settled:
-    """The message waits for its channel, within bounds."""
-    since = message.outage_since or now
-    if now - since >= OUTAGE_PATIENCE:
-        words = _("Out of reach since %(moment)s: %(why)s") % {"moment": f"{since:%Y-%m-%d %H:%M} UTC", "why": why}
-        return _failed(message, words, _("A message could not be delivered"))
-    return Settled(
-        message,
-        MessageStatus.QUEUED,
-        why,
-        send_at=now + OUTAGE_WAIT,
-        outage_since=since,
-        # Asked again every few minutes: the log is told once.
-        kind="message.deferred" if message.outage_since is None else "",
-    )
-
-
-def _refused(message: Message, error: ChannelError, now: datetime) -> Settled:
-    """What a channel's refusal means for the message; a dead address is suppressed on the spot."""
-    if error.fate is Fate.AMBIGUOUS:
-        return outbox.ambiguous(message, error.message)
-    if error.fate is Fate.OUTAGE:
-        return _out_of_reach(message, error.message, now)
-    if error.fate is Fate.TEMPORARY and message.attempts < MAX_TRIES:
-        later = now + BACKOFF[message.attempts - 1]
-        return Settled(
-            message, MessageStatus.QUEUED, error.message, send_at=later, counts=True, kind="message.deferred"
-        )
-    if error.opted_out:
-        opt_out_record(
-            channel=message.channel,
-            address=message.recipient,
-            country=message.customer.country,
-            customer_id=message.customer_id,
-            contact_id=message.contact_id,
-            evidence=Evidence(source=Source.PROVIDER, text=error.message, message_ref=message.key),
-            now=now,
-            unless_known=True,
-        )
-        return _failed(message, error.message, _("No way to reach the customer"))
-    if error.dead_address:
-        suppression_add(
-            channel=message.channel,
-            address=message.recipient,
-            country=message.customer.country,
-            reason=Suppression.Reason.HARD_BOUNCE,
-            evidence=error.message,
-            now=now,
-        )
-        return _failed(message, error.message, _("No way to reach the customer"))
-    return _failed(message, error.message, _("A message could not be delivered"))

@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 
 from dunning_site.embedded import postgres
 from dunning_site.embedded.smtp_sink import Sink
+from dunning_site.embedded.twilio_sink import TwilioSink
 from tests.settings import CLUSTER_DATA
 
 # A run of the suite is repeatable and no slow machine fails it; `--hypothesis-profile=search` looks for more.
@@ -57,3 +58,13 @@ def smtp_sink(tmp_path: Path, settings: Any) -> Iterator[Sink]:
     settings.EMAIL_TIMEOUT = 10
     yield sink
     sink.stop()
+
+
+@pytest.fixture
+def text_sink(smtp_sink: Sink, settings: Any) -> Iterator[TwilioSink]:
+    """Takes text messages beside `smtp_sink`'s mail, into the same folder."""
+    texts = TwilioSink(smtp_sink.handler.writer).start()
+    settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKENS = texts.account_sid, [texts.auth_token]
+    settings.TWILIO_API_BASE = texts.url
+    yield texts
+    texts.stop()

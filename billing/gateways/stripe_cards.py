@@ -3,7 +3,8 @@
 import json
 
 from billing.gateways.base import JSON
-from billing.gateways.stripe import classified, stripe_gateway
+from billing.gateways.stripe import stripe_gateway
+from billing.gateways.stripe_errors import classified
 
 
 def setup_intent_create(*, customer_external_id: str, metadata: dict[str, str]) -> JSON:

@@ -5,22 +5,20 @@ is a draft. A file as of an earlier day than the one an invoice was last seen on
 """
 
 import zoneinfo
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from itertools import islice
 from typing import Any
 
-from django.db import connection, transaction
-from django.utils.translation import gettext as _
+from django.db import transaction
 
 from billing.imports.presets import Preset, Receivable, RowError, read_row
-from billing.models import Allocation, CollectionMethod, Dispute, Invoice, InvoiceStatus, Payment
-from billing.money import display
+from billing.imports.receivable_rows import disputes_write, payments_write, receivables_log, receivables_update
+from billing.models import CollectionMethod, Invoice, InvoiceStatus
 from billing.signals import announce_facts_changed
 from customers.geography import timezone_of
-from customers.log import Entry, record_many
-from customers.models import ActorKind, Brand, Contact, Customer, CustomerKind
+from customers.models import Brand, Contact, Customer, CustomerKind
 from customers.services import customers_reassess
 
 BATCH = 1000
@@ -135,10 +133,10 @@ class _Writer:
                 outcome = "skip"
             self.report.outcomes[item.row] = outcome
         Invoice.objects.bulk_create(new)
-        _update(moved)
-        self._settle([row for row in (*new, *moved) if row.status == InvoiceStatus.PAID])
-        self._disputes(batch, known)
-        self._log(new, moved)
+        receivables_update(moved)
+        payments_write([row for row in (*new, *moved) if row.status == InvoiceStatus.PAID], self.now)
+        disputes_write([known[item.number] for item in batch], self.now)
+        receivables_log(new, moved, now=self.now, actor_id=self.actor_id)
         concerned = {row.customer_id for row in (*new, *moved)}
         customers_reassess(concerned, self.now)
         announce_facts_changed(concerned)
@@ -213,106 +211,4 @@ class _Writer:
             timezone=timezone_of(item.country) if item.country else "",
             language=self.brand.default_language,
             metadata=dict(item.extra),
-        )
-
-    def _settle(self, paid: Sequence[Invoice]) -> None:
-        """A payment of the whole amount on the day the file says, allocated to its invoice."""
-        payments = [
-            Payment(
-                source=row.source,
-                external_id=f"{row.external_id}:settled",
-                customer_id=row.customer_id,
-                amount=row.amount_due,
-                allocated=row.amount_due,
-                currency=row.currency,
-                received_at=row.paid_at or self.now,
-                method="import",
-            )
-            for row in paid
-        ]
-        Payment.objects.bulk_create(payments)
-        Allocation.objects.bulk_create(
-            Allocation(payment=payment, invoice=row, amount=row.amount_due)
-            for payment, row in zip(payments, paid, strict=True)
-        )
-
-    def _disputes(self, batch: Sequence[Receivable], known: Mapping[str | None, Invoice]) -> None:
-        rows = {row.external_id: row for row in known.values() if self.report.outcomes}
-        open_ones = [rows[item.number] for item in batch if rows[item.number].disputed_at is not None]
-        Dispute.objects.bulk_create(
-            (
-                Dispute(
-                    source=row.source,
-                    external_id=row.external_id,
-                    invoice=row,
-                    amount=row.amount_due,
-                    currency=row.currency,
-                    opened_at=row.disputed_at or self.now,
-                )
-                for row in open_ones
-            ),
-            ignore_conflicts=True,
-        )
-        settled = [row.pk for row in rows.values() if row.status == InvoiceStatus.PAID]
-        Dispute.objects.filter(source=self.preset.source, invoice__in=settled, status=Dispute.Status.OPEN).update(
-            status=Dispute.Status.WITHDRAWN, closed_at=self.now
-        )
-
-    def _log(self, new: Iterable[Invoice], moved: Iterable[Invoice]) -> None:
-        record_many(self._entries(new, moved))
-
-    def _entries(self, new: Iterable[Invoice], moved: Iterable[Invoice]) -> Iterator[Entry]:
-        actor: dict[str, Any] = {
-            "actor_kind": ActorKind.USER if self.actor_id else ActorKind.SYSTEM,
-            "actor_id": self.actor_id,
-        }
-        for row in new:
-            yield Entry(
-                customer_id=row.customer_id,
-                at=self.now,
-                kind="invoice.imported",
-                summary=_("Invoice {number} imported: {amount}.").format(
-                    number=row.number, amount=display(row.amount_due, row.currency)
-                ),
-                subject=f"invoice:{row.pk}",
-                key=f"{row.source}:{row.external_id}:imported",
-                **actor,
-            )
-        for row in (*new, *moved):
-            if row.status == InvoiceStatus.PAID:
-                yield Entry(
-                    customer_id=row.customer_id,
-                    at=row.paid_at or self.now,
-                    kind="invoice.paid",
-                    summary=_("Invoice {number} paid: {amount}.").format(
-                        number=row.number, amount=display(row.amount_due, row.currency)
-                    ),
-                    subject=f"invoice:{row.pk}",
-                    key=f"{row.source}:{row.external_id}:invoice.paid",
-                    **actor,
-                )
-
-
-def _update(rows: Sequence[Invoice]) -> None:
-    """Writes changed invoices in one statement; bulk_update builds a CASE per column and row."""
-    if not rows:
-        return
-    columns = {
-        "amount_due": "bigint",
-        "amount_paid": "bigint",
-        "status": "text",
-        "issued_at": "timestamptz",
-        "due_at": "timestamptz",
-        "paid_at": "timestamptz",
-        "closed_at": "timestamptz",
-        "disputed_at": "timestamptz",
-        "facts_as_of": "timestamptz",
-    }
-    sets = ", ".join(f"{name} = new.{name}" for name in columns)
-    arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE billing_invoice AS old SET {sets}, updated_at = now() "  # noqa: S608 (names are ours)
-            f"FROM unnest(%s::bigint[], {arrays}) AS new(id, {', '.join(columns)}) WHERE old.id = new.id",
-            [[row.pk for row in rows], *([getattr(row, name) for row in rows] for name in columns)],
         )

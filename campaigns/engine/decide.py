@@ -114,7 +114,8 @@ def _climb(case: CaseSnapshot, now: datetime, guard: GuardCheck) -> Decision:
             target = (step, at)
     passed = _passed(case, due, unfit, target)
     if target is None:
-        return _settled(case, now, passed, None)
+        # None settled: those that are due and do not fit are passed once the steps below them are.
+        return _settled(case, now, passed, None) if passed else _ahead(case, notice, now)
     step, at = target
     outcome = _put_off(case, notice, step, at, now, guard)
     if isinstance(outcome, Decision):

@@ -90,14 +90,14 @@ def top(ladder: LadderSpec) -> int:
 
 
 def _moment(steps: Sequence[StepSpec], place: int, base: datetime, tz: ZoneInfo) -> datetime:
-    """When the step at `place` is due, counted from `base`. Where the end of the month has a say, never before the
-    step above it: in a short month it would overtake."""
+    """When the step at `place` is due, counted from `base`. Where the end of the month has a say, be it steps above,
+    never before the step above it: in a short month it would overtake."""
     step = steps[place]
     moment = after(step, base, tz)
-    if place and step.anchor != _PREVIOUS:
-        above = steps[place - 1]
-        if above.anchor != _PREVIOUS and _MONTH_END in (step.anchor, above.anchor):
-            return max(moment, _moment(steps, place - 1, base, tz))
+    if place and step.anchor != _PREVIOUS and steps[place - 1].anchor != _PREVIOUS:
+        for other in steps[: place + 1]:
+            if other.anchor == _MONTH_END:
+                return max(moment, _moment(steps, place - 1, base, tz))
     return moment
 
 

@@ -26,7 +26,7 @@ from campaigns.models import (
 from campaigns.services.cases import promise_record
 from campaigns.services.owners import case_assign
 from campaigns.services.prints import print_batch_create, print_batch_pdf, print_batch_printed
-from campaigns.services.rungs import rung_move, rung_save
+from campaigns.services.rungs import rung_enable, rung_move, rung_save
 from campaigns.services.simulations import simulation_start, simulations_run
 from campaigns.services.tasks import task_complete
 from campaigns.services.versions import ladder_draft, ladder_publish
@@ -61,8 +61,9 @@ class Office:
         now, manager = self._start, self._manager.pk
         cards = ladder_draft(ladder_id=Ladder.objects.get(code="card_failed").pk)
         text = cards.steps.get(key="text")
-        text.name, text.offset, text.enabled = "Five days: a text message", 5, True
-        rung_move(step_id=rung_save(step=text).pk, to=3)
+        text.name, text.offset = "Five days: a text message", 5
+        rung_enable(step_id=rung_save(step=text).pk, enabled=True)
+        rung_move(step_id=text.pk, to=3)
         ladder_publish(version_id=cards.pk, actor_id=manager, now=now, note="A text message on the fifth day.")
         terms = ladder_draft(ladder_id=Ladder.objects.get(code="invoice_overdue").pk)
         paper = terms.steps.get(key="second")

@@ -18,6 +18,7 @@ from campaigns.delivery import DeliverResult, deliver_due
 from campaigns.engine.one_clock import SOON
 from campaigns.models import Case, Message, MessageStatus, Task, TemplateText
 from campaigns.outbox import BACKOFF, MAX_TRIES
+from campaigns.refusals import OUTAGE_WAIT
 from campaigns.services.messages import message_cancel, message_confirm_sent, message_resend
 from campaigns.sweeping import STUCK_AFTER, sweep
 from customers.consent import Evidence, Source, opt_out_record
@@ -398,7 +399,7 @@ def test_a_server_out_of_reach_costs_no_tries(settings: Any) -> None:
     for message in messages:
         message.refresh_from_db()
         assert (message.status, message.attempts) == (MessageStatus.QUEUED, 0)
-        assert message.send_at == NOW + delivery.OUTAGE_WAIT
+        assert message.send_at == NOW + OUTAGE_WAIT
 
 
 def test_an_unforeseen_error_while_sending_is_ambiguous(channel: type[FakeChannel]) -> None:

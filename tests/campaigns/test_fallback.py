@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from campaigns.channels.base import ChannelError, Fate, Outgoing, SendResult
-from campaigns.delivery import OUTAGE_PATIENCE, OUTAGE_WAIT, deliver_due
+from campaigns.delivery import deliver_due
 from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
 from campaigns.models import Case, Message, Task
+from campaigns.refusals import OUTAGE_PATIENCE, OUTAGE_WAIT
 from campaigns.tracking import Told, delivery_event_record
 from customers.models import Interaction, Suppression
 from tests import factories

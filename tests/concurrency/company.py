@@ -33,18 +33,18 @@ def noon_zone(now: datetime) -> str:
 def company(server: SandboxServer, now: datetime, *, soft: int, hard: int) -> Company:
     """Customers with an unpaid invoice each: the first step of their ladder, or their next retry, is due at `now`.
 
-    The soft ones were declined two hours ago for want of money, which is there by now; the hard ones 25 hours ago
-    for good.
+    The soft ones were declined a day ago for want of money, which is there by now: so long a card waits after that.
+    The hard ones were declined 25 hours ago for good. First steps are due after 25 hours.
     """
     factories.account()
     factories.template("payment_received")
-    steps = [{"offset": 1}, {"offset": 6}]
+    steps = [{"offset": 25, "offset_unit": "hours"}, {"offset": 6}]
     factories.ladder(steps=steps, priority=1)
     until = str(int((now - _HOUR).timestamp()))
     poor = {"issuer_profile": "decline_charges", "issuer_code": "insufficient_funds", "issuer_until": until}
     lost = {"issuer_profile": "decline_charges", "issuer_code": "lost_card"}
     made = Company(
-        soft=_failed(server, now, soft, now - 2 * _HOUR, poor, "insufficient_funds", "insufficient_funds"),
+        soft=_failed(server, now, soft, now - 24 * _HOUR, poor, "insufficient_funds", "insufficient_funds"),
         hard=_failed(server, now, hard, now - 25 * _HOUR, lost, "lost_card", "lost_stolen"),
     )
     while plan_retries(now=now, limit=1000).total:

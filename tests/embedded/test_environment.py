@@ -107,7 +107,7 @@ def test_it_serves_and_stops_on_ctrl_c_leaving_nobody(up: Up) -> None:
     ):
         assert part in commands
     up.process.send_signal(signal.SIGINT)
-    up.process.wait(30)
+    up.process.wait(90)
     assert up.process.returncode == 0, up.words()
     assert up.left() == {}
     assert "Traceback" not in up.words()

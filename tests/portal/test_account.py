@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from portal.account import Standing, Way, read_account
+from portal.account import read_account
+from portal.owed import Standing, Way
 from tests import factories
 from tests.factories import NOW
 

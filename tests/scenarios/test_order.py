@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def played(stripe_world, smtp_sink, settings, tmp_path, monkeypatch):
-    """Twelve days of a small demo, played through HTTP and SMTP; the sandbox it was played with."""
+def played(stripe_world, smtp_sink, text_sink, settings, tmp_path, monkeypatch):
+    """Twelve days of a small demo, played through HTTP, SMTP and Twilio's API; the sandbox it was played with."""
     monkeypatch.setenv("SOLLECITO_VAR", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as free:
         settings.BASE_URL = f"http://127.0.0.1:{free.getsockname()[1]}"

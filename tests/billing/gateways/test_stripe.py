@@ -8,7 +8,8 @@ import stripe
 
 from billing.gateways import ErrorKind, GatewayError, gateway_for
 from billing.gateways.manual import ManualGateway
-from billing.gateways.stripe import StripeGateway, classify_error, stripe_gateway, verify_webhook
+from billing.gateways.stripe import StripeGateway, stripe_gateway, verify_webhook
+from billing.gateways.stripe_errors import classify_error
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 EVENT = json.dumps({"id": "evt_1", "object": "event", "type": "customer.created"}).encode()

@@ -9,13 +9,14 @@ from campaigns import letter
 from campaigns.channels.base import ChannelError
 from campaigns.channels.segments import segments
 from campaigns.channels.twilio import callback_url, number_of
-from campaigns.delivery import OUTAGE_WAIT, DeliverResult, deliver_due
+from campaigns.delivery import DeliverResult, deliver_due
 from campaigns.models import Message, MessageStatus, Task, TemplateText
+from campaigns.refusals import OUTAGE_WAIT
 from customers.consent import Evidence, Source, opt_in_record
 from customers.models import Interaction, Suppression
 from tests import factories, twilio_world
 from tests.factories import NOW
-from tests.twilio_world import TwilioServer, TwilioWorld
+from tests.twilio_world import TwilioWorld
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +32,7 @@ def twilio(db: None, settings: Any) -> Iterator[TwilioWorld]:
     settings.TWILIO_WHATSAPP_FROM = "+15005550007"
     settings.TWILIO_TIMEOUT = 0.5
     factories.text(factories.template(), "sms")
-    with TwilioServer() as world:
+    with TwilioWorld() as world:
         settings.TWILIO_API_BASE = world.url
         yield world
 
@@ -40,7 +41,9 @@ def queued(recipient: str = GOOD, **fields: Any) -> Message:
     channel = fields.pop("channel", "sms")
     if channel == "whatsapp":  # written to with consent only
         opt_in_record(channel=channel, address=recipient, evidence=Evidence(source=Source.STAFF), now=NOW)
-    return factories.message(factories.case(factories.customer()), recipient=recipient, channel=channel, **fields)
+    return factories.message(
+        factories.case(factories.customer(phone=recipient)), recipient=recipient, channel=channel, **fields
+    )
 
 
 def test_a_text_message_leaves_by_twilios_own_client(twilio: TwilioWorld, settings: Any) -> None:

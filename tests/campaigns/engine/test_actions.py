@@ -158,7 +158,7 @@ def test_an_sms_where_there_is_no_mail_address(tick):
     tick()
     message = Message.objects.get()
     assert (message.channel, message.recipient) == ("sms", "+390612345678")
-    assert "another channel" in StepRun.objects.get().reason
+    assert StepRun.objects.get().reason == "Not by E-mail: There is no address for this channel."
 
 
 def test_each_action_is_done_once_however_often_it_is_looked_at(tick):

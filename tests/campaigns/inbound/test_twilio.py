@@ -11,7 +11,6 @@ from customers import clock
 from customers.models import Interaction, Suppression
 from tests import factories, twilio_world
 from tests.factories import NOW
-from tests.twilio_world import TwilioWorld
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +37,7 @@ def sent(**fields: Any) -> Message:
 def report(message: Message, word: str, **fields: str) -> tuple[str, dict[str, Any]]:
     url = callback_url(message.key)
     values = {"AccountSid": twilio_world.SID, "MessageSid": "SM1", "MessageStatus": word, "To": NUMBER} | fields
-    return url, TwilioWorld("").callback(url, values)
+    return url, twilio_world.callback(url, values)
 
 
 def post(url: str, call: dict[str, Any], settings: Any) -> Any:
@@ -50,7 +49,7 @@ def reply(text: str, settings: Any, **fields: str) -> Any:
         "AccountSid": twilio_world.SID, "MessageSid": "SMin1", "From": NUMBER, "To": "+15005550006", "Body": text,
         "NumMedia": "0", "FromCountry": "IT",
     } | fields  # fmt: skip
-    return post(INBOUND, TwilioWorld("").callback(settings.BASE_URL + INBOUND, values), settings)
+    return post(INBOUND, twilio_world.callback(settings.BASE_URL + INBOUND, values), settings)
 
 
 def state() -> list[Any]:
@@ -97,15 +96,15 @@ def test_a_callback_settles_a_message_whose_sending_timed_out(settings: Any) -> 
 
 
 def _wrong_token(url: str, values: dict[str, str]) -> dict[str, Any]:
-    return TwilioWorld("").callback(url, values, token="guessed")
+    return twilio_world.callback(url, values, token="guessed")
 
 
 def _other_address(url: str, values: dict[str, str]) -> dict[str, Any]:
-    return TwilioWorld("").callback(url + "&x=1", values)
+    return twilio_world.callback(url + "&x=1", values)
 
 
 def _changed_field(url: str, values: dict[str, str]) -> dict[str, Any]:
-    call = TwilioWorld("").callback(url, values)
+    call = twilio_world.callback(url, values)
     call["data"] = values | {"MessageStatus": "undelivered", "ErrorCode": "30005"}
     return call
 
@@ -115,7 +114,7 @@ def _unsigned(url: str, values: dict[str, str]) -> dict[str, Any]:
 
 
 def _other_account(url: str, values: dict[str, str]) -> dict[str, Any]:
-    return TwilioWorld("").callback(url, values | {"AccountSid": "AC" + "9" * 32})
+    return twilio_world.callback(url, values | {"AccountSid": "AC" + "9" * 32})
 
 
 @pytest.mark.parametrize("forge", [_wrong_token, _other_address, _changed_field, _unsigned, _other_account])
@@ -135,7 +134,7 @@ def test_without_a_token_nothing_is_let_in(settings: Any) -> None:
     message = sent()
     settings.TWILIO_AUTH_TOKENS = []
     url = callback_url(message.key)
-    call = TwilioWorld("").callback(url, {"MessageSid": "SM1", "MessageStatus": "delivered"}, token="")
+    call = twilio_world.callback(url, {"MessageSid": "SM1", "MessageStatus": "delivered"}, token="")
     assert post(url, call, settings).status_code == 403
 
 

@@ -101,9 +101,12 @@ def test_a_coming_invoice_is_announced_before_its_day_and_closed_on_it():
     one = life(bill(since=START + 10 * DAY, known_at=START, trigger="invoice_overdue"))
     events = played(one, offers=[Offer("invoice_due", None, spec)])
     assert told(events) == [
-        (3, "opened", ""),
-        (3, "sent", "s1"),
-        (9, "sent", "s2"),
+        # By local dates: from midnight in Rome, and as soon as the rules let mail go out that morning.
+        (2.46, "opened", ""),
+        (2.46, "deferred", "s1"),
+        (2.75, "sent", "s1"),
+        (8.46, "deferred", "s2"),
+        (8.75, "sent", "s2"),
         (10, "cancelled", ""),
     ]
     assert [event.days for event in only(events, "sent")] == [-7, -1]
