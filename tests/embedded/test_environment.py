@@ -85,7 +85,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
     yield running
     if running.process.poll() is None:
         running.process.send_signal(signal.SIGINT)
-        running.process.wait(40)
+        running.process.wait(90)
     for pid in running.left():
         os.kill(pid, signal.SIGKILL)
 
