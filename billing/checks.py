@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from billing.conflicts import conflicts
 from billing.fees import rates_ended
 from customers import clock
 from customers.errors import SollecitoError
@@ -25,4 +26,20 @@ def check_fee_rates(app_configs: Sequence[AppConfig] | None = None, **kwargs: An
             id="billing.W001",
         )
         for sentence in ended
+    ]
+
+
+@register(Tags.database)
+def check_retry_schedules(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Whether a processor retries by its own schedule while the retries are ours (billing.W002)."""
+    if not kwargs.get("databases"):
+        return []
+    return [
+        Warning(
+            f"{conflict.name}: the processor retries {conflict.invoices} open invoices by its own schedule while we "
+            f"own the retries (since {conflict.since:%Y-%m-%d %H:%M} UTC). We leave those alone.",
+            hint="Switch the processor's retries off, or set the account's retries to observe.",
+            id="billing.W002",
+        )
+        for conflict in conflicts()
     ]

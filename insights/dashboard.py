@@ -16,6 +16,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from billing import money
+from billing.conflicts import conflicts
 from billing.models import RecoverySource
 from campaigns.models import Segment
 from campaigns.segments.evaluate import segment_ids
@@ -286,6 +287,7 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
     context["dashboard"] = {
         "cards": [_risk_card(scope), _recovered_card(sums, since, scope)],
         "due": _due_rows(_day_end(now, zone), scope),
+        "conflicts": conflicts() if request.user.has_perm("billing.view_processoraccount") else [],
         "lags": _lag_rows(now),
         "cohorts": _cohort_rows(now, scope),
         "sources": _source_rows(sums, since, scope),

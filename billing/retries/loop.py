@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from billing.attempts import new_key
+from billing.conflicts import conflict_seen
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
@@ -30,7 +31,17 @@ from customers.services import customers_reassess
 from customers.wake import wake
 
 #: These are no end of the retries: it is not our turn, or there is nothing to retry.
-_NOT_OURS = frozenset({"not_open", "nothing_owed", "no_processor", "observe", "not_taken_over", "sent_for_payment"})
+_NOT_OURS = frozenset(
+    {
+        "not_open",
+        "nothing_owed",
+        "no_processor",
+        "observe",
+        "not_taken_over",
+        "sent_for_payment",
+        "schedule_conflict",
+    }
+)
 # Plain SQL: the loops ask every few seconds, mostly in vain, and composing the wide query by the ORM costs more
 # than running it. Customers are locked too, as every lock order begins with them (billing.locks).
 _CLAIM = """
@@ -203,8 +214,7 @@ def _write(plans: list[Plan], material: Material, now: datetime) -> None:
         cursor.execute(_SET_STATES, [list(column) for column in zip(*rows, strict=True)])
     conflicts = {plan.invoice.source for plan in plans if plan.rule == "invoice.schedule_conflict"}
     if conflicts:
-        seen = ProcessorAccount.objects.filter(code__in=conflicts, schedule_conflict_at__isnull=True)
-        seen.update(schedule_conflict_at=now)
+        conflict_seen(conflicts, now=now)
     stopped = [plan for plan in plans if plan.state == RetryState.STOPPED]
     made = {attempt.invoice_id: attempt for attempt in attempts}
     log.record_many(

@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import Sum
 from django.utils.translation import gettext as _
 
+from billing.conflicts import conflict_seen, conflict_settle
 from billing.ingest.facts.charges import write_charge, write_out_of_band
 from billing.ingest.facts.invoices import write_invoice, write_invoice_payment
 from billing.ingest.facts.unit import Unit, write
@@ -68,6 +69,8 @@ def follow_up(unit: Unit) -> None:
         concerns_case = invoice.first_failed_at or invoice.collection_method == CollectionMethod.MANUAL
         if concerns_case or "disputed_at" in names:
             unit.reassess.add(invoice.customer_id)
+    if any(invoice.processor_next_attempt_at is None for invoice in invoices):
+        conflict_settle(unit.account)
 
 
 def _standing(unit: Unit) -> tuple[list[Invoice], dict[int, list[PaymentAttempt]]]:
@@ -176,13 +179,8 @@ def _ours_to_retry(account: ProcessorAccount, invoice: Invoice) -> bool:
 
 def _schedule_conflict(unit: Unit, invoice: Invoice, active: Container[str]) -> None:
     """The processor retries although we are to: we say so and stay out of its way."""
-    logger.warning(
-        "account %s: the processor's own retry schedule is on (invoice %s) while we own the retries",
-        unit.source,
-        invoice.external_id,
-    )
-    seen = ProcessorAccount.objects.filter(pk=unit.account.pk, schedule_conflict_at__isnull=True)
-    seen.update(schedule_conflict_at=unit.now)
+    logger.warning("account %s: invoice %s is left to the processor's own retries", unit.source, invoice.external_id)
+    conflict_seen([unit.source], now=unit.now)
     _stop(unit, invoice, active, _("The processor's own retry schedule is on."))
 
 

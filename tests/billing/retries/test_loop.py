@@ -166,7 +166,7 @@ def test_the_processors_own_schedule_is_not_raced_and_is_told():
     invoice = failed(processor_next_attempt_at=NOW + DAY)
     plan()
     invoice.refresh_from_db()
-    assert invoice.retry_state == RetryState.STOPPED
+    assert invoice.retry_state == RetryState.NONE
     assert "race" in invoice.retry_reason
     assert ProcessorAccount.objects.get().schedule_conflict_at == NOW
 
