@@ -8,6 +8,8 @@ from billing.fees.collecting import fees_resolve
 from billing.ingest.mirror import mirror_inbox as mirror
 from billing.ingest.process import process_inbox as process
 from billing.retries import loop
+from billing.retries.champion.fitting import model_fit
+from billing.retries.champion.review import models_review
 from customers import clock
 
 #: A task gives its worker back after this many batches; what is left is found by the next tick.
@@ -69,6 +71,14 @@ def resolve_unknown() -> int:
     now = clock.now()
     asked = charging.resolve_unknown(now=now, limit=settings.BATCH_SIZE_CHARGE).total
     return asked + fees_resolve(now=now, limit=settings.BATCH_SIZE_CHARGE).total
+
+
+@shared_task(name="billing.tasks.review_models")
+def review_models() -> str:
+    """Compares the models in use, then fits a new candidate; returns what the fit came to."""
+    now = clock.now()
+    models_review(now=now)
+    return model_fit(now=now).outcome
 
 
 @shared_task(name="billing.tasks.run_commands")

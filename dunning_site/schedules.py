@@ -21,6 +21,7 @@ SCHEDULES = (
     Schedule("Retry: plan", "billing.tasks.plan_retries", 15),
     Schedule("Retry: charge what is due", "billing.tasks.charge_due", 15),
     Schedule("Retry: resolve unknown outcomes", "billing.tasks.resolve_unknown", 60),
+    Schedule("Retry: compare, demote and fit models", "billing.tasks.review_models", 604_800),
     Schedule("Processor: carry out orders", "billing.tasks.run_commands", 30),
     Schedule("Escalate: assess customers", "campaigns.tasks.assess_customers", 15),
     Schedule("Escalate: take due steps", "campaigns.tasks.escalate_due", 30),

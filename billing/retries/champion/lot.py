@@ -76,7 +76,13 @@ def draw(arms: Sequence[Arm], invoice_id: str, number: int) -> Drawn:
     arm, answer = plans[chosen]
     propensity = sum(share for share, (_arm, plan) in zip(given, plans, strict=True) if _hour(plan) == _hour(answer))
     options = tuple(
-        {"name": each.name, "at": plan.at.isoformat(), "chance": plan.probability, "share": share}
+        {
+            "name": each.name,
+            "at": plan.at.isoformat(),
+            "chance": plan.probability,
+            "share": share,
+            "drawn": _hour(plan) == _hour(answer),
+        }
         for share, (each, plan) in zip(given, plans, strict=True)
     )
     return Drawn(answer, arm.model_id, min(1.0, propensity), options)

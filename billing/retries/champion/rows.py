@@ -59,16 +59,16 @@ def rows_lately(customer_ids: Collection[int], since: datetime) -> list[dict[str
         return [_row(values) for values in cursor.fetchall()]
 
 
-def newest_since(limit: int) -> tuple[int, datetime | None]:
-    """How many finished charges there are, up to `limit`, and when the oldest of the `limit` newest was made."""
+def newest_since(limit: int, *, before: datetime) -> tuple[int, datetime | None]:
+    """How many finished charges were made before a moment (aware UTC), up to `limit`; when the oldest of those was."""
     newest = """
         SELECT count(*), min(at) FROM (
             SELECT at FROM billing_paymentattempt
-             WHERE status IN ('succeeded', 'declined') AND at IS NOT NULL ORDER BY at DESC, id DESC LIMIT %s
+             WHERE status IN ('succeeded', 'declined') AND at < %s ORDER BY at DESC, id DESC LIMIT %s
         ) newest
     """
     with connection.cursor() as cursor:
-        cursor.execute(newest, [limit])
+        cursor.execute(newest, [before, limit])
         count, oldest = cursor.fetchone()
     return count, oldest
 
