@@ -1,7 +1,8 @@
 """Owns the knowledge that a processor retries by a schedule of its own while the retries are ours.
 
 Two who charge the same invoice race each other. We stay out of the way of every invoice the processor has planned a
-try for, and say so where people look until it ends: first page of the admin, list of accounts, `check --database`, log.
+try for, and say so where people look until it ends: the admin's first page and its list of accounts, the log,
+`check --database`.
 """
 
 import logging
