@@ -30,6 +30,7 @@ def hasty(sandbox: SandboxServer) -> stripe.StripeClient:
         ("timeout_after", stripe.APIConnectionError, True),
         ("reset", stripe.APIConnectionError, False),
         ("reset_after", stripe.APIConnectionError, True),
+        ("reset_midway", stripe.APIConnectionError, True),
     ],
 )
 def test_a_charge_under_each_fault_happens_once_at_most(

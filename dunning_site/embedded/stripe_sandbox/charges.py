@@ -14,7 +14,8 @@ from .world import World, copy
 def _decline(answer: str) -> Decline:
     if answer == BLOCKED:
         return Decline("fraudulent", None, "do_not_try_again", None, "Your card was declined.")
-    return DECLINES[answer]
+    # A code that is not in our table is told as Stripe tells one of its newest: with nothing beside it.
+    return DECLINES.get(answer) or Decline(answer, None, None, None, "Your card was declined.")
 
 
 def advice_of_network(refused: Decline, brand: str) -> str | None:

@@ -17,6 +17,7 @@ KINDS = {
     "timeout_after",
     "reset",
     "reset_after",
+    "reset_midway",
     "delay",
 }
 

@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = int(stored["status"]), stored["answer"].encode()
         else:
             status, answer = self._carry_out(method, path, query, body, public, key, request_id, fault)
-        if fault and self._suffer_after(fault, headers):
+        if fault and self._suffer_after(fault, headers, status, answer):
             return
         self._send(status, answer, headers)
         sandbox.deliverer.wake()
@@ -205,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _suffer_after(self, fault: Fault, headers: dict[str, str]) -> bool:
+    def _suffer_after(self, fault: Fault, headers: dict[str, str], status: int, answer: bytes) -> bool:
         """Let a fault happen after the work was done; returns whether the request is over."""
         if fault.kind == "server_error_after":
             self._send(500, _broken(), headers)
@@ -214,6 +214,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang(fault)
         elif fault.kind == "reset_after":
             self.server.sandbox.deliverer.wake()
+            self._reset()
+        elif fault.kind == "reset_midway":
+            self.server.sandbox.deliverer.wake()
+            self._send(status, answer, headers, half=True)
             self._reset()
         else:
             return False
@@ -229,7 +233,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None, *, half: bool = False) -> None:
+        """Answer; `half` breaks off in the middle of the body."""
         self.send_response(status)
         values = {
             "Content-Type": "application/json",
@@ -242,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: len(body) // 2] if half else body)
         self.wfile.flush()
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from .cards import DECLINES, TOKENS, lookup, luhn_valid
+from .cards import TOKENS, lookup, luhn_valid
 from .errors import ApiError, bad_request, missing_param
 from .issuers import PROFILES
 from .listing import list_objects
 from .params import Params, merge_metadata
 from .store import Obj
 from .world import World, copy
+
+#: What a decline code looks like.
+CODE = re.compile(r"[a-z][a-z0-9_]{1,59}")
 
 ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
@@ -98,8 +102,8 @@ def new_method(
     options = {name[7:]: value for name, value in metadata.items() if name.startswith("issuer_")}
     if card.decline is not None and "code" not in options:
         options["code"] = card.decline
-    if options.get("code", "generic_decline") not in DECLINES:
-        raise bad_request(f"Unknown decline code: {options['code']}", param="metadata[issuer_code]")
+    if not CODE.fullmatch(options.get("code", "generic_decline")):
+        raise bad_request(f"Not a decline code: {options['code']}", param="metadata[issuer_code]")
     details = (params or Params({})).child("billing_details")
     method_id = world.new_id("pm")
     distinct = metadata.get("issuer_card", method_id if "issuer_profile" in metadata else "")
