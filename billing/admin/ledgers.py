@@ -21,7 +21,7 @@ from customers.admin.base import ReadOnlyAdmin, badge
 def ledger_rows(
     methods: Iterable[PaymentMethod | None], now: datetime, *, invoice: Invoice | None = None
 ) -> list[tuple[PaymentMethod, CardLedger]]:
-    """Each card once with its ledger, for admin/billing/ledger.html; two queries."""
+    """Each card once with its ledger, for admin/billing/ledger.html; three queries."""
     each = {method.pk: method for method in methods if method is not None}
     ledgers = ledgers_of(each.values(), now, invoice=invoice)
     return [(method, ledgers[pk]) for pk, method in each.items()]

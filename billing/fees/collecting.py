@@ -16,6 +16,7 @@ from django.db.models import Q
 from billing import breaker
 from billing.charge_path import ASK_AFTER, ASK_PROCESSING_AFTER
 from billing.fees.owed import Owed, fees_owed_by
+from billing.fees.reopening import fees_reopen
 from billing.gateways import ChargeResult, ChargeStatus, ErrorKind, GatewayError, gateway_for, is_chargeable
 from billing.matching import CLOCK_SKEW, UNRESOLVED
 from billing.models import (
@@ -31,8 +32,9 @@ from billing.models import (
 from billing.money import display
 from billing.resolving import DEAD_AFTER, KEY_LIFE, LONGEST_WAIT, ON_ITS_WAY, SHORTEST_WAIT, ResolveRun
 from billing.retries.card import card_lock, limit_reached
-from billing.retries.declines import classify
+from billing.retries.declines import DeclineVerdict, classify
 from billing.retries.eligibility import usable
+from billing.retries.marks import card_mark
 from customers.errors import SollecitoError
 from customers.log import Entry, record_many
 from customers.models import ActorKind, Customer, Direction
@@ -80,8 +82,10 @@ def fees_pay(
 
 def fees_resolve(*, now: datetime, limit: int) -> ResolveRun:
     """Asks about at most `limit` charges of fees whose outcome is unknown or whose worker died; any number of workers
-    may run it."""
-    waiting = FeePayment.objects.filter(_askable(now)).order_by("claimed_at", "id").values_list("pk", flat=True)
+    may run it. Those of accounts to which calls pause wait."""
+    paused = ProcessorAccount.objects.filter(paused_until__gt=now).values("code")
+    askable = FeePayment.objects.filter(_askable(now)).exclude(source__in=paused)
+    waiting = askable.order_by("claimed_at", "id").values_list("pk", flat=True)
     counts: Counter[str] = Counter()
     for pk in list(waiting[:limit]):
         try:
@@ -165,13 +169,19 @@ def _record(payment: FeePayment, result: ChargeResult, now: datetime) -> FeePaym
         AttemptStatus.DECLINED,
         now,
         external_id=result.charge_id,
+        verdict=verdict,
         decline_code=result.decline_code[:60],
+        network_decline_code=result.network_decline_code[:20],
+        advice_code=result.advice_code[:40],
+        network_advice_code=result.network_advice_code[:20],
         decline_category=verdict.category.value,
         message=result.message,
     )
 
 
-def _end(payment: FeePayment, status: AttemptStatus, now: datetime, **told: str) -> FeePayment:
+def _end(
+    payment: FeePayment, status: AttemptStatus, now: datetime, verdict: DeclineVerdict | None = None, **told: str
+) -> FeePayment:
     """Writes an outcome once: fees, payment and log with it. Told again, it changes nothing."""
     told["message"] = told.get("message", "")[:500]
     with transaction.atomic(durable=True):
@@ -185,6 +195,8 @@ def _end(payment: FeePayment, status: AttemptStatus, now: datetime, **told: str)
                 _paid(payment, fees, told["external_id"], now)
             elif status == AttemptStatus.DECLINED:
                 record_many(_entry(fee, "fee.declined", "Charge declined: {amount}.", payment, now) for fee in fees)
+            if verdict is not None and verdict.hard:
+                card_mark(payment.payment_method, verdict, payment.claimed_at)
             # Interest stood still meanwhile.
             customers_reassess([payment.customer_id], now)
     payment.refresh_from_db()
@@ -196,8 +208,8 @@ def _paid(payment: FeePayment, fees: list[Fee], charge_id: str, now: datetime) -
         fee.status, fee.closed_at = Fee.Status.PAID, now
     Fee.objects.bulk_update(fees, ["status", "closed_at"])
     Fee.history.bulk_history_create(fees, update=True)
-    # A webhook may have told of the charge first: money for no invoice, as it is.
-    Payment.objects.get_or_create(
+    # A webhook may have told of the charge first: money for no invoice, as it is, and what went back since.
+    money, _made = Payment.objects.get_or_create(
         source=payment.source,
         external_id=charge_id,
         defaults={
@@ -208,6 +220,8 @@ def _paid(payment: FeePayment, fees: list[Fee], charge_id: str, now: datetime) -
         },
     )
     record_many(_entry(fee, "fee.paid", "Paid on the payment page: {amount}.", payment, now) for fee in fees)
+    if money.refunded >= money.amount:
+        fees_reopen(source=payment.source, charge_id=charge_id, why="Refunded", now=now)
 
 
 def _entry(fee: Fee, kind: str, words: str, payment: FeePayment, now: datetime) -> Entry:

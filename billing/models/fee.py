@@ -36,6 +36,9 @@ class FeePayment(models.Model):
     resolve_at = models.DateTimeField(_("asked again"), null=True, blank=True)
     external_id = models.CharField(_("charge id"), max_length=255, blank=True)
     decline_code = models.CharField(_("decline code"), max_length=60, blank=True)
+    network_decline_code = models.CharField(_("network decline code"), max_length=20, blank=True)
+    advice_code = models.CharField(_("advice code"), max_length=40, blank=True)
+    network_advice_code = models.CharField(_("network advice code"), max_length=20, blank=True)
     decline_category = models.CharField(_("decline category"), max_length=30, blank=True)
     message = models.CharField(_("message"), max_length=500, blank=True)
 
@@ -71,7 +74,11 @@ class Fee(models.Model):
         PAID = "paid", _("Paid")
         WAIVED = "waived", _("Waived")
 
-    TRANSITIONS = {Status.OPEN: frozenset({Status.PAID, Status.WAIVED})}
+    #: Paid is undone only by what took the money back: see billing.fees.reopening.
+    TRANSITIONS = {
+        Status.OPEN: frozenset({Status.PAID, Status.WAIVED}),
+        Status.PAID: frozenset({Status.OPEN}),
+    }
 
     class OnPayment(models.TextChoices):
         """What becomes of it when the invoice is paid."""

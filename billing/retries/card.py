@@ -16,7 +16,7 @@ from billing.retries import limits
 from billing.retries.binding import final_verdict, network_wait_of, wait_of
 from billing.retries.eligibility import credential_of, network_of
 from billing.retries.ledger import CardLedger, ledger_of
-from billing.retries.loading import COUNTED, HISTORY, on_same_cards, past_attempts, profile_of
+from billing.retries.loading import COUNTED, HISTORY, fee_charges, on_same_cards, past_attempts, profile_of
 from billing.retries.network_fees import Card
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
@@ -46,7 +46,7 @@ def limit_reached(
     elsewhere = made.filter(on_same_cards([method]), at__gt=now - HISTORY).exclude(invoice=invoice)
     credential = credential_of(method)
     here = list(made.filter(invoice=invoice).order_by("at", "id"))
-    others = list(elsewhere)
+    others = [*elsewhere, *fee_charges([method], now)]
     on_card = [row for row in here if credential_of(row.payment_method) == credential]
     verdict = limits.check(
         brand=network_of(method),
@@ -73,7 +73,7 @@ def limit_reached(
 def ledgers_of(
     methods: Iterable[PaymentMethod], now: datetime, *, invoice: Invoice | None = None
 ) -> Mapping[int, CardLedger]:
-    """Payment method id → the ledger of its card; two queries for any number of methods.
+    """Payment method id → the ledger of its card; three queries for any number of methods.
 
     With `invoice`, limits that count by invoice are told too.
     """
@@ -84,11 +84,11 @@ def ledgers_of(
     recent = Q(at__gt=now - HISTORY) if invoice is None else Q(at__gt=now - HISTORY) | Q(invoice=invoice)
     made = PaymentAttempt.objects.filter(on_same_cards(wanted.values()) & recent, at__isnull=False, status__in=COUNTED)
     by_card: dict[str, list[PaymentAttempt]] = {}
-    for row in made.select_related("payment_method").order_by("at", "id"):
+    for row in (*made.select_related("payment_method"), *fee_charges(wanted.values(), now)):
         by_card.setdefault(credential_of(row.payment_method), []).append(row)
     ledgers = {}
     for pk, method in wanted.items():
-        rows = by_card.get(credential_of(method), [])
+        rows = sorted(by_card.get(credential_of(method), []), key=lambda row: (row.at or now, row.pk or 0))
         card = Card(
             brand=network_of(method),
             country=method.country,

@@ -11,6 +11,7 @@ from billing.matching import UNRESOLVED
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
+    FeePayment,
     Invoice,
     LimitProfile,
     OtherMethods,
@@ -51,7 +52,7 @@ class Material:
     #: Method → its last approved charge; only where others than the default may be charged.
     paid: dict[int, datetime] = field(default_factory=dict)
     promised: set[tuple[int, int]] = field(default_factory=set)
-    #: Credential → charges made on it lately, for whatever invoice.
+    #: Credential → charges made on it lately, for whatever invoice; then those of late fees.
     charges: dict[str, list[PaymentAttempt]] = field(default_factory=lambda: defaultdict(list))
     #: Credential → moments at which it is going to be charged for other invoices.
     planned: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
@@ -87,7 +88,7 @@ class Material:
 
 
 def load(invoices: Sequence[Invoice], now: datetime) -> Material:
-    """Six queries for any number of invoices; some more where an account may charge other stored methods, or retry
+    """Seven queries for any number of invoices; some more where an account may charge other stored methods, or retry
     settings name segments."""
     material = Material()
     customers = {invoice.customer_id for invoice in invoices}
@@ -132,6 +133,27 @@ def _charges(material: Material, methods: Sequence[PaymentMethod], now: datetime
             material.charges[credential].append(attempt)
         elif attempt.scheduled_for is not None:
             material.planned[credential].append(attempt.scheduled_for)
+    for charge in fee_charges(methods, now):
+        material.charges[credential_of(charge.payment_method)].append(charge)
+
+
+def fee_charges(methods: Iterable[PaymentMethod], now: datetime) -> list[PaymentAttempt]:
+    """Charges of late fees on the same cards in the last weeks, oldest first, as attempts of no invoice: to the card's
+    network and bank they are charges like any other. One query; the rows are not to be saved."""
+    made = FeePayment.objects.filter(on_same_cards(methods), claimed_at__gt=now - HISTORY, status__in=COUNTED)
+    return [
+        PaymentAttempt(
+            payment_method=row.payment_method,
+            origin=AttemptOrigin.PORTAL,
+            status=row.status,
+            at=row.claimed_at,
+            decline_code=row.decline_code,
+            network_decline_code=row.network_decline_code,
+            advice_code=row.advice_code,
+            network_advice_code=row.network_advice_code,
+        )
+        for row in made.select_related("payment_method").order_by("claimed_at", "id")
+    ]
 
 
 def profile_of(account: ProcessorAccount | None) -> Profile:
@@ -140,7 +162,7 @@ def profile_of(account: ProcessorAccount | None) -> Profile:
 
 
 def on_same_cards(methods: Iterable[PaymentMethod]) -> Q:
-    """Attempts on the same cards, whoever stored them; without a fingerprint a method is a card of its own."""
+    """Charges on the same cards, whoever stored them; without a fingerprint a method is a card of its own."""
     listed = list(methods)
     same = PaymentMethod.objects.filter(
         Q(fingerprint__in={method.fingerprint for method in listed if method.fingerprint})

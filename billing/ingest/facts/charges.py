@@ -4,6 +4,7 @@ from django.db.models import F
 from django.db.models.functions import Greatest, Least
 from django.utils.translation import gettext as _
 
+from billing.fees.reopening import fees_reopen
 from billing.gateways import JSON
 from billing.ingest.facts.customers import lock_customer
 from billing.ingest.facts.invoices import invoice_row, payment_link, write_invoice
@@ -41,6 +42,8 @@ def write_charge(unit: Unit, obj: JSON) -> None:
         # Refunds only grow, so the largest sum told is the latest.
         payments = Payment.objects.filter(source=unit.source, external_id=obj["id"])
         payments.update(refunded=Least(F("amount"), Greatest(F("refunded"), obj["amount_refunded"])))
+        if obj["amount_refunded"] >= fact.amount:
+            fees_reopen(source=unit.source, charge_id=obj["id"], why="Refunded", now=unit.now)
 
 
 def write_intent_failure(unit: Unit, obj: JSON) -> None:

@@ -2,6 +2,7 @@
 
 from django.utils.translation import gettext as _
 
+from billing.fees.reopening import fees_reopen
 from billing.gateways import JSON
 from billing.ingest.facts.charges import write_charge
 from billing.ingest.facts.customers import lock_customer
@@ -56,6 +57,8 @@ def write_dispute(unit: Unit, obj: JSON, *, closing: bool = False) -> None:
             write(row, {"closed_at": unit.stamp})
         unit.touched.add(allocation.invoice_id)
         unit.reassess.add(customer.pk)
+    elif status == Dispute.Status.LOST:
+        fees_reopen(source=unit.source, charge_id=charge_id, why="Taken back by the bank", now=unit.now)
     amount = display(obj["amount"], obj["currency"])
     unit.log(
         customer.pk,
