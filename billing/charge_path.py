@@ -21,6 +21,7 @@ from billing.models import (
 )
 from billing.models.attempt import TRANSITIONS
 from billing.outcomes import charge_record
+from billing.refused import refused_record
 from billing.retries.eligibility import Refusal, methods_for, refusal, usable
 from customers.errors import SollecitoError, check_transition
 
@@ -110,7 +111,7 @@ def _record_error(order: Order, error: GatewayError, now: datetime) -> AttemptOu
         reason = f"Not sent: {error.message}"
         return claimed_call_off(order, reason, RetryState.PLANNED, now, again_at=now + AGAIN_AFTER)
     breaker.processor_answered(source=order.source)
-    return claimed_call_off(order, f"Refused by the processor: {error.message}", RetryState.STOPPED, now)
+    return refused_record(order, error, now)
 
 
 def account_of(invoice: Invoice) -> ProcessorAccount | None:

@@ -18,7 +18,9 @@ class StripeWorld:
     def __init__(self, server: SandboxServer) -> None:
         self.server = server
 
-    def owing(self, card: dict[str, Any] | None = None, *, amount: int = 4900, **fields: Any) -> Invoice:
+    def owing(
+        self, card: dict[str, Any] | None = None, *, amount: int = 4900, currency: str = "eur", **fields: Any
+    ) -> Invoice:
         """An open invoice of a new customer at the sandbox and here; `card` as in the sandbox's seeds.
 
         The card is the customer's default; by default its bank approves everything.
@@ -34,7 +36,7 @@ class StripeWorld:
                 },
             )
             (theirs,) = made["customers"]
-            draft = invoice_calls.create(world, Params({"customer": theirs["id"], "currency": "eur"}))
+            draft = invoice_calls.create(world, Params({"customer": theirs["id"], "currency": currency}))
             invoice_calls.add_lines(
                 world, Params({"lines": [{"amount": str(amount), "description": "x"}]}), draft["id"]
             )
@@ -43,7 +45,9 @@ class StripeWorld:
         customer = factories.customer(external_id=theirs["id"])
         factories.account()
         self.method(stored, customer)
-        return factories.invoice(customer, external_id=opened["id"], amount_due=amount, **fields)
+        return factories.invoice(
+            customer, external_id=opened["id"], amount_due=amount, currency=currency.upper(), **fields
+        )
 
     def subscribed(self, number: int = 1, card: dict[str, Any] | None = None, **fields: Any) -> list[Invoice]:
         """Open invoices of one new customer, each of a subscription of its own whose first charge failed.

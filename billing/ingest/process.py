@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from billing.gateways import GatewayError
+from billing.ingest.again import invoice_look_again
 from billing.ingest.coalesce import links_told, worth_telling
-from billing.ingest.facts import REREAD, Unit, apply_event, customer_of
-from billing.ingest.inbox import store
+from billing.ingest.facts import Unit, apply_event, customer_of
 from billing.ingest.reread import prefetch, run_unit
 from billing.models import InboxEvent, ProcessorAccount
 
@@ -110,7 +110,8 @@ def _work(account: ProcessorAccount, group: list[InboxEvent], links: dict[str, s
         _keep(group[0], now, f"{type(error).__name__}: {error}", counts=not waits)
         return 1
     for _kind, external_id in put_off:
-        _look_again(account, external_id, now)
+        if external_id.startswith("in_"):
+            invoice_look_again(source=account.code, external_id=external_id, now=now + FIRST_PAUSE)
     return 0
 
 
@@ -122,20 +123,4 @@ def _keep(event: InboxEvent, now: datetime, error: str, *, counts: bool) -> None
         status=InboxEvent.Status.FAILED if spent else InboxEvent.Status.PENDING,
         retry_at=now + pause,
         error=error[:2000],
-    )
-
-
-def _look_again(account: ProcessorAccount, external_id: str, now: datetime) -> None:
-    """What could not be read just now is asked for again later, by an event of our own in the same inbox."""
-    if not external_id.startswith("in_"):
-        return
-    store(
-        source=account.code,
-        event={
-            "id": f"{REREAD}:{external_id}:{int(now.timestamp())}",
-            "type": REREAD,
-            "created": int(now.timestamp()),
-            "data": {"object": {"id": external_id, "object": "invoice"}},
-        },
-        now=now + FIRST_PAUSE,
     )
