@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 
 from django.db import models
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
@@ -54,6 +54,19 @@ def when(value: datetime | None, in_zone: str = "") -> SafeString | str:
         return "–"
     local = timezone.localtime(value, zone(in_zone)) if in_zone else timezone.localtime(value)
     return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), local.tzname(), words(local))
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 as "12.3 %"; a dash for none."""
+    return "–" if share is None else f"{number_format(round(100 * share, 1), 1)} %"
+
+
+def points(difference: float | None) -> str:
+    """A difference of two shares of 1 in points, with its sign: "+1.2"; a dash for none."""
+    if difference is None:
+        return "–"
+    sign = "+" if difference > 0 else "−" if difference < 0 else ""
+    return sign + number_format(round(100 * abs(difference), 1), 1)
 
 
 def ago(seconds: float | None) -> str:

@@ -43,6 +43,13 @@ def tasks_due(request: HttpRequest) -> int:
     return Task.objects.filter(status=Task.Status.OPEN, due_at__lte=clock.now())[:100].count()
 
 
+def model_news(request: HttpRequest) -> int:
+    """Switches of retry models that nobody has looked at yet, for the sidebar."""
+    from billing.retries.champion.switching import alerts_new
+
+    return alerts_new()
+
+
 NAVIGATION: list[dict[str, Any]] = [
     {
         "title": _("Work"),
@@ -67,6 +74,15 @@ NAVIGATION: list[dict[str, Any]] = [
             _list(_("Invoices"), "receipt_long", "billing", "invoice"),
             _list(_("Attempts"), "credit_card_clock", "billing", "paymentattempt"),
             _list(_("Unknown decline codes"), "help", "billing", "unknowncode"),
+            _list(_("Retry settings"), "tune", "billing", "retrypolicy"),
+            _list(_("Retry models"), "model_training", "billing", "retrymodel"),
+            _list(
+                _("Models' log"),
+                "notifications",
+                "billing",
+                "retrymodelevent",
+                badge="dunning_site.admin_site.model_news",
+            ),
             _list(_("Payments"), "payments", "billing", "payment"),
             _list(_("Promises"), "handshake", "billing", "promise"),
             _list(_("Payment plans"), "calendar_month", "billing", "paymentplan"),

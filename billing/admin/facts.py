@@ -3,7 +3,10 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
@@ -12,16 +15,22 @@ from unfold.decorators import display
 from billing.admin.columns import ATTEMPT, SUBSCRIPTION, money_column
 from billing.admin.ledgers import load_ledger
 from billing.models import Allocation, Payment, PaymentAttempt, PaymentMethod, Subscription
+from billing.retries.card import ledgers_of
+from customers import clock
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
 from customers.admin.page import PageAdmin, Section
+from customers.display import percent
+
+_WHY = ("explanation", "because", ("strategy", "retry_model"), ("foretold", "lot"), "actor")
 
 
 @admin.register(PaymentAttempt)
 class PaymentAttemptAdmin(ReadOnlyAdmin):
     list_display = (
-        "__str__", "invoice", "customer", "state", "money", "origin", "at", "scheduled_for", "decline", "explanation",
+        "__str__", "invoice", "customer", "state", "money", "origin", "at", "scheduled_for", "chance", "decline",
+        "limits_used", "explanation",
     )  # fmt: skip
-    list_select_related = ("invoice__customer", "payment_method")
+    list_select_related = ("invoice__customer", "payment_method", "retry_model")
     list_filter: tuple[Any, ...] = (
         ("status", ChoicesDropdownFilter),
         ("origin", ChoicesDropdownFilter),
@@ -33,7 +42,18 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": (("invoice", "number"), ("status", "origin"), ("amount", "currency"), "payment_method")}),
-        (_("When and why"), {"fields": (("scheduled_for", "at", "finished_at"), "explanation", "strategy", "actor")}),
+        (
+            _("When and why"),
+            {
+                "fields": (
+                    ("scheduled_for", "at", "finished_at"),
+                    "explanation",
+                    "because",
+                    ("strategy", "retry_model", "foretold", "lot"),
+                    "actor",
+                )
+            },
+        ),
         (
             _("What the processor said"),
             {
@@ -48,7 +68,42 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
             },
         ),
     )
+    readonly_fields = ("because", "foretold", "lot")
     money = money_column("amount", _("amount"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PaymentAttempt]:
+        # A model's file is megabytes.
+        return super().get_queryset(request).defer("retry_model__data", "retry_model__figures")  # type: ignore[no-any-return]
+
+    def prepare_rows(self, request: HttpRequest, rows: list[PaymentAttempt]) -> None:
+        """The ledgers of the cards on the page, in two queries."""
+        methods = [row.payment_method for row in rows if row.payment_method is not None]
+        ledgers = ledgers_of(methods, clock.now())
+        for row in rows:
+            row.ledger = ledgers.get(row.payment_method_id or 0)  # type: ignore[attr-defined]
+
+    @display(description=_("chance"), ordering="probability")
+    def chance(self, row: PaymentAttempt) -> str:
+        return percent(row.probability)
+
+    @display(description=_("networks' limits and fees so far"))
+    def limits_used(self, row: Any) -> str:
+        if row.ledger is None:
+            return "–"
+        told = [verdict.sentence for verdict in row.ledger.limits] + [fee.text for fee in row.ledger.fees]
+        return format_html_join(mark_safe("<br>"), "{}", ((each,) for each in told)) or "–"
+
+    @display(description=_("what weighed most"))
+    def because(self, row: PaymentAttempt) -> str:
+        return "; ".join(row.reasons) or "–"
+
+    @display(description=_("predicted chance"))
+    def foretold(self, row: PaymentAttempt) -> str:
+        return percent(row.probability)
+
+    @display(description=_("drawn by lot with chance"))
+    def lot(self, row: PaymentAttempt) -> str:
+        return percent(row.propensity)
 
     @display(description=_("customer"))
     def customer(self, row: PaymentAttempt) -> str:

@@ -23,6 +23,8 @@ MATURE = timedelta(days=28)
 MEMORY = timedelta(days=180)
 #: A candidate that shows no difference for this long makes room for a newer one.
 TRIAL = timedelta(weeks=16)
+#: The newest of them; bounds a review's memory.
+MOST = 100_000
 #: Drift is looked for in the charges of these weeks.
 DRIFT = timedelta(weeks=4)
 
@@ -103,8 +105,8 @@ def decisions_drawn(now: datetime) -> list[Decision]:
         PaymentAttempt.objects.filter(
             propensity__isnull=False, created_at__gt=now - MEMORY, created_at__lte=now - MATURE
         )
-        .order_by("id")
-        .values_list("invoice__customer_id", "propensity", "options", "created_at", "invoice__paid_at")
+        .order_by("-id")
+        .values_list("invoice__customer_id", "propensity", "options", "created_at", "invoice__paid_at")[:MOST]
     )
     decisions = []
     for customer_id, propensity, options, planned_at, paid_at in drawn.iterator(chunk_size=2000):

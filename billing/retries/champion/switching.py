@@ -1,5 +1,6 @@
 """Owns which model is champion: made so, retired, found broken, fallen back; every switch stands in their log."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -75,9 +76,14 @@ def model_retire(
     return True
 
 
-def alerts_seen(*, now: datetime) -> int:
-    """Staff has looked: the menu no longer says that there is news. Returns how many lines were new."""
-    return RetryModelEvent.objects.filter(alert=True, seen_at__isnull=True).update(seen_at=now)
+def alerts_seen(*, event_ids: Collection[int], now: datetime) -> int:
+    """Staff has looked: the menu no longer counts these lines. Returns how many of them were news."""
+    return RetryModelEvent.objects.filter(pk__in=event_ids, alert=True, seen_at__isnull=True).update(seen_at=now)
+
+
+def alerts_new() -> int:
+    """How many lines staff has not looked at yet; one look at a partial index."""
+    return RetryModelEvent.objects.filter(alert=True, seen_at__isnull=True).count()
 
 
 def _locked(model_id: int) -> RetryModel:

@@ -7,7 +7,7 @@ import pytest
 from billing.models import AttemptStatus, PaymentAttempt, RetryModel, RetryModelEvent
 from billing.retries.champion import offline, review
 from billing.retries.champion.review import decisions_drawn, models_review
-from billing.retries.champion.switching import alerts_seen, model_promote, model_retire
+from billing.retries.champion.switching import alerts_new, alerts_seen, model_promote, model_retire
 from customers.errors import SollecitoError
 from tests import factories
 from tests.billing.retries.champion.world import stored
@@ -98,8 +98,9 @@ def test_a_champion_that_the_rules_beat_is_taken_out_with_an_alert():
     champion.refresh_from_db()
     assert champion.state == State.RETIRED
     assert lines("demoted").get().alert
-    assert alerts_seen(now=NOW) == 1
-    assert alerts_seen(now=NOW) == 0
+    ids = RetryModelEvent.objects.values_list("pk", flat=True)
+    assert (alerts_new(), alerts_seen(event_ids=ids, now=NOW)) == (1, 1)
+    assert (alerts_new(), alerts_seen(event_ids=ids, now=NOW)) == (0, 0)
 
 
 @pytest.mark.parametrize(("chance", "state"), [(0.9, State.RETIRED), (0.05, State.CHAMPION)])
