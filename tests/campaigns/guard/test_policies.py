@@ -23,7 +23,7 @@ ADDRESSES = {
 }
 GRANTED = frozenset((name, normalise(name, address)) for name, address in ADDRESSES.items())
 PLACES = {
-    "AU": "Australia/Sydney", "CA": "America/Toronto", "DE": "Europe/Berlin", "ES": "Europe/Madrid",
+    "AT": "Europe/Vienna", "AU": "Australia/Sydney", "CA": "America/Toronto", "DE": "Europe/Berlin", "ES": "Europe/Madrid",
     "FR": "Europe/Paris", "GB": "Europe/London", "IT": "Europe/Rome", "NL": "Europe/Amsterdam",
     "PL": "Europe/Warsaw", "US": "America/New_York", "JP": "Asia/Tokyo", "": "UTC",
 }  # fmt: skip
@@ -57,6 +57,8 @@ def local(country: str, text: str) -> datetime:
         ("FR", "call", ("10:00", "19:59"), None, None),
         ("FR", "sms", ("10:00", "19:59"), None, None),
         ("DE", "call", ("08:00", "19:59"), ("09:00", "13:59"), None),
+        ("AT", "call", ("08:00", "19:59"), ("09:00", "13:59"), None),
+        ("AT", "sms", ("08:00", "19:59"), ("09:00", "13:59"), None),
         ("DE", "email", ("07:00", "21:59"), ("07:00", "21:59"), ("08:00", "21:59")),
         ("ES", "call", ("09:00", "19:59"), None, None),
         ("PL", "call", ("08:00", "19:59"), ("09:00", "14:59"), None),
