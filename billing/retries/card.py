@@ -14,7 +14,8 @@ from billing.matching import UNRESOLVED
 from billing.models import AttemptOrigin, Invoice, PaymentAttempt, PaymentMethod, ProcessorAccount
 from billing.retries import limits
 from billing.retries.binding import final_verdict, network_wait_of, wait_of
-from billing.retries.eligibility import credential_of, network_of
+from billing.retries.debits import debit_refusal, mandate_refusal
+from billing.retries.eligibility import card_country_of, credential_of, network_of
 from billing.retries.ledger import CardLedger, ledger_of
 from billing.retries.loading import COUNTED, HISTORY, fee_charges, on_same_cards, past_attempts, profile_of
 from billing.retries.network_fees import Card
@@ -61,10 +62,17 @@ def limit_reached(
     own = [past for past in past_attempts(here, method) if past.fingerprint in ("", credential)]
     of_others = [past for past in past_attempts(others, method) if past.fingerprint == credential]
     declines = [past for past in (*of_others, *own) if not past.approved]
+    left = invoice.amount_due - invoice.amount_paid - invoice.amount_credited
+    refused = mandate_refusal(card_country_of(method), left, invoice.currency, now)
+    if refused is not None and origin in (AttemptOrigin.RETRY, AttemptOrigin.STAFF):
+        return refused
     if origin == AttemptOrigin.RETRY:
         final = final_verdict(own, declines)
         if final is not None:
             return final.reason
+        refused = debit_refusal(network_of(method), own[-1].verdict.category) if own else None
+        if refused is not None:
+            return refused
     wait = wait_of(declines) if origin == AttemptOrigin.RETRY else network_wait_of(declines)
     binds = origin in (AttemptOrigin.RETRY, AttemptOrigin.STAFF)
     return wait.reason if binds and wait is not None and wait.until > now else None

@@ -170,6 +170,11 @@ def network_of(method: PaymentMethod | None) -> str:
     return method.brand if method.type == "card" else method.type
 
 
+def card_country_of(method: PaymentMethod | None) -> str:
+    """Where a card was issued; "" for what is no card or does not say."""
+    return method.country if method is not None and method.type == "card" else ""
+
+
 def credential_of(method: PaymentMethod | None) -> str:
     """What makes two stored methods one credential; methods without a fingerprint are one each."""
     if method is None:

@@ -20,7 +20,7 @@ from billing.models import (
     ProcessorAccount,
     Promise,
 )
-from billing.retries.eligibility import credential_of, network_of
+from billing.retries.eligibility import card_country_of, credential_of, network_of
 from billing.retries.limits import Profile
 from billing.retries.methods import NOT_USED, Candidate, candidates
 from billing.retries.policies import DEFAULT_TERMS, Terms, terms_for
@@ -205,6 +205,7 @@ def context_of(
         decline_code=invoice.last_decline_code or None,
         fingerprint=credential_of(method),
         limit_profile=profile_of(account),
+        card_country=card_country_of(method),
         other_method=candidate.other,
     )
 

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from billing.retries import STRATEGIES, limits
 from billing.retries.binding import final_verdict, wait_of
-from billing.retries.declines import DeclineVerdict
+from billing.retries.debits import debit_gap, debit_refusal, mandate_of, mandate_refusal
+from billing.retries.declines import AsksFor, DeclineVerdict
 from billing.retries.localtime import in_words
 from billing.retries.taxonomy import VAGUE, Category
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, Stop
@@ -124,7 +125,7 @@ def plan_with(
     number = 1 + _retries_used(attempts)
     verdict = own[-1].verdict if own else None
     category = _category(own)
-    stop = _final(attempts, own, binding) or _spent(context, attempts, now)
+    stop = _final(attempts, own, binding) or _unlawful(context, own, now) or _spent(context, attempts, now)
     if stop is not None:
         return _with_advice(stop, verdict, category)
     question = Question(
@@ -134,7 +135,7 @@ def plan_with(
         number=number,
         tries_left=context.max_attempts - number + 1,
         previous=attempts[-1].at.astimezone(UTC),
-        earliest=_earliest(strategy, category, attempts if own else (), binding, now),
+        earliest=_earliest(strategy, context, category, attempts if own else (), binding, now),
         deadline=context.ends_at,
     )
     found = _search(strategy, question, card_history, own, card_planned)
@@ -227,6 +228,15 @@ def _final(attempts: Sequence[PastAttempt], own: Sequence[PastAttempt], binding:
     return Stop(verdict.reason, f"decline.{verdict.category}", verdict.asks_for, verdict.category)
 
 
+def _unlawful(context: RetryContext, own: Sequence[PastAttempt], now: datetime) -> Stop | None:
+    """Stop where a scheme or a law wants something else than another try: see debits.py."""
+    refused = mandate_refusal(context.card_country, context.amount, context.currency, now)
+    if refused is not None:
+        return Stop(refused, "mandate.limit", AsksFor.AUTHENTICATE, Category.AUTHENTICATION)
+    refused = debit_refusal(context.brand, own[-1].verdict.category) if own else None
+    return Stop(refused, "debit.reason") if refused is not None else None
+
+
 def _spent(context: RetryContext, attempts: Sequence[PastAttempt], now: datetime) -> Stop | None:
     if now >= context.ends_at:
         return Stop(f"The retry window ended on {context.ends_at:%Y-%m-%d %H:%M} UTC.", "window.closed")
@@ -265,16 +275,20 @@ def _category(own: Sequence[PastAttempt]) -> Category:
 
 def _earliest(
     strategy: Strategy,
+    context: RetryContext,
     category: Category,
     attempts: Sequence[PastAttempt],
     binding: Sequence[PastAttempt],
     now: datetime,
 ) -> datetime:
-    """The first moment allowed by the waits of all declines on this credential and the strategy's gap."""
+    """The first moment allowed by all declines on this credential, the strategy's gap, its scheme and the law."""
     floors = [now + timedelta(seconds=1) if attempts else now]
     floors += [wait.until for wait in [wait_of(binding)] if wait is not None]
     if attempts:
-        floors.append(attempts[-1].at + strategy.min_gap(category))
+        floors.append(attempts[-1].at + max(strategy.min_gap(category), debit_gap(context.brand)))
+    law = mandate_of(context.card_country, now)
+    if law is not None:
+        floors.append(now + law.notice)
     return max(floors).astimezone(UTC)
 
 

@@ -15,6 +15,8 @@ from billing.models import (
     PaymentAttempt,
     RetryState,
 )
+from billing.retries.debits import mandate_of
+from billing.retries.eligibility import card_country_of
 from customers import log
 from customers.models import Customer
 from customers.wake import wake
@@ -95,7 +97,7 @@ def retries_hasten(*, invoice_ids: Iterable[int], reason: str, now: datetime) ->
     """
     planned = list(
         PaymentAttempt.objects.select_for_update(of=("self",), skip_locked=True)
-        .select_related("invoice")
+        .select_related("invoice", "payment_method")
         .filter(
             invoice__in=list(invoice_ids),
             status=AttemptStatus.PLANNED,
@@ -112,7 +114,9 @@ def retries_hasten(*, invoice_ids: Iterable[int], reason: str, now: datetime) ->
             floors[row.invoice_id] = max(row.at + row.verdict.retry.wait, floors.get(row.invoice_id, now))
     hastened = []
     for attempt in planned:
-        at = max(now, floors.get(attempt.invoice_id, now), attempt.invoice.retry_not_before or now)
+        law = mandate_of(card_country_of(attempt.payment_method), now)
+        notice = now + law.notice if law is not None else now
+        at = max(notice, floors.get(attempt.invoice_id, now), attempt.invoice.retry_not_before or now)
         if attempt.scheduled_for is not None and at < attempt.scheduled_for:
             attempt.scheduled_for, attempt.explanation = at, reason[:500]
             hastened.append(attempt)

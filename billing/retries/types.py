@@ -84,6 +84,8 @@ class RetryContext:
     fingerprint: str = ""
     #: Which of the networks' numbers hold where sources disagree (limits.Profile).
     limit_profile: Profile = "cautious"
+    #: Where the card was issued (ISO code), "" for bank debits and where it is not known: some laws bind by it.
+    card_country: str = ""
     #: Charged on a stored method that nobody made the default, by the account's policy.
     other_method: bool = False
 
