@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -19,17 +19,12 @@ from billing.retries.card import ledgers_of
 from customers import clock
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
 from customers.admin.page import PageAdmin, Section
-from customers.display import percent
-
-_WHY = ("explanation", "because", ("strategy", "retry_model"), ("foretold", "lot"), "actor")
+from customers.display import percent, when
 
 
 @admin.register(PaymentAttempt)
 class PaymentAttemptAdmin(ReadOnlyAdmin):
-    list_display = (
-        "__str__", "invoice", "customer", "state", "money", "origin", "at", "scheduled_for", "chance", "decline",
-        "limits_used", "explanation",
-    )  # fmt: skip
+    list_display = ("__str__", "about", "state", "money", "moment", "why", "limits_used")
     list_select_related = ("invoice__customer", "payment_method", "retry_model")
     list_filter: tuple[Any, ...] = (
         ("status", ChoicesDropdownFilter),
@@ -49,7 +44,8 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
                     ("scheduled_for", "at", "finished_at"),
                     "explanation",
                     "because",
-                    ("strategy", "retry_model", "foretold", "lot"),
+                    ("strategy", "retry_model"),
+                    ("foretold", "lot"),
                     "actor",
                 )
             },
@@ -82,11 +78,18 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
         for row in rows:
             row.ledger = ledgers.get(row.payment_method_id or 0)  # type: ignore[attr-defined]
 
-    @display(description=_("chance"), ordering="probability")
-    def chance(self, row: PaymentAttempt) -> str:
-        return percent(row.probability)
+    @display(description=_("made or planned for"), ordering="scheduled_for")
+    def moment(self, row: PaymentAttempt) -> str:
+        return format_html("{}<br>{}", when(row.at or row.scheduled_for), row.get_origin_display())
 
-    @display(description=_("networks' limits and fees so far"))
+    @display(description=_("why, and what was said"))
+    def why(self, row: PaymentAttempt) -> str:
+        chance = _("Chance %(chance)s.") % {"chance": percent(row.probability)} if row.probability is not None else ""
+        said = (row.explanation, chance, row.decline_code.replace("_", " "))
+        told = format_html_join(mark_safe("<br>"), "{}", ((each,) for each in said if each))
+        return format_html('<span class="sol-why">{}</span>', told or "–")
+
+    @display(description=_("limits and fees so far"))
     def limits_used(self, row: Any) -> str:
         if row.ledger is None:
             return "–"
@@ -105,17 +108,13 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
     def lot(self, row: PaymentAttempt) -> str:
         return percent(row.propensity)
 
-    @display(description=_("customer"))
-    def customer(self, row: PaymentAttempt) -> str:
-        return str(row.invoice.customer)
+    @display(description=_("invoice and customer"))
+    def about(self, row: PaymentAttempt) -> str:
+        return format_html("{}<br>{}", row.invoice, row.invoice.customer)
 
     @display(description=_("status"), ordering="status")
     def state(self, row: PaymentAttempt) -> str:
         return choice_badge(row, "status", ATTEMPT)
-
-    @display(description=_("decline"))
-    def decline(self, row: PaymentAttempt) -> str:
-        return row.decline_code.replace("_", " ") or "–"
 
 
 class AllocationInline(TabularInline):

@@ -6,8 +6,8 @@ from typing import Any
 
 #: Of the drawings' plane, in SVG units, with room for the labels of the axes.
 WIDTH, HEIGHT = 560, 300
-LEFT, TOP, RIGHT, BOTTOM = 48, 12, 12, 36
-_STEPS = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
+LEFT, TOP, RIGHT, BOTTOM = 48, 12, 24, 36
+_STEPS = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

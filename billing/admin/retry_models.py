@@ -129,7 +129,7 @@ class RetryModelAdmin(PageAdmin, ReadOnlyAdmin):
     readonly_fields = ("checksum",)
     page_facts = [_facts]
     page_sections = [
-        Section("quality", _("Foretelling"), "admin/billing/model/quality.html", _quality, _SEE, 10),
+        Section("quality", _("Calibration"), "admin/billing/model/quality.html", _quality, _SEE, 10),
         Section("trial", _("Comparison"), "admin/billing/model/trial.html", _trial, _SEE, 20),
         Section("drift", _("Drift"), "admin/billing/model/drift.html", _drift, _SEE, 30),
         Section("beliefs", _("What it believes"), "admin/billing/model/beliefs.html", _beliefs, _SEE, 40),

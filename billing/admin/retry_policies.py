@@ -46,7 +46,7 @@ class RetryPolicyAdmin(HistoryAdmin):
     search_fields = ("name",)
     ordering = ("order", "id")
     fields = (
-        ("name", "order", "active"), "segment", ("max_attempts", "window_days"), ("strategy", "explore_percent"),
+        "name", ("order", "active"), "segment", ("max_attempts", "window_days"), "strategy", "explore_percent",
     )  # fmt: skip
 
     def prepare_rows(self, request: HttpRequest, rows: list[RetryPolicy]) -> None:

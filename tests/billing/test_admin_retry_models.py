@@ -191,7 +191,7 @@ def test_lists_cost_the_same_for_few_and_many_rows(manager, name):
 
 
 def test_an_axis_holds_its_values():
-    assert Axis.over([0.07, 0.18]).top == 0.2
+    assert Axis.over([0.07, 0.18]).top == 0.25
     chart = calibration_chart([BIN])
     (point,) = chart["points"]
     assert point["high"] < point["y"] < point["low"]

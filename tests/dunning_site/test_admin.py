@@ -21,6 +21,9 @@ from billing.models import (
     PlanInstalment,
     ProcessorCommand,
     Promise,
+    RetryModel,
+    RetryModelEvent,
+    RetryPolicy,
     UnknownCode,
 )  # fmt: skip
 from campaigns.models import (
@@ -97,6 +100,12 @@ def world(n: int, *, serial: int = 0) -> Customer:
             field="decline_code", code=f"new_{serial}_{i}", seen=1, first_seen_at=NOW, last_seen_at=NOW,
             example=invoice.attempts.first(),
         )  # fmt: skip
+        model = RetryModel.objects.create(
+            strategy="rules", state="retired", fitted_at=NOW, trained_from=NOW, trained_until=NOW, rows=1,
+            customers=1, data=b"", checksum="",
+        )  # fmt: skip
+        RetryModelEvent.objects.create(model=model, at=NOW, kind="retired", reason="x", alert=True)
+        RetryPolicy.objects.create(name="All", segment="late")
         ProcessorCommand.objects.create(
             kind="mark_uncollectible", invoice=invoice, key=f"k{serial}-{invoice.pk}", due_at=NOW, created_at=NOW
         )
