@@ -180,7 +180,7 @@ class LadderAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
                     settings=form.cleaned_data["settings"],
                 )
             except SollecitoError as error:
-                form.add_error("file", error.message)
+                form.add_error("file" if form.cleaned_data["file"] else "text", error.message)
             else:
                 messages.success(request, _now("Imported as a draft: read it, then publish it."))
                 if done.kept:

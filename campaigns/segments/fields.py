@@ -2,7 +2,7 @@
 
 A field is a column of a source; a source is one grouped subquery with a row per customer, joined only where a
 query asks for it. Amounts carry their currency in their name (`balance.EUR`), so that no sum can mix two. To offer
-a new field add a line to FIELDS; an app higher in the house calls `add_source` and `add_field` when it is ready.
+a new field add a line to FIELDS.
 
 In an expression `{now}` stands for the moment of evaluation, `{part}` for what follows the field's name (a
 currency, a key); both become parameters.
@@ -252,16 +252,6 @@ FIELDS: dict[str, Field] = {
         Field("case.steps", Kind.NUMBER, _("Steps it has taken"), "MAX(k.position)", "live", _CASE, may_lack=True),
     )
 }  # fmt: skip
-
-
-def add_source(source: Source) -> None:
-    """Offers a source to fields of a higher app; call it from AppConfig.ready."""
-    SOURCES[source.key] = source
-
-
-def add_field(field: Field) -> None:
-    """Offers a field of a higher app, for example a score; call it from AppConfig.ready."""
-    FIELDS[field.name] = field
 
 
 def names() -> list[str]:

@@ -2,7 +2,7 @@
 
 One point each for a fifth of the invoices late, a fifth of the charges declined, one promise broken; two for half of
 the invoices, half of the charges, two promises. No point is a low risk, three or more are a high one. Below
-LEAST_INVOICES invoices nothing is said. A chance that is learned is another field, added by `add_field`; this one
+LEAST_INVOICES invoices nothing is said. A chance that is learned is another field; this one
 stays what it is, so that segments written with it do not change their meaning.
 """
 

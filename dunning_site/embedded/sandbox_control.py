@@ -52,10 +52,6 @@ class SandboxControl:
         answer: dict[str, Any] = self._call("POST", f"pay/{invoice}", card)
         return answer
 
-    def change_card(self, payment_method: str, **changes: Any) -> None:
-        """The network or bank changes a stored card (new expiry, another behaviour)."""
-        self._call("POST", f"payment_methods/{payment_method}", changes)
-
     def subscribe(self, url: str, events: Iterable[str], secret_key: str) -> None:
         """Has the webhook endpoint at `url` told of `events` only, through the API as a person would."""
         path = f"{self.url}/v1/webhook_endpoints"

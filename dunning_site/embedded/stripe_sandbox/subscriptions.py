@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import collection
 from .catalog import new_price, plan_of
 from .clock import boundary
@@ -15,7 +13,6 @@ from .invoices import (
     close,
     finalize,
     new_invoice,
-    subscription_id,
 )
 from .issuers import DAY
 from .listing import page
@@ -278,9 +275,3 @@ def set_cancel(world: World, subscription: Obj, params: Params) -> None:
         subscription["canceled_at"] = world.now() if when else None
         if when:
             world.at(when, "cancel_at", subscription["id"])
-
-
-def invoices_of(world: World, subscription: Obj) -> list[dict[str, Any]]:
-    """The invoices of a subscription, oldest first."""
-    owned = world.tables["invoice"].all(customer=subscription["customer"])
-    return [invoice for invoice in owned if subscription_id(invoice) == subscription["id"]]

@@ -23,7 +23,8 @@ ADDRESSES = {
 }
 GRANTED = frozenset((name, normalise(name, address)) for name, address in ADDRESSES.items())
 PLACES = {
-    "AT": "Europe/Vienna", "AU": "Australia/Sydney", "CA": "America/Toronto", "DE": "Europe/Berlin", "ES": "Europe/Madrid",
+    "AT": "Europe/Vienna",
+    "AU": "Australia/Sydney", "CA": "America/Toronto", "DE": "Europe/Berlin", "ES": "Europe/Madrid",
     "FR": "Europe/Paris", "GB": "Europe/London", "IT": "Europe/Rome", "NL": "Europe/Amsterdam",
     "PL": "Europe/Warsaw", "US": "America/New_York", "JP": "Asia/Tokyo", "": "UTC",
 }  # fmt: skip
