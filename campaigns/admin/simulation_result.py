@@ -35,8 +35,8 @@ def _rows(told: Sequence[Mapping[str, Any]]) -> list[Row]:
     wanted = (
         ("lives", _("Cases played")),
         ("reminders", _("Messages that ask for payment")),
+        ("reminders_paid_soon", _("… of them followed by a payment within three days")),
         ("invoices_reminded", _("Invoices they name")),
-        ("reminders_paid_soon", _("… followed by a payment within three days")),
         ("tasks", _("Tasks for staff")),
         ("retries", _("Charges")),
         ("deferrals", _("Times a step was put off")),
