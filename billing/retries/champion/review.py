@@ -20,9 +20,9 @@ RULES = "rules"
 #: paid are known sooner than those that are not.
 MATURE = timedelta(days=28)
 #: Older decisions were made in other times.
-MEMORY = timedelta(days=180)
+MEMORY = timedelta(days=364)
 #: A candidate that shows no difference for this long makes room for a newer one.
-TRIAL = timedelta(weeks=16)
+TRIAL = timedelta(weeks=52)
 #: The newest of them; bounds a review's memory.
 MOST = 100_000
 #: Drift is looked for in the charges of these weeks.
@@ -89,7 +89,7 @@ def _judge_candidate(candidate: RetryModel, found: Comparison | None, now: datet
     elif found is not None and found.loses:
         model_retire(model_id=candidate.pk, reason=words(found), now=now, data=figures(found))
     elif now - candidate.fitted_at >= TRIAL:
-        why = _("No difference was shown in sixteen weeks: %(words)s") % {"words": words(found)}
+        why = _("No difference was shown in a year: %(words)s") % {"words": words(found)}
         model_retire(model_id=candidate.pk, reason=why, now=now, data=figures(found))
     else:
         note(Kind.COMPARED, words(found), now, model=candidate, data=figures(found))
