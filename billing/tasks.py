@@ -73,7 +73,7 @@ def resolve_unknown() -> int:
     return asked + fees_resolve(now=now, limit=settings.BATCH_SIZE_CHARGE).total
 
 
-@shared_task(name="billing.tasks.review_models")
+@shared_task(name="billing.tasks.review_models", soft_time_limit=3600, time_limit=3660)
 def review_models() -> str:
     """Compares the models in use, then fits a new candidate; returns what the fit came to."""
     now = clock.now()

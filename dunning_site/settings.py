@@ -254,7 +254,7 @@ FEE_RATES = env.text("FEE_RATES", "")
 BATCH_SIZE_ESCALATE = env.number("BATCH_SIZE_ESCALATE", 1000)
 #: What a killed worker keeps others from sending until the sweep finds it.
 BATCH_SIZE_DELIVER = env.number("BATCH_SIZE_DELIVER", 25)
-BATCH_SIZE_PLAN = env.number("BATCH_SIZE_PLAN", 500)
+BATCH_SIZE_PLAN = env.number("BATCH_SIZE_PLAN", 100)
 #: Most charges a retry model is fitted on, the newest; bounds the time and memory of the weekly fit.
 RETRY_FIT_ROWS = env.number("RETRY_FIT_ROWS", 200_000)
 BATCH_SIZE_CHARGE = env.number("BATCH_SIZE_CHARGE", 20)

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from billing.models import RetryModel, RetryModelEvent
+from billing.models import AttemptStatus, PaymentAttempt, RetryModel, RetryModelEvent
 from billing.retries import STRATEGIES
-from billing.retries.champion.judging import figures_of, replay
+from billing.retries.champion.judging import MOST, SCHEDULED, figures_of, replay
 from billing.retries.champion.learnable import LEARNED, Learnable
 from billing.retries.champion.loading import ModelBroken, checksum, model_load
 from billing.retries.champion.rows import history_rows, newest_since
@@ -87,6 +87,12 @@ def data_state(now: datetime) -> tuple[int, int]:
     return found, ENOUGH_CHARGES
 
 
+def retries_since(moment: datetime) -> int:
+    """How many scheduled retries were made from a moment (aware UTC) on."""
+    made = PaymentAttempt.objects.filter(status__in=(AttemptStatus.SUCCEEDED, AttemptStatus.DECLINED), at__gte=moment)
+    return made.filter(number__gt=1, origin__in=SCHEDULED).count()
+
+
 def _fit(now: datetime) -> FitRun:
     until = now - HELD_OUT
     found, since = newest_since(settings.RETRY_FIT_ROWS, before=until)
@@ -101,9 +107,9 @@ def _fit(now: datetime) -> FitRun:
     fitted = time.monotonic()
     data = strategy.save()
     against, baseline = _baseline()
-    judged = replay(
-        history_rows(since=until - _BEFORE, until=now), {"candidate": strategy, "baseline": baseline}, until
-    )
+    held_out = history_rows(since=until - _BEFORE, until=now)
+    share = min(1.0, MOST / max(1, retries_since(until)))
+    judged = replay(held_out, {"candidate": strategy, "baseline": baseline}, until, share)
     retries = len(judged["candidate"])
     if retries < ENOUGH_RETRIES:
         words = _("%(found)s of %(needed)s retries in the last four weeks to judge a model by.")

@@ -8,7 +8,9 @@ from django.db import connections
 from billing.models import AttemptStatus, RetryModel, RetryModelEvent
 from billing.retries.champion import fitting
 from billing.retries.champion.fitting import HELD_OUT, data_state, model_fit
+from billing.retries.champion.judging import replay
 from billing.retries.champion.rows import LATELY, history_rows, rows_lately
+from billing.retries.strategies import RuleStrategy
 from tests import factories
 from tests.billing.retries.champion.world import stored
 from tests.factories import NOW
@@ -120,3 +122,13 @@ def test_one_fit_at_a_time():
     finally:
         other.close()
     assert model_fit(now=NOW).outcome == "thin"
+
+
+def test_of_many_retries_whole_customers_are_drawn():
+    history(60, at=NOW - 20 * DAY, approved=5, customers=20)
+    rows = list(history_rows(since=NOW - 30 * DAY, until=NOW))
+    everybody = replay(rows, {"rules": RuleStrategy()}, NOW - 30 * DAY)["rules"]
+    some = replay(rows, {"rules": RuleStrategy()}, NOW - 30 * DAY, 0.5)["rules"]
+    assert len(everybody) == fitting.retries_since(NOW - 30 * DAY) == 60
+    assert 15 <= len(some) <= 45
+    assert all(sum(each.cluster == one.cluster for each in some) == 3 for one in some)
