@@ -48,7 +48,9 @@ def serving(*, workers: int = 2) -> Iterator[dict[str, subprocess.Popen[bytes]]]
 def wait(children: dict[str, subprocess.Popen[bytes]]) -> None:
     """Returns on Ctrl-C or SIGTERM; raises SystemExit naming the log if a child ends by itself."""
     with contextlib.suppress(KeyboardInterrupt):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # A shell that starts us in the background has SIGINT ignored, and children inherit that.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.default_int_handler)
         while True:
             for name, child in children.items():
                 if child.poll() is not None:
