@@ -1,0 +1,1 @@
+"""Measures retry strategies against issuers that are simulated; see docs/retries.md."""

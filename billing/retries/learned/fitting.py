@@ -1,0 +1,269 @@
+"""Owns learning the habits from rows: expectation maximisation over a sample of customers, shrunk to what was believed.
+
+Each turn takes in the charges of every sampled customer, asks which calendar, class and cause explains them, and counts.
+What a country, group or bank shows by itself is mixed with what everybody shows, in proportion to how much there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from billing.retries.learned.belief import KEPT_CALENDARS, Charges, Person, Step, begin, coarse, fine, take_in
+from billing.retries.learned.calendars import CALENDARS
+from billing.retries.learned.habits import (
+    APPROVED,
+    CODE_GROUPS,
+    CROWD_BINS,
+    DEAD,
+    FUNDS,
+    GAP_BINS,
+    LASTING_HOURS,
+    LONG_BLOCK,
+    NOISE,
+    RANDOM_KINDS,
+    SHORT_BLOCK,
+    SHORT_CLASSES,
+    Floats,
+    Habits,
+)
+
+#: Pseudo-counts: how much of what everybody shows is mixed in.
+_SHRINK_CALENDAR = 15.0
+_SHRINK_GROUP = 10.0
+_SHRINK_BANK = 25.0
+_SHRINK_SPOKEN = 20.0
+#: Yearly rates at which calendars are tried to change.
+MOVING_RATES = (0.2, 0.8, 3.0)
+TURNS = 4
+_TURNS_WITH_HOURS = (1, 3)
+_BATCH = 24
+_TRIED_CUSTOMERS = 250
+_MOSTLY_SHORT = 0.2
+_MIXING_TURNS = 8
+#: Banks change their habits: no hour is ever held to be safer than this.
+LEAST_REFUSED = 0.02
+YEAR_HOURS = 365 * 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer to learn from."""
+
+    person: Person
+    charges: Charges
+
+
+class _Counts:
+    """What one turn counted."""
+
+    def __init__(self, habits: Habits) -> None:
+        self.fits: list[tuple[Person, Floats]] = []
+        self.hours = np.zeros((len(habits.countries) + 1, 24))
+        self.passed = np.zeros((len(habits.banks) + 1, 24))
+        self.refused = np.zeros((len(habits.banks) + 1, 24))
+        self.weekday = np.zeros((2, 7))
+        self.crowd = np.zeros((2, len(GAP_BINS) + 1, len(CROWD_BINS) + 1))
+        self.spoken = np.zeros((5, CODE_GROUPS))
+        self.funds_spoken = np.zeros((len(habits.banks) + 1, CODE_GROUPS))
+        self.blocks = np.zeros(2)
+        self.tested = 0.0
+        self.died = 0.0
+        self.hours_lived = 0.0
+
+
+def learn(
+    customers: Sequence[Customer],
+    habits: Habits,
+    *,
+    turns: int = TURNS,
+    progress: Callable[[float], None] = lambda _share: None,
+) -> Habits:
+    """Better habits from these customers' charges; `progress` is told the share done, 0 to 1."""
+    ordered = sorted(customers, key=lambda c: -len(c.charges))
+    now = max((int(c.charges.utc[-1]) for c in ordered if len(c.charges)), default=0)
+    few = ordered[:: max(1, len(ordered) // _TRIED_CUSTOMERS)]
+    for turn in range(turns):
+        counts = _Counts(habits)
+        for begun in range(0, len(ordered), _BATCH):
+            _count(ordered[begun : begun + _BATCH], habits, counts, hours=turn in _TURNS_WITH_HOURS)
+            progress((turn + begun / len(ordered)) / turns)
+        habits = _improved(habits, counts)
+        if turn == 1:
+            habits = _with_moving(habits, few, now)
+    return habits
+
+
+def _with_moving(habits: Habits, customers: Sequence[Customer], now: int) -> Habits:
+    """How often calendars change, by which rate best foresees the last 60 days."""
+    tried = [replace(habits, moving=rate / YEAR_HOURS) for rate in MOVING_RATES]
+    return max(tried, key=lambda one: foreseen(customers, one, now - 60 * 24))
+
+
+def foreseen(customers: Sequence[Customer], habits: Habits, since: int) -> float:
+    """The logarithm of the chance that was given to what came, summed over charges after the UTC hour `since`."""
+    total = 0.0
+    for begun in range(0, len(customers), _BATCH):
+        batch = customers[begun : begun + _BATCH]
+        people, charges = [c.person for c in batch], [c.charges for c in batch]
+        steps: list[Step] = []
+        take_in(begin(coarse(habits, people)), people, charges, habits, steps=steps)
+        for index, step in enumerate(steps):
+            for number, chance in enumerate(step.foreseen):
+                if charges[number].utc[index] > since:
+                    right = chance if charges[number].said[index] == APPROVED else 1 - chance
+                    total += float(np.log(max(right, 1e-6)))
+    return total
+
+
+def _count(batch: Sequence[Customer], habits: Habits, counts: _Counts, *, hours: bool) -> None:
+    people, charges = [c.person for c in batch], [c.charges for c in batch]
+    steps: list[Step] = []
+    belief = take_in(begin(coarse(habits, people)), people, charges, habits, steps=steps)
+    weights = belief.weights
+    counts.died += float(belief.dead.sum())
+    counts.hours_lived += sum(float(c.utc[-1] - c.utc[0]) for c in charges if len(c))
+    many = len(CALENDARS) * len(LASTING_HOURS)
+    tables = weights[:, :many].reshape(len(batch), len(CALENDARS), len(LASTING_HOURS))
+    prior = coarse(habits, people).prior
+    for number, person in enumerate(people):
+        # How well each hypothesis fits, whatever was believed of it beforehand.
+        counts.fits.append((person, weights[number] / np.maximum(prior[number], 1e-12)))
+        if hours and tables[number][:, :SHORT_CLASSES].sum() > _MOSTLY_SHORT:
+            _count_hours(batch[number], weights[number], habits, counts)
+    for index, step in enumerate(steps):
+        n = len(step.chance)
+        # Over all hypotheses, by how likely they are in the end: why this charge was refused.
+        inverse = weights[:n] / step.chance
+        with_money = (inverse * step.money).sum(1)
+        without = inverse.sum(1) - with_money
+        blame = step.parts * with_money
+        blame[DEAD] = step.parts[DEAD] * (with_money + without)
+        blame[FUNDS] = step.parts[FUNDS] * without
+        blame = np.clip(blame, 0, 1)
+        for number in range(n):
+            _count_charge(people[number], charges[number], index, blame[:, number], habits, counts)
+
+
+def _count_hours(customer: Customer, weights: Floats, habits: Habits, counts: _Counts) -> None:
+    """At which hour money comes in, where it is so short-lived that charges tell."""
+    table = weights[: len(CALENDARS) * len(LASTING_HOURS)].reshape(len(CALENDARS), -1)[:, :SHORT_CLASSES]
+    closer = fine(habits, customer.person, np.argsort(-table.sum(1), kind="stable")[:KEPT_CALENDARS])
+    closer.prior[...] /= closer.prior.sum()
+    found = take_in(begin(closer), [customer.person], [customer.charges], habits).weights[0, : len(closer.beat)]
+    by_hour = np.bincount(closer.hour[closer.beat], found * table.sum(), 24)
+    for country in {0, customer.person.country}:
+        counts.hours[country] += by_hour
+
+
+def _count_charge(
+    person: Person, charges: Charges, index: int, blame: Floats, habits: Habits, counts: _Counts
+) -> None:
+    local, said = int(charges.local[index]), int(charges.said[index])
+    gap, hour, weekday = (int(charges.gap[index]), int(charges.week[index])), local % 24, (local // 24 + 3) % 7
+    passed, noise = (1.0, 0.0) if said == APPROVED else (0.0, float(blame[NOISE]))
+    if said != APPROVED:
+        counts.spoken[:, said] += blame
+        for bank in {0, person.bank}:
+            counts.funds_spoken[bank, said] += blame[FUNDS]
+        counts.blocks += blame[[SHORT_BLOCK, LONG_BLOCK]]
+    counts.tested += passed + noise + float(blame[SHORT_BLOCK] + blame[LONG_BLOCK])
+    # What a bank refused is shared out among the hour, the weekday and the crowd by how likely each is.
+    by_hour = habits.refused[person.bank, hour]
+    by_day, by_crowd = habits.weekdays[weekday], habits.crowded[gap]
+    share = noise / (by_hour + by_day + by_crowd)
+    for bank in {0, person.bank}:
+        counts.passed[bank, hour] += passed + share * (by_day + by_crowd)
+        counts.refused[bank, hour] += share * by_hour
+    counts.weekday[0, weekday] += passed + share * (by_hour + by_crowd)
+    counts.weekday[1, weekday] += share * by_day
+    counts.crowd[(0, *gap)] += passed + share * (by_hour + by_day)
+    counts.crowd[(1, *gap)] += share * by_crowd
+
+
+def _shrunk(own: Floats, everybody: Floats, strength: float) -> Floats:
+    """Own counts with `strength` pseudo-counts spread as everybody's; rows sum to 1."""
+    mixed = own + strength * everybody
+    return np.asarray(mixed / mixed.sum(axis=-1, keepdims=True))
+
+
+def _mixed(habits: Habits, counts: _Counts) -> tuple[Floats, Floats, Floats]:
+    """How common calendars (by country), classes and random kinds (by group) are, given how well they fit each customer.
+
+    Expectation maximisation of its own, many quick turns: shares move slowly where most customers say little.
+    """
+    flat = Habits.flat()
+    classes, many = len(LASTING_HOURS), len(CALENDARS) * len(LASTING_HOURS)
+    country = np.array([person.country for person, _fit in counts.fits])
+    group = np.array([person.group for person, _fit in counts.fits])
+    fit = np.array([fit / fit.max() for _person, fit in counts.fits], np.float32)
+    by_pay, by_chance = fit[:, :many].reshape(len(fit), len(CALENDARS), classes), fit[:, many:]
+    calendars, lasting, random = habits.calendars, habits.lasting, habits.random
+    for _turn in range(_MIXING_TURNS):
+        c, k, r = (calendars[country], lasting[group], random[group])
+        of_calendar = np.einsum("uck,uk->uc", by_pay, k.astype(np.float32)) * c
+        of_class = np.einsum("uck,uc->uk", by_pay, c.astype(np.float32)) * k
+        of_random = by_chance * r
+        whole = of_calendar.sum(1) + of_random.sum(1)
+        of_calendar, of_class, of_random = (x / whole[:, None] for x in (of_calendar, of_class, of_random))
+        by_country = _summed(of_calendar, country, len(habits.countries) + 1)
+        by_group = _summed(np.concatenate([of_class, of_random], axis=1), group, len(habits.groups) + 1)
+        everywhere = _shrunk(by_country[0], flat.calendars[0], _SHRINK_CALENDAR * 12)
+        calendars = _shrunk(by_country, everywhere, _SHRINK_CALENDAR)
+        calendars[0] = everywhere
+        all_groups = _shrunk(by_group[0], np.concatenate([flat.lasting[0], flat.random[0]]), _SHRINK_GROUP * 3)
+        both = _shrunk(by_group, all_groups, _SHRINK_GROUP)
+        both[0] = all_groups
+        lasting, random = both[:, :classes], both[:, classes:]
+    return calendars, lasting, random
+
+
+def _summed(rows: Floats, place: Floats, places: int) -> Floats:
+    """Rows summed by place; place 0 gets all of them."""
+    found = np.zeros((places, rows.shape[1]))
+    np.add.at(found, place, rows)
+    found[0] = rows.sum(0)
+    return found
+
+
+def _improved(habits: Habits, counts: _Counts) -> Habits:
+    flat = Habits.flat()
+    calendars, lasting, random = _mixed(habits, counts)
+    any_hour = _shrunk(counts.hours[0], flat.hours[0], 10.0)
+    hours = _shrunk(counts.hours, any_hour, 5.0)
+    hours[0] = any_hour
+    any_bank = (counts.refused[0] + 0.05 * 20) / (counts.refused[0] + counts.passed[0] + 20)
+    refused = (counts.refused + any_bank * _SHRINK_BANK) / (counts.refused + counts.passed + _SHRINK_BANK)
+    refused[0] = any_bank
+    refused = np.maximum(refused, LEAST_REFUSED)
+    weekdays = (counts.weekday[1] + 0.01 * 200) / (counts.weekday.sum(0) + 200)
+    crowded = (counts.crowd[1] + 0.02 * 50) / (counts.crowd.sum(0) + 50)
+    spoken = _shrunk(counts.spoken, flat.spoken, _SHRINK_SPOKEN)
+    funds_spoken = _shrunk(counts.funds_spoken, spoken[FUNDS], _SHRINK_SPOKEN)
+    funds_spoken[0] = spoken[FUNDS]
+    spoken, funds_spoken = np.maximum(spoken, 1e-3), np.maximum(funds_spoken, 1e-3)
+    return replace(
+        habits,
+        calendars=calendars,
+        hours=hours,
+        lasting=lasting,
+        random=random,
+        refused=refused,
+        weekdays=weekdays,
+        crowded=crowded,
+        spoken=spoken,
+        funds_spoken=funds_spoken,
+        dying=(counts.died + 5) / (counts.hours_lived + 5 / flat.dying),
+        blocked=np.clip((counts.blocks + 0.01 * 50) / (counts.tested + 50), 0.001, 0.2),
+        rows=habits.rows,
+    )
+
+
+def indexed(names: Sequence[str], known: Mapping[str, int]) -> dict[str, int]:
+    """Numbers for names, from 1 on; those known keep theirs."""
+    found = dict(known)
+    for name in names:
+        found.setdefault(name, len(found) + 1)
+    return found

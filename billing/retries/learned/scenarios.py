@@ -1,0 +1,256 @@
+"""Owns the choice of a sequence of tries: which hours, together, most likely meet the money.
+
+The belief is turned into a few hundred equally likely futures, each saying at which hours money would be there. Tries
+are chosen to meet as many futures as possible between them: a second try is worth what it meets that the first does
+not. The best set is found greedily and then improved one try at a time; such a set is planned anew after each refusal,
+when the futures that it met have been ruled out. (Coverage is submodular, so greedy choice comes within 1 - 1/e of the
+best set: Nemhauser, Wolsey and Fisher 1978; for choosing anew after each answer: Golovin and Krause 2011.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from billing.retries.learned.belief import NEVER, Belief, Ints, Person
+from billing.retries.learned.calendars import local_hours, table_for
+from billing.retries.learned.habits import BLOCK_HOURS, LASTING_HOURS, LASTING_SPREAD, RANDOM_KINDS, Floats, Habits
+
+#: Fewer, and tries are placed by the luck of the draw: 240 lost to an even schedule where there is nothing to learn.
+FUTURES = 720
+#: Offered hours lie this far apart in longer windows; more would not be met better, only later.
+FINE_WINDOW_HOURS = 15 * 24
+COARSE_STEP = 2
+_CYCLES = 12
+_SWITCHES = 24
+_SWEEPS = 2
+_SURPRISE_HOURS = (12, 72, 24, 48)
+#: One future in so many has a bank with hours of its own; how likely a refusal is that they do not explain.
+HIDDEN_HOURS_EVERY = 4
+UNEXPLAINED = 0.25
+#: 1 January 1970 was a Thursday.
+_MONDAY = 3 * 24
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """The chosen tries, in order of time.
+
+    `slots` index the hours that were offered; `chances` are each try's chance of approval by itself, `whole` that of
+    at least one. `first` is the future share met by the earliest.
+    """
+
+    slots: tuple[int, ...]
+    chances: tuple[float, ...]
+    whole: float
+
+
+@lru_cache(maxsize=1)
+def _dice() -> tuple[Floats, Floats, Floats, Floats]:
+    """Fixed, evenly spread chances: how long each cycle's money lasts, paydays that bring nothing, random waits.
+
+    Fixed, so that the same charges always lead to the same plan.
+    """
+    rng = np.random.default_rng(20240229)
+    even = (np.argsort(rng.random((FUTURES, _CYCLES)), axis=0) + 0.5) / FUTURES
+    normal = NormalDist()
+    quantiles = np.vectorize(normal.inv_cdf)((np.arange(1024) + 0.5) / 1024)
+    waits = -np.log(1 - (np.argsort(rng.random((FUTURES, _SWITCHES)), axis=0) + 0.5) / FUTURES)
+    return even, rng.random((FUTURES, _CYCLES)), quantiles, waits
+
+
+def _drawn(weights: Floats) -> Ints:
+    """Hypotheses in proportion to their weight, evenly (systematic resampling)."""
+    marks = (np.arange(FUTURES) + 0.5) / FUTURES * weights.sum()
+    return np.minimum(np.searchsorted(np.cumsum(weights), marks), len(weights) - 1)
+
+
+def money_there(belief: Belief, habits: Habits, local: Ints, utc: Ints) -> NDArray[np.bool_]:
+    """Futures x hours: whether money is there. `local` and `utc` are rising hours since 1970, after the last charge."""
+    hyps = belief.hyps
+    many = len(hyps.beat)
+    drawn = _drawn(belief.weights[0])
+    by_calendar = drawn[drawn < many]
+    randomly = drawn[drawn >= many] - many
+    found = np.zeros((FUTURES, len(local)), bool)
+    if len(by_calendar):
+        found[: len(by_calendar)] = _by_calendar(belief, habits, by_calendar, local)
+    if len(randomly):
+        found[len(by_calendar) :] = _randomly(belief, randomly, utc)
+    return found
+
+
+def _by_calendar(belief: Belief, habits: Habits, drawn: Ints, local: Ints) -> NDArray[np.bool_]:
+    hyps = belief.hyps
+    even, nothing, quantiles, _waits = _dice()
+    rows = np.arange(len(drawn))
+    table = table_for(int(local[0]) // 24 - 2, int(local[-1]) // 24 + 1)
+    beat = hyps.beat[drawn]
+    calendar = hyps.calendar[beat]
+    shifted = local[None, :] - hyps.hour[beat][:, None]
+    first_day = int(local[0]) // 24 - 1
+    days = np.arange(first_day, int(local[-1]) // 24 + 1)
+    latest = table.latest[calendar[:, None], days[None, :] - table.first].astype(np.int64)
+    number = table.number[calendar[:, None], days[None, :] - table.first]
+    cycle = np.minimum(number - number[:, :1], _CYCLES - 1)
+    # How long the money of each cycle lasts; that of the current one is known to have lasted, or to be gone.
+    middle = np.log(np.array(LASTING_HOURS))[hyps.lasting[drawn]]
+    chance = even[: len(drawn)].copy()
+    same = latest == belief.payday[0, beat][:, None]
+    known, place = same.any(axis=1), cycle[rows, same.argmax(axis=1)]
+    lasted = 1 - belief.lasted[0, drawn]
+    drawn_chance = chance[rows, place]
+    chance[rows, place] = np.where(known, lasted + drawn_chance * (1 - lasted), drawn_chance)
+    lasts = np.exp(middle[:, None] + LASTING_SPREAD * quantiles[np.minimum((chance * 1024).astype(int), 1023)])
+    brings_nothing = np.full(lasts.shape, habits.skipped)
+    brings_nothing[rows, place] = np.where(known, belief.gone[0, drawn], habits.skipped)
+    lasts[nothing[: len(drawn)] < brings_nothing] = 0
+    until = latest * 24 + np.take_along_axis(lasts, cycle, axis=1)
+    day_of = shifted // 24 - first_day
+    return np.asarray(shifted < np.take_along_axis(until, day_of, axis=1))
+
+
+def _randomly(belief: Belief, kinds: Ints, utc: Ints) -> NDArray[np.bool_]:
+    _even, nothing, _quantiles, waits = _dice()
+    many = len(kinds)
+    there = np.array([t for t, _g in RANDOM_KINDS])[kinds]
+    gone = np.array([g for _t, g in RANDOM_KINDS])[kinds]
+    standing = there / (there + gone)
+    passed = 0 if belief.at[0] == NEVER else int(utc[0] - belief.at[0])
+    now = standing + (belief.there[0, kinds] - standing) * np.exp(-(1 / there + 1 / gone) * passed)
+    on = nothing[-many:, 0] < now
+    turn = np.arange(_SWITCHES)[None, :] % 2 == 0
+    mean = np.where(turn == on[:, None], there[:, None], gone[:, None])
+    at = np.cumsum(waits[-many:] * mean, axis=1)
+    hours = (utc - utc[0])[None, :]
+    switched = np.zeros((many, len(utc)), np.int64)
+    for column in range(_SWITCHES):
+        passed_it = at[:, column : column + 1] <= hours
+        if not passed_it.any():
+            break
+        switched += passed_it
+    return np.asarray((switched % 2 == 0) == on[:, None])
+
+
+def with_surprises(there: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """The same futures, `share` of them replaced by ones of which nothing is known: money comes once, at any hour, and
+    lasts half a day to three days. They keep tries apart where little was learned, and where what was learned is wrong.
+    """
+    futures, hours = there.shape
+    many = round(share * futures)
+    if many == 0:
+        return there
+    changed = there.copy()
+    # Spread over the futures, which are ordered by hypothesis.
+    rows = (np.arange(many) * futures) // many
+    begins = ((np.arange(many) + 0.5) / many * (hours + _SURPRISE_HOURS[1]) - _SURPRISE_HOURS[1]).astype(int)
+    lengths = np.resize(np.array(_SURPRISE_HOURS), many)
+    clock = np.arange(hours)[None, :]
+    changed[rows] = (clock >= begins[:, None]) & (clock < (begins + lengths)[:, None])
+    return changed
+
+
+def _open_hours(rows: int) -> NDArray[np.bool_]:
+    """Ways a bank may keep hours that nobody told us of: hours of the week at which it approves, one row each."""
+    week = np.arange(7 * 24)
+    found = np.empty((rows, 7 * 24), bool)
+    for row in range(rows):
+        if row % 4 == 3:  # closed on some days
+            found[row] = (week // 24 - row * 3) % 7 >= 2 + row % 3
+        else:  # open for a part of each day
+            found[row] = (week % 24 - row * 7) % 24 < (5, 9, 14)[row % 3]
+    return found
+
+
+@lru_cache(maxsize=1)
+def _keeping_hours() -> tuple[Ints, NDArray[np.bool_]]:
+    rows = np.flatnonzero(np.arange(FUTURES) % HIDDEN_HOURS_EVERY == 1)
+    return rows, _open_hours(len(rows))
+
+
+def with_hidden_hours(
+    there: NDArray[np.bool_], local: Ints, refused_at: Sequence[int]
+) -> tuple[NDArray[np.bool_], Floats]:
+    """The futures, some of them with hours that the bank keeps unknown to us, and each future's weight.
+
+    `refused_at` are the local hours of refusals that lack of money does not explain: they speak for hours at which the
+    bank was closed just then, so that the next try is made at another hour.
+    """
+    rows, opened = _keeping_hours()
+    changed = there.copy()
+    changed[rows] &= opened[:, (local + _MONDAY) % (7 * 24)]
+    weight = np.ones(len(there))
+    for hour in refused_at:
+        weight *= UNEXPLAINED
+        weight[rows] = np.where(opened[:, (hour + _MONDAY) % (7 * 24)], weight[rows], weight[rows] / UNEXPLAINED)
+    return changed, weight / weight.sum()
+
+
+def passes(belief: Belief, habits: Habits, person: Person, local: Ints, utc: Ints) -> Floats:
+    """The chance at each hour that card and bank let a charge pass for which there is money."""
+    chance = (1 - habits.refused[person.bank, local % 24]) * (1 - habits.weekdays[(local // 24 + 3) % 7])
+    last = int(utc[0]) if belief.at[0] == NEVER else belief.at[0]
+    for block, hours in zip(belief.blocks[0], BLOCK_HOURS, strict=True):
+        chance = chance * (1 - block * np.exp(-(utc - last) / hours))
+    return np.asarray(chance * (1 - belief.dead[0]))
+
+
+def choose(
+    there: NDArray[np.bool_],
+    weight: Floats,
+    chance: Floats,
+    tries: int,
+    *,
+    least_gap: int,
+    cost: float,
+    patience: Floats,
+) -> Tries:
+    """The best `tries` hours of those offered, at least `least_gap` places apart.
+
+    `cost` is the chance that a try must add to be worth making; `patience` weighs hours, so that of equal ones the
+    earlier is taken.
+    """
+    money = there.astype(np.float32)
+    pass_money = money * (chance * 1.0).astype(np.float32)
+    miss = 1 - pass_money
+    worth = patience.astype(np.float32)
+    picked: list[int] = []
+    left = weight.astype(np.float32)
+
+    def best(left: NDArray[np.float32], others: list[int]) -> tuple[int, float]:
+        gain = (left @ pass_money) * worth
+        for other in others:
+            gain[max(0, other - least_gap + 1) : other + least_gap] = -1
+        slot = int(gain.argmax())
+        return slot, float(gain[slot])
+
+    for _ in range(tries):
+        slot, gain = best(left, picked)
+        if gain < cost:
+            break
+        picked.append(slot)
+        left = left * miss[:, slot]
+    for _sweep in range(_SWEEPS if len(picked) > 1 else 0):
+        changed = False
+        for number in range(len(picked)):
+            others = picked[:number] + picked[number + 1 :]
+            left = weight.astype(np.float32) * miss[:, others].prod(axis=1)
+            slot, gain = best(left, others)
+            if slot != picked[number] and gain > 0:
+                picked[number], changed = slot, True
+        if not changed:
+            break
+    picked.sort()
+    whole = 1 - float(weight @ miss[:, picked].prod(axis=1)) if picked else 0.0
+    return Tries(tuple(picked), tuple(float(weight @ pass_money[:, slot]) for slot in picked), whole)
+
+
+def hours_between(first_utc: int, last_utc: int, timezone: str) -> tuple[Ints, Ints]:
+    """Evenly spaced whole UTC hours between two, and the local hours they are."""
+    utc = np.arange(first_utc, last_utc + 1, 1 if last_utc - first_utc <= FINE_WINDOW_HOURS else COARSE_STEP)
+    return utc, local_hours(utc, timezone)
