@@ -122,7 +122,7 @@ TABLE: dict[tuple[str, str], CodeRule] = _build(
     _advice("confirm_card_data", C.CARD_DATA, "Stripe advises to confirm the card's details"),
     # --- Mastercard merchant advice codes ------------------------------------------------------------------------
     _mac("01", C.CARD_DATA, "new account information is available"),
-    _mac("02", C.ISSUER_SOFT, "cannot approve now", after(hours=72)),
+    _mac("02", C.ISSUER_SOFT, "cannot approve now", after(hours=24)),
     _mac("03", C.DO_NOT_HONOR, "do not try again (a retry within 30 days is charged)", NEVER, hard=True,
           asks=A.NEW_CARD),
     _mac("05", C.UNSUPPORTED, "the negotiated amount was not approved", hard=False),

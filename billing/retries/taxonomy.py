@@ -87,20 +87,20 @@ class CategoryPolicy:
 
 
 POLICIES: dict[Category, CategoryPolicy] = {
-    Category.INSUFFICIENT_FUNDS: CategoryPolicy(after(hours=24), False, AsksFor.FUNDS),
+    Category.INSUFFICIENT_FUNDS: CategoryPolicy(after(hours=12), False, AsksFor.FUNDS),
     Category.ISSUER_SOFT: CategoryPolicy(ALLOWED, False, AsksFor.NOTHING),
-    Category.DO_NOT_HONOR: CategoryPolicy(after(hours=24), False, AsksFor.CONTACT_BANK),
+    Category.DO_NOT_HONOR: CategoryPolicy(after(hours=12), False, AsksFor.CONTACT_BANK),
     Category.CARD_DATA: CategoryPolicy(NEVER, False, AsksFor.NEW_CARD),
     Category.EXPIRED: CategoryPolicy(NEVER, True, AsksFor.NEW_CARD),
     Category.LOST_STOLEN: CategoryPolicy(NEVER, True, AsksFor.NEW_CARD),
     Category.FRAUD: CategoryPolicy(NEVER, True, AsksFor.NEW_CARD),
     Category.AUTHENTICATION: CategoryPolicy(NEVER, False, AsksFor.AUTHENTICATE),
-    Category.LIMIT_VELOCITY: CategoryPolicy(after(hours=24), False, AsksFor.NOTHING),
+    Category.LIMIT_VELOCITY: CategoryPolicy(after(hours=12), False, AsksFor.NOTHING),
     Category.TECHNICAL: CategoryPolicy(after(hours=2), False, AsksFor.NOTHING),
     Category.ACCOUNT_CLOSED: CategoryPolicy(NEVER, True, AsksFor.NEW_CARD),
     Category.REVOCATION: CategoryPolicy(NEVER, True, AsksFor.NEW_CARD),
     Category.UNSUPPORTED: CategoryPolicy(NEVER, True, AsksFor.NEW_CARD),
-    Category.UNKNOWN: CategoryPolicy(after(hours=24), False, AsksFor.CONTACT_BANK),
+    Category.UNKNOWN: CategoryPolicy(after(hours=12), False, AsksFor.CONTACT_BANK),
 }
 
 # An issuer that gives no reason. A more exact code beside one of these tells the category instead: about

@@ -23,7 +23,7 @@ Floats = NDArray[Any]
 LASTING_HOURS = (5.0, 12.0, 30.0, 72.0, 168.0, 400.0, 1000.0)
 #: Classes so short that the hour at which money comes in decides.
 SHORT_CLASSES = 3
-LASTING_SPREAD = 0.8
+LASTING_SPREAD = 0.6
 LONGEST_HOURS = 24 * 63
 #: Money that follows no calendar: mean hours it is there, and mean hours until it is there again.
 #: The last kind are people who always have enough: refused for other reasons only.
@@ -107,7 +107,7 @@ class Habits:
     spoken: Floats = field(default_factory=lambda: _SPOKEN.copy())
     funds_spoken: Floats = field(default_factory=lambda: _SPOKEN[FUNDS][None, :].copy())
     skipped: float = 0.1
-    gifts: float = 0.03
+    gifts: float = 0.01
     dying: float = 0.1 / (365 * 24)
     blocked: Floats = field(default_factory=lambda: np.array([0.01, 0.01]))
     moving: float = 0.5 / (365 * 24)

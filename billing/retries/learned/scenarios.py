@@ -10,7 +10,6 @@ best set: Nemhauser, Wolsey and Fisher 1978; for choosing anew after each answer
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -35,19 +34,6 @@ HIDDEN_HOURS_EVERY = 4
 UNEXPLAINED = 0.25
 #: 1 January 1970 was a Thursday.
 _MONDAY = 3 * 24
-
-
-@dataclass(frozen=True, slots=True)
-class Tries:
-    """The chosen tries, in order of time.
-
-    `slots` index the hours that were offered; `chances` are each try's chance of approval by itself, `whole` that of
-    at least one. `first` is the future share met by the earliest.
-    """
-
-    slots: tuple[int, ...]
-    chances: tuple[float, ...]
-    whole: float
 
 
 @lru_cache(maxsize=1)
@@ -209,11 +195,11 @@ def choose(
     least_gap: int,
     cost: float,
     patience: Floats,
-) -> Tries:
+) -> tuple[int, ...]:
     """The best `tries` hours of those offered, at least `least_gap` places apart.
 
     `cost` is the chance that a try must add to be worth making; `patience` weighs hours, so that of equal ones the
-    earlier is taken.
+    earlier is taken. Answers their places among those offered, rising.
     """
     money = there.astype(np.float32)
     pass_money = money * (chance * 1.0).astype(np.float32)
@@ -246,8 +232,19 @@ def choose(
         if not changed:
             break
     picked.sort()
-    whole = 1 - float(weight @ miss[:, picked].prod(axis=1)) if picked else 0.0
-    return Tries(tuple(picked), tuple(float(weight @ pass_money[:, slot]) for slot in picked), whole)
+    return tuple(picked)
+
+
+def met(there: NDArray[np.bool_], weight: Floats, chance: Floats, slots: Sequence[int]) -> float:
+    """The chance that at least one try at these slots is approved."""
+    missed = (1 - there[:, list(slots)] * chance[list(slots)]).prod(axis=1)
+    return float(weight @ (1 - missed))
+
+
+def evenly(slots: int, tries: int, ahead: float) -> tuple[int, ...]:
+    """Tries spread evenly until the last slot; `ahead` slots passed since the last charge."""
+    step = (slots - 1 + ahead) / tries
+    return tuple(sorted({min(slots - 1, max(0, round(step * n - ahead))) for n in range(1, tries + 1)}))
 
 
 def hours_between(first_utc: int, last_utc: int, timezone: str) -> tuple[Ints, Ints]:

@@ -14,7 +14,7 @@ from billing.retries.learned.belief import Belief, Charges, Person, begin, coars
 from billing.retries.learned.calendars import HOUR, local_hour
 from billing.retries.learned.fitting import Customer, indexed, learn
 from billing.retries.learned.habits import APPROVED, Habits, code_group
-from billing.retries.learned.scenarios import choose, hours_between, money_there, passes, with_hidden_hours, with_surprises
+from billing.retries.learned.scenarios import choose, evenly, hours_between, met, money_there, passes, with_hidden_hours, with_surprises
 from billing.retries.planner import Proposal, Question, plan_with
 from billing.retries.taxonomy import Category
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext
@@ -22,7 +22,9 @@ from billing.retries.types import PastAttempt, PlannedRetry, RetryContext
 #: Charges of one customer that are looked back on.
 LOOK_BACK = 64
 SAMPLED_ROWS = 24_000
-COST = 0.004
+COST = 0.001
+#: How much more likely (given a live card) the sequence must be to succeed than even spreading, to be preferred to it.
+WORTH_LEAVING_EVEN = 0.05
 DAILY_PATIENCE = 0.002
 _KEPT_BELIEFS = 256
 
@@ -116,18 +118,13 @@ class LearnedStrategy:
         patience = 1 - DAILY_PATIENCE * (utc - utc[0]) / 24
         step = int(utc[1] - utc[0]) if len(utc) > 1 else 1
         there, weight = with_hidden_hours(there, local, self._unexplained(question))
-        found = choose(
-            there,
-            weight,
-            chance,
-            question.tries_left,
-            least_gap=-(-MIN_GAP // step),
-            cost=COST,
-            patience=patience,
-        )
-        if not found.slots:
-            return None
-        at = datetime.fromtimestamp(int(utc[found.slots[0]]) * HOUR, UTC)
+        tries = question.tries_left
+        found = choose(there, weight, chance, tries, least_gap=-(-MIN_GAP // step), cost=COST, patience=patience)
+        even = evenly(len(utc), tries, (int(utc[0]) - question.previous.timestamp() / HOUR) / step)
+        gain = met(there, weight, chance, found) - met(there, weight, chance, even)
+        if not found or gain < WORTH_LEAVING_EVEN * float(chance.max()):
+            found = even
+        at = datetime.fromtimestamp(int(utc[found[0]]) * HOUR, UTC)
         return Proposal(max(at, question.earliest), "learned", "learned.sequence")
 
     def _unexplained(self, question: Question) -> list[int]:
@@ -229,9 +226,9 @@ class LearnedStrategy:
         ]
 
 
-MIN_GAP = 24
+MIN_GAP = 12
 _OF_MONEY = (Category.INSUFFICIENT_FUNDS, Category.LIMIT_VELOCITY)
-LEAST_SURPRISE = 0.08
+LEAST_SURPRISE = 0.12
 SURPRISED_BY = 300.0
 
 
