@@ -114,10 +114,14 @@ FAMILIES: tuple[Family, ...] = (
         noise=0.08, schedules=((1, 3, 5, 7, 14),),
     ),
     Family(
-        "velocity", _COMMON, _LASTING, velocity_limit=2, velocity_refusal=0.8, schedules=(tuple(range(1, 15)), (3, 5, 7)),
+        "velocity", _COMMON, _LASTING, velocity_limit=2, velocity_refusal=0.8,
+        schedules=(tuple(range(1, 15)), (3, 5, 7)),
     ),
     Family("drift", _COMMON, _LASTING, drift=0.6, closed_hours=6, closed_refusal=0.5, schedules=((3, 5, 7),)),
-    Family("masked", _COMMON, _LASTING, masked=(0.6, 0.95), dead_a_year=0.3, final_codes=0.15, schedules=((2, 6, 12, 20),)),
+    Family(
+        "masked", _COMMON, _LASTING, masked=(0.6, 0.95), dead_a_year=0.3, final_codes=0.15,
+        schedules=((2, 6, 12, 20),),
+    ),
     Family(
         "prepaid",
         ((0.45, "monthly"), (0.25, "biweekly"), (0.3, "weekly")),
@@ -264,7 +268,9 @@ def build(family: Family, *, customers: int = 1500, seed: int = 1) -> World:
         for begin, end in ((0, drift_at), (drift_at, HOURS)):
             if begin < end:
                 hour = posting[code] if rng.random() < 0.8 else int(rng.integers(24))
-                world.funds[number, begin:end] = _funds(family, rng, country, lasting[1], hour, offsets[zone])[begin:end]
+                world.funds[number, begin:end] = _funds(family, rng, country, lasting[1], hour, offsets[zone])[
+                    begin:end
+                ]
         # People sign up, and are billed from then on, when they have money.
         if rng.random() < 0.6 and (rich := np.flatnonzero(world.funds[number, : 60 * 24])).size:
             signed = START + timedelta(hours=int(rng.choice(rich)))
@@ -363,7 +369,9 @@ def _play(world: World, rng: np.random.Generator) -> None:
             age = (first - START).days
             if age < 0 or age >= HISTORY_DAYS + TEST_DAYS:
                 continue
-            invoice = {k: v for k, v in who.items() if k not in ("issuer_no", "billing_dom", "billing_hour", "drift_at")}
+            invoice = {
+                k: v for k, v in who.items() if k not in ("issuer_no", "billing_dom", "billing_hour", "drift_at")
+            }
             invoice |= {"invoice_id": f"{who['customer_id']}-{month}", "customer_no": number}
             if age >= HISTORY_DAYS:
                 outcome = world.charge(number, first, declined)
@@ -386,5 +394,3 @@ def recoverable(world: World, failure: dict[str, Any], window_days: int) -> bool
     begin = int((failure["failed_at"] - START).total_seconds() // 3600) + 1
     hours = np.arange(begin, begin + window_days * 24)
     return bool((world.refusals(failure["customer_no"], hours) == 0).any())
-
-

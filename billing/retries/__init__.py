@@ -35,5 +35,6 @@ STRATEGIES: Mapping[str, Callable[[], Any]] = _Strategies(
     {
         "rules": "billing.retries.strategies:RuleStrategy",
         "fixed": "billing.retries.strategies:FixedStrategy",
+        "learned": "billing.retries.learned.strategy:LearnedStrategy",
     }
 )

@@ -2,8 +2,8 @@
 
 A hypothesis is a pay calendar with a class of how long money lasts, or a kind of coming and going without a calendar.
 Charges are taken in one by one, oldest first. Under each hypothesis is kept how likely it is that the current cycle's
-money is gone; that the card is dead or a refusal still lasts is kept over all of them. Many customers are taken in side
-by side: the first axis of every array is the customer.
+money is gone; that the card is dead or a refusal still lasts is kept over all of them. Many customers are taken in
+side by side: the first axis of every array is the customer.
 """
 
 from __future__ import annotations
@@ -279,8 +279,8 @@ def take_in(
         shifted = local[:, None] - hyps.hour[None, :]
         latest = table.latest[hyps.calendar[None, :], shifted // 24 - table.first]
         hours = np.minimum(shifted - 24 * latest, LONGEST_HOURS - 1)
-        lasts = hyps.curve[hyps.row[: n if len(hyps.row) > 1 else 1] + hours[:, hyps.beat]].astype(np.float32)
-        same = (latest == belief.payday[:n])[:, hyps.beat]
+        lasts = hyps.curve.take(hyps.row[: n if len(hyps.row) > 1 else 1] + hours.take(hyps.beat, axis=1))
+        same = (latest == belief.payday[:n]).take(hyps.beat, axis=1)
         held = (1 - belief.gone[:n]) * np.minimum(1, lasts / belief.lasted[:n])
         by_pay = np.where(same, held, np.float32(1 - habits.skipped) * lasts)
         # Money that came from elsewhere: without it one odd approval would rule the true calendar out.

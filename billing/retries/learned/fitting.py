@@ -1,7 +1,8 @@
-"""Owns learning the habits from rows: expectation maximisation over a sample of customers, shrunk to what was believed.
+"""Owns learning the habits from rows: expectation maximisation over a sample of customers, with shrinkage.
 
-Each turn takes in the charges of every sampled customer, asks which calendar, class and cause explains them, and counts.
-What a country, group or bank shows by itself is mixed with what everybody shows, in proportion to how much there is.
+Each turn takes in the charges of every sampled customer, asks which calendar, class and cause explains them, and
+counts. What a country, group or bank shows by itself is mixed with what everybody shows, in proportion to how much
+there is of it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from billing.retries.learned.habits import (
     LASTING_HOURS,
     LONG_BLOCK,
     NOISE,
-    RANDOM_KINDS,
     SHORT_BLOCK,
     SHORT_CLASSES,
     Floats,
@@ -190,7 +190,7 @@ def _shrunk(own: Floats, everybody: Floats, strength: float) -> Floats:
 
 
 def _mixed(habits: Habits, counts: _Counts) -> tuple[Floats, Floats, Floats]:
-    """How common calendars (by country), classes and random kinds (by group) are, given how well they fit each customer.
+    """How common calendars (by country), classes and random kinds (by group) are, given how well they fit everybody.
 
     Expectation maximisation of its own, many quick turns: shares move slowly where most customers say little.
     """

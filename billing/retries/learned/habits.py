@@ -76,10 +76,8 @@ def survival() -> Floats:
     """The chance that money is still there so many whole hours after it came in; class by hour. Log-normal."""
     normal = NormalDist()
     hours = np.log(np.maximum(np.arange(LONGEST_HOURS) + 0.5, 0.5))
-    table = [
-        [1 - normal.cdf((hour - np.log(middle)) / LASTING_SPREAD) for hour in hours] for middle in LASTING_HOURS
-    ]
-    return np.maximum(np.array(table), 1e-4)
+    table = [[1 - normal.cdf((hour - np.log(middle)) / LASTING_SPREAD) for hour in hours] for middle in LASTING_HOURS]
+    return np.asarray(np.maximum(np.array(table, np.float32), np.float32(1e-4)))
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,8 @@ class Habits:
     `lasting` is group x class and `random` group x kind, the two together sum to 1 in each group. `refused` is bank x
     local hour, `crowded` the refusals by how close charges follow each other, `weekdays` by day of the week.
     `spoken` is cause x kind of refusal and `funds_spoken` bank x kind. `skipped` is the chance that a payday brings
-    nothing, `gifts` that money is there although the pay is used up, `dying` a card's deaths in an hour, `blocked` the chance that a refusal begins to last,
-    `moving` how often in an hour somebody's calendar changes.
+    nothing, `gifts` that money is there although the pay is used up, `dying` a card's deaths in an hour, `blocked` the
+    chance that a refusal begins to last, `moving` how often in an hour somebody's calendar changes.
     """
 
     countries: Mapping[str, int] = field(default_factory=dict)
@@ -120,23 +118,27 @@ class Habits:
 
     @cached_property
     def averaged(self) -> Floats:
-        """Survival by hours since the payday's midnight, averaged over the hour money comes in; country x class x hour."""
+        """Survival by hours since the payday's midnight, averaged over the hour of arrival; country x class x hour."""
         table = survival()
         found = np.zeros((len(self.hours), *table.shape))
         for country, weights in enumerate(self.hours):
             for hour, weight in enumerate(weights):
                 found[country, :, hour:] += weight * table[:, : LONGEST_HOURS - hour]
-        return np.maximum(found, 1e-4)
+        return np.maximum(found, 1e-4).astype(np.float32)
 
     def as_data(self) -> dict[str, Any]:
         """Numbers, lists and names only, as a model file holds them."""
         told = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: v.tolist() if isinstance(v, np.ndarray) else (dict(v) if isinstance(v, Mapping) else v) for k, v in told.items()}
+        return {
+            k: v.tolist() if isinstance(v, np.ndarray) else (dict(v) if isinstance(v, Mapping) else v)
+            for k, v in told.items()
+        }
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Habits:
         """Read as_data() back; raises TypeError for keys it does not know and ValueError for wrong shapes."""
-        made = cls(**{k: np.array(v, float) if isinstance(v, list) else v for k, v in data.items()})
+        known: dict[str, Any] = {k: np.array(v, float) if isinstance(v, list) else v for k, v in data.items()}
+        made = cls(**known)
         flat = cls.flat()
         for f in fields(cls):
             have, want = getattr(made, f.name), getattr(flat, f.name)

@@ -53,11 +53,11 @@ def _dice() -> tuple[Floats, Floats, Floats, Floats]:
 def _drawn(weights: Floats) -> Ints:
     """Hypotheses in proportion to their weight, evenly (systematic resampling)."""
     marks = (np.arange(FUTURES) + 0.5) / FUTURES * weights.sum()
-    return np.minimum(np.searchsorted(np.cumsum(weights), marks), len(weights) - 1)
+    return np.asarray(np.minimum(np.searchsorted(np.cumsum(weights), marks), len(weights) - 1))
 
 
 def money_there(belief: Belief, habits: Habits, local: Ints, utc: Ints) -> NDArray[np.bool_]:
-    """Futures x hours: whether money is there. `local` and `utc` are rising hours since 1970, after the last charge."""
+    """Futures x hours: is money there? `local` and `utc` are rising hours since 1970, after the last charge."""
     hyps = belief.hyps
     many = len(hyps.beat)
     drawn = _drawn(belief.weights[0])
@@ -113,19 +113,20 @@ def _randomly(belief: Belief, kinds: Ints, utc: Ints) -> NDArray[np.bool_]:
     turn = np.arange(_SWITCHES)[None, :] % 2 == 0
     mean = np.where(turn == on[:, None], there[:, None], gone[:, None])
     at = np.cumsum(waits[-many:] * mean, axis=1)
-    hours = (utc - utc[0])[None, :]
-    switched = np.zeros((many, len(utc)), np.int64)
-    for column in range(_SWITCHES):
-        passed_it = at[:, column : column + 1] <= hours
-        if not passed_it.any():
-            break
-        switched += passed_it
+    step = max(1, int(utc[1] - utc[0])) if len(utc) > 1 else 1
+    place = np.minimum(np.ceil(at / step), len(utc)).astype(np.int64)
+    width = len(utc) + 1
+    cells = (np.arange(many)[:, None] * width + place).ravel()
+    changes = np.bincount(cells, minlength=many * width).reshape(many, width)
+    switched = changes[:, :-1].cumsum(axis=1)
     return np.asarray((switched % 2 == 0) == on[:, None])
 
 
 def with_surprises(there: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
-    """The same futures, `share` of them replaced by ones of which nothing is known: money comes once, at any hour, and
-    lasts half a day to three days. They keep tries apart where little was learned, and where what was learned is wrong.
+    """The same futures, `share` of them replaced by ones of which nothing is known.
+
+    In those money comes once, at any hour, and lasts half a day to three days. They keep tries apart where little was
+    learned, and where what was learned is wrong.
     """
     futures, hours = there.shape
     many = round(share * futures)

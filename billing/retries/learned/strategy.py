@@ -1,7 +1,10 @@
-"""Owns the learned strategy: it reads rows, keeps what was learned, and proposes the first try of the best sequence."""
+"""Owns the learned strategy: what it keeps of rows, and the first try of the best sequence that it proposes."""
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,73 +13,114 @@ from typing import Any
 
 import numpy as np
 
-from billing.retries.learned.belief import Belief, Charges, Person, begin, coarse, refined, take_in
+from billing.retries.champion.learnable import Effect
+from billing.retries.learned.belief import Belief, Person, begin, coarse, refined, take_in
 from billing.retries.learned.calendars import HOUR, local_hour
 from billing.retries.learned.fitting import Customer, indexed, learn
-from billing.retries.learned.habits import APPROVED, Habits, code_group
-from billing.retries.learned.scenarios import choose, evenly, hours_between, met, money_there, passes, with_hidden_hours, with_surprises
+from billing.retries.learned.habits import Floats, Habits
+from billing.retries.learned.histories import Histories, charges_with
+from billing.retries.learned.scenarios import (
+    choose,
+    evenly,
+    hours_between,
+    met,
+    money_there,
+    passes,
+    with_hidden_hours,
+    with_surprises,
+)
+from billing.retries.learned.words import beliefs, customer_told
 from billing.retries.planner import Proposal, Question, plan_with
 from billing.retries.taxonomy import Category
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext
 
-#: Charges of one customer that are looked back on.
-LOOK_BACK = 64
+SCHEMA = 1
+#: Charges that fitting looks at closely; a larger history is sampled by customer.
 SAMPLED_ROWS = 24_000
+#: The least time between two charges of an invoice.
+MIN_GAP_HOURS = 12
+#: What a try must add to the chance of the sequence to be worth making, and what a day sooner is worth.
 COST = 0.001
-#: How much more likely (given a live card) the sequence must be to succeed than even spreading, to be preferred to it.
-WORTH_LEAVING_EVEN = 0.05
 DAILY_PATIENCE = 0.002
+#: The share of futures of which nothing is believed, at least; it falls from all of them as rows come in.
+LEAST_SURPRISE = 0.12
+SURPRISED_BY = 300.0
+#: How much likelier to succeed (given a live card) the sequence must be than even spreading, to be preferred to it.
+WORTH_LEAVING_EVEN = 0.08
 _KEPT_BELIEFS = 256
+_OF_MONEY = (Category.INSUFFICIENT_FUNDS, Category.LIMIT_VELOCITY)
 
 
 class LearnedStrategy:
-    """Meets the money: see the package's modules for how."""
+    """Learns pay calendars, banks' hours and cards' states from rows, and meets the money: see docs/retries.md."""
 
     name = "learned"
 
     def __init__(self) -> None:
         self.habits = Habits.flat()
-        self._rows: dict[str, list[tuple[int, int, int, str]]] = {}
-        self._persons: dict[str, Person] = {}
-        self._beliefs: OrderedDict[tuple[str, str, int], Belief] = OrderedDict()
+        self._histories = Histories()
         self._amounts: dict[str, tuple[float, float]] = {}
+        self._beliefs: OrderedDict[tuple[str, str, int, int], Belief] = OrderedDict()
+
+    # Learning
 
     def fit(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Learn from history rows; called again, it goes on from what it knows."""
+        """Learn from history rows; called again, it goes on from what it knows. Rows without `at` are passed over."""
         amounts: dict[str, list[float]] = {}
-        facts: list[tuple[Mapping[str, Any], str]] = []
+        first: dict[str, RetryContext] = {}
+        many = 0
         for row in rows:
-            customer = str(row.get("customer_id") or "")
-            if not customer or row.get("at") is None:
+            if row.get("at") is None:
                 continue
-            facts.append((row, customer))
-            if row.get("amount") is not None:
-                amounts.setdefault(str(row.get("currency") or ""), []).append(float(row["amount"]))
+            context = RetryContext.from_mapping({**row, "failed_at": row["at"]})
+            customer = context.customer_id or f"invoice {context.invoice_id}"
+            self._histories.add(customer, context.timezone, context.invoice_id, PastAttempt.from_mapping(row))
+            first.setdefault(customer, context)
+            many += 1
+            if context.amount is not None:
+                amounts.setdefault(context.currency, []).append(float(context.amount))
         for currency, known in amounts.items():
             low, high = np.quantile(known, [1 / 3, 2 / 3])
             self._amounts[currency] = (float(low), float(high))
-        context_of: dict[str, RetryContext] = {}
-        for row, customer in facts:
-            self._add(customer, row)
-            if customer not in context_of:
-                context_of[customer] = RetryContext.from_mapping({**row, "failed_at": row["at"]})
-        names = list(context_of.values())
-        self.habits = self._sized(names)
-        for customer, context in context_of.items():
-            self._persons[customer] = self._person(context)
-            self._rows[customer].sort()
         self._beliefs.clear()
-        sample = self._sample(list(context_of))
-        if sample:
-            self.habits = learn(sample, replace(self.habits, rows=self.habits.rows + len(facts)))
+        if first:
+            self.habits = self._sized(list(first.values()))
+            self.habits = learn(self._sample(first), replace(self.habits, rows=self.habits.rows + many))
 
     def observe(self, context: RetryContext | Mapping[str, Any], attempt: PastAttempt | Mapping[str, Any]) -> None:
-        """Take one outcome in as it arrives."""
-        if not isinstance(context, RetryContext):
-            context = RetryContext.from_mapping(context)
-        told = attempt if isinstance(attempt, PastAttempt) else PastAttempt.from_mapping(attempt)
+        """Take one outcome in as it arrives; the same one told twice counts once."""
+        context, told = _context(context), _attempt(attempt)
         if context.customer_id:
-            self._insert(context.customer_id, context.timezone, context.invoice_id, told)
+            self._histories.add(context.customer_id, context.timezone, context.invoice_id, told)
+
+    def save(self) -> bytes:
+        """Everything learned, as a compressed file of plain arrays."""
+        told = {"schema": SCHEMA, "habits": self.habits.as_data(), "amounts": self._amounts}
+        file = io.BytesIO()
+        text = np.frombuffer(json.dumps(told).encode(), np.uint8)
+        np.savez_compressed(file, allow_pickle=False, told=text, **self._histories.as_arrays())
+        return file.getvalue()
+
+    def load(self, data: bytes) -> None:
+        """Take the place of what was learned. Raises ValueError for data that save() did not make."""
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                told = json.loads(file["told"].tobytes())
+                if told["schema"] != SCHEMA:
+                    raise ValueError(f"The file is of schema {told['schema']}; this version reads {SCHEMA}.")
+                habits = Habits.from_data(told["habits"])
+                histories = Histories.from_arrays(file)
+                amounts = {str(k): (float(low), float(high)) for k, (low, high) in told["amounts"].items()}
+        except (OSError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            raise ValueError(f"This is no model file: {error}") from error
+        self.habits, self._histories, self._amounts = habits, histories, amounts
+        self._beliefs.clear()
+
+    def describe(self) -> list[Effect]:
+        """What it believes of everybody."""
+        return [Effect(topic, name, value) for topic, name, value in beliefs(self.habits)]
+
+    # Planning
 
     def next_attempt(
         self,
@@ -84,85 +128,84 @@ class LearnedStrategy:
         attempts: Sequence[PastAttempt | Mapping[str, Any]],
         now: datetime,
     ) -> datetime | None:
-        """The next moment (UTC) to charge, or None to stop."""
-        if not isinstance(context, RetryContext):
-            context = RetryContext.from_mapping(context)
-        past = [a if isinstance(a, PastAttempt) else PastAttempt.from_mapping(a) for a in attempts]
-        plan = plan_with(self, context, past, [], now)
+        """The next moment (UTC) to charge, or None to stop; `attempts` are the invoice's so far."""
+        plan = plan_with(self, _context(context), [_attempt(a) for a in attempts], [], now)
         return plan.at if isinstance(plan, PlannedRetry) else None
 
     def next_attempts(
-        self, asked: Iterable[tuple[RetryContext | Mapping[str, Any], Sequence[PastAttempt | Mapping[str, Any]], datetime]]
+        self,
+        asked: Iterable[tuple[RetryContext | Mapping[str, Any], Sequence[PastAttempt | Mapping[str, Any]], datetime]],
     ) -> list[datetime | None]:
         """As next_attempt(), for many."""
         return [self.next_attempt(*question) for question in asked]
 
     def min_gap(self, category: Category) -> timedelta:
         """The least time between two charges of one invoice."""
-        return timedelta(hours=MIN_GAP)
+        return timedelta(hours=2 if category is Category.TECHNICAL else MIN_GAP_HOURS)
 
     def propose(self, question: Question) -> Proposal | None:
         """The first try of the best sequence from the question's earliest to its deadline."""
-        context = question.context
-        person = self._person(context)
         if not self.habits.rows:
             return _evenly(question)
-        belief = self._belief(question, person)
+        context = question.context
         first = int(-(-question.earliest.timestamp() // HOUR))
         last = int(question.deadline.timestamp()) // HOUR
         if last < first:
-            return None
+            return Proposal(question.earliest, "the last chance before the window ends", "learned.last")
+        person = self._person(context)
+        belief = self._belief(question, person)
         utc, local = hours_between(first, last, context.timezone)
         chance = passes(belief, self.habits, person, local, utc)
         there = with_surprises(money_there(belief, self.habits, local, utc), self._surprise())
-        patience = 1 - DAILY_PATIENCE * (utc - utc[0]) / 24
+        there, weight = with_hidden_hours(there, local, _unexplained(question))
         step = int(utc[1] - utc[0]) if len(utc) > 1 else 1
-        there, weight = with_hidden_hours(there, local, self._unexplained(question))
+        patience = 1 - DAILY_PATIENCE * (utc - utc[0]) / 24
         tries = question.tries_left
-        found = choose(there, weight, chance, tries, least_gap=-(-MIN_GAP // step), cost=COST, patience=patience)
-        even = evenly(len(utc), tries, (int(utc[0]) - question.previous.timestamp() / HOUR) / step)
+        even = evenly(len(utc), tries, (first - question.previous.timestamp() / HOUR) / step)
+        found = choose(there, weight, chance, tries, least_gap=-(-MIN_GAP_HOURS // step), cost=COST, patience=patience)
         gain = met(there, weight, chance, found) - met(there, weight, chance, even)
-        if not found or gain < WORTH_LEAVING_EVEN * float(chance.max()):
-            found = even
+        if found and gain >= WORTH_LEAVING_EVEN * float(chance.max()):
+            pattern, rule = f"{customer_told(belief)}; {len(found)} tries placed together", "learned.sequence"
+        else:
+            found, rule = even, "learned.even"
+            pattern = f"{customer_told(belief)}; evenly spread, nothing better is known"
         at = datetime.fromtimestamp(int(utc[found[0]]) * HOUR, UTC)
-        return Proposal(max(at, question.earliest), "learned", "learned.sequence")
-
-    def _unexplained(self, question: Question) -> list[int]:
-        """The local hours at which this invoice's charges were refused without a word of money."""
-        return [
-            local_hour(a.at, question.context.timezone)
-            for a in question.attempts
-            if not a.approved and a.verdict.category not in _OF_MONEY
-        ]
-
-    def _surprise(self) -> float:
-        """The share of futures of which nothing is known: all of them before anything was learned."""
-        return max(LEAST_SURPRISE, SURPRISED_BY / (SURPRISED_BY + self.habits.rows))
+        return Proposal(max(at, question.earliest), pattern, rule)
 
     def probability(self, question: Question, at: datetime) -> float:
-        """The chance of approval at that moment."""
-        return 0.0
+        """The chance of approval at that moment, 0 to 1, whatever is planned after it."""
+        person = self._person(question.context)
+        belief = self._belief(question, person)
+        utc = np.array([int(at.timestamp()) // HOUR])
+        local = np.array([local_hour(at, question.context.timezone)])
+        money = float(money_there(belief, self.habits, local, utc).mean())
+        return float(np.clip(money * passes(belief, self.habits, person, local, utc)[0], 0.001, 0.999))
 
     def _belief(self, question: Question, person: Person) -> Belief:
+        """What is believed of the customer after everything charged so far."""
         context = question.context
-        begun = min(attempt.at for attempt in question.attempts)
-        before = self._history(context, begun)
-        key = (context.customer_id, context.invoice_id, len(before))
-        belief = self._beliefs.get(key) if context.customer_id else None
+        before = self._histories.before(context.customer_id, min(a.at for a in question.attempts), context.invoice_id)
+        known = len(question.attempts)
+        key = (context.customer_id, context.invoice_id, len(before), known)
+        if (held := self._beliefs.get(key)) is not None:
+            return held
+        start = len(before)
+        belief = self._beliefs.get((*key[:3], known - 1))
         if belief is None:
             wide = take_in(begin(coarse(self.habits, [person])), [person], [before], self.habits)
             belief = refined(wide, self.habits, person, before)
+        else:
+            start += known - 1
+        everything = charges_with(before, question.attempts, context.timezone)
+        belief = take_in(belief.copy(), [person], [everything], self.habits, start=start)
+        if context.customer_id and context.invoice_id:
             self._beliefs[key] = belief
             if len(self._beliefs) > _KEPT_BELIEFS:
                 self._beliefs.popitem(last=False)
-        own = [(int(a.at.timestamp()) // HOUR, local_hour(a.at, context.timezone), _said(a)) for a in question.attempts]
-        everything = Charges.of([*zip(before.utc, before.local, before.said, strict=True), *own])
-        return take_in(belief.copy(), [person], [everything], self.habits, start=len(before))
+        return belief
 
-    def _history(self, context: RetryContext, begun: datetime) -> Charges:
-        limit = int(begun.timestamp()) // HOUR
-        rows = self._rows.get(context.customer_id, ()) if context.customer_id else ()
-        return Charges.of([row[:3] for row in rows if row[3] != context.invoice_id and row[0] <= limit][-LOOK_BACK:])
+    def _surprise(self) -> float:
+        return max(LEAST_SURPRISE, SURPRISED_BY / (SURPRISED_BY + self.habits.rows))
 
     def _person(self, context: RetryContext) -> Person:
         habits = self.habits
@@ -173,6 +216,7 @@ class LearnedStrategy:
         )
 
     def _group(self, context: RetryContext) -> str:
+        """Kind of card, and whether the amount is in the lower, middle or upper third of its currency."""
         third = 0
         if context.amount is not None and context.currency in self._amounts:
             low, high = self._amounts[context.currency]
@@ -185,60 +229,51 @@ class LearnedStrategy:
         countries = indexed(sorted({c.country for c in contexts if c.country}), old.countries)
         groups = indexed(sorted({self._group(c) for c in contexts}), old.groups)
         banks = indexed(sorted({c.issuer for c in contexts if c.issuer}), old.banks)
-
-        def grown(table: Any, names: Mapping[str, int]) -> Any:
-            more = len(names) + 1 - len(table)
-            return np.concatenate([table, np.repeat(table[:1], more, axis=0)]) if more > 0 else table
-
         return replace(
             old,
             countries=countries,
             groups=groups,
             banks=banks,
-            calendars=grown(old.calendars, countries),
-            hours=grown(old.hours, countries),
-            lasting=grown(old.lasting, groups),
-            random=grown(old.random, groups),
-            refused=grown(old.refused, banks),
-            funds_spoken=grown(old.funds_spoken, banks),
+            calendars=_grown(old.calendars, countries),
+            hours=_grown(old.hours, countries),
+            lasting=_grown(old.lasting, groups),
+            random=_grown(old.random, groups),
+            refused=_grown(old.refused, banks),
+            funds_spoken=_grown(old.funds_spoken, banks),
         )
 
-    def _add(self, customer: str, row: Mapping[str, Any]) -> None:
-        told = PastAttempt.from_mapping(row)
-        zone = str(row.get("timezone") or "UTC")
-        self._rows.setdefault(customer, []).append(
-            (int(told.at.timestamp()) // HOUR, local_hour(told.at, zone), _said(told), str(row.get("invoice_id") or ""))
-        )
-
-    def _insert(self, customer: str, zone: str, invoice: str, told: PastAttempt) -> None:
-        row = (int(told.at.timestamp()) // HOUR, local_hour(told.at, zone), _said(told), invoice)
-        rows = self._rows.setdefault(customer, [])
-        if row not in rows:
-            rows.append(row)
-            rows.sort()
-
-    def _sample(self, customers: Sequence[str]) -> list[Customer]:
-        total = sum(min(len(self._rows[c]), LOOK_BACK) for c in customers)
-        step = max(1, -(-total // SAMPLED_ROWS))
-        return [
-            Customer(self._persons[c], Charges.of([row[:3] for row in self._rows[c][-LOOK_BACK:]]))
-            for c in customers[::step]
-        ]
+    def _sample(self, contexts: Mapping[str, RetryContext]) -> list[Customer]:
+        """Whole customers, evenly chosen, with about SAMPLED_ROWS charges between them."""
+        charges = {customer: self._histories.of(customer) for customer in contexts}
+        step = max(1, -(-sum(len(c) for c in charges.values()) // SAMPLED_ROWS))
+        return [Customer(self._person(contexts[c]), charges[c]) for c in list(contexts)[::step]]
 
 
-MIN_GAP = 12
-_OF_MONEY = (Category.INSUFFICIENT_FUNDS, Category.LIMIT_VELOCITY)
-LEAST_SURPRISE = 0.12
-SURPRISED_BY = 300.0
+def _context(told: RetryContext | Mapping[str, Any]) -> RetryContext:
+    return told if isinstance(told, RetryContext) else RetryContext.from_mapping(told)
+
+
+def _attempt(told: PastAttempt | Mapping[str, Any]) -> PastAttempt:
+    return told if isinstance(told, PastAttempt) else PastAttempt.from_mapping(told)
+
+
+def _grown(table: Floats, names: Mapping[str, int]) -> Floats:
+    more = len(names) + 1 - len(table)
+    return np.concatenate([table, np.repeat(table[:1], more, axis=0)]) if more > 0 else table
+
+
+def _unexplained(question: Question) -> list[int]:
+    """The local hours at which this invoice's charges were refused without a word of money."""
+    return [
+        local_hour(a.at, question.context.timezone)
+        for a in question.attempts
+        if not a.approved and a.verdict.category not in _OF_MONEY
+    ]
 
 
 def _evenly(question: Question) -> Proposal:
     """The next of all tries spread evenly over the window."""
     context = question.context
-    step = (context.ends_at - context.failed_at) / context.max_attempts
+    step = (context.ends_at - context.failed_at) / max(1, context.max_attempts)
     at = context.failed_at.astimezone(UTC) + step * question.number
     return Proposal(max(at, question.earliest), "evenly spread until there is a history to learn from", "learned.even")
-
-
-def _said(attempt: PastAttempt) -> int:
-    return APPROVED if attempt.approved else code_group(attempt.verdict.category)

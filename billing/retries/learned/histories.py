@@ -1,0 +1,87 @@
+"""Owns the charges that are remembered of each customer, in hours, and how they are written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from billing.retries.learned.belief import Charges
+from billing.retries.learned.calendars import HOUR, local_hour
+from billing.retries.learned.habits import APPROVED, code_group
+from billing.retries.types import PastAttempt
+
+#: Charges of one customer that are looked back on.
+LOOK_BACK = 64
+
+Row = tuple[int, int, int, str]
+
+
+class Histories:
+    """By customer: UTC hour, local hour, answer and invoice of each charge, oldest first."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[Row]] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def add(self, customer: str, zone: str, invoice: str, told: PastAttempt) -> None:
+        """Remember one charge; the same one told twice counts once."""
+        row = row_of(told, zone, invoice)
+        rows = self._rows.setdefault(customer, [])
+        if not rows or row > rows[-1]:
+            rows.append(row)
+        elif row not in rows:
+            rows.append(row)
+            rows.sort()
+
+    def of(self, customer: str) -> Charges:
+        """The newest LOOK_BACK charges of a customer."""
+        return Charges.of([row[:3] for row in self._rows.get(customer, ())[-LOOK_BACK:]])
+
+    def before(self, customer: str, begun: datetime, invoice: str) -> Charges:
+        """Those made until `begun` for other invoices than this one, the newest LOOK_BACK."""
+        limit = int(begun.timestamp()) // HOUR
+        rows = self._rows.get(customer, ()) if customer else ()
+        return Charges.of([row[:3] for row in rows if row[3] != invoice and row[0] <= limit][-LOOK_BACK:])
+
+    def as_arrays(self) -> dict[str, Any]:
+        """Everything remembered, as arrays of numbers and of text."""
+        customers = list(self._rows)
+        many = [len(self._rows[customer]) for customer in customers]
+        flat = [row for customer in customers for row in self._rows[customer]]
+        return {
+            "customers": np.array(customers, np.str_),
+            "many": np.array(many, np.int64),
+            "charges": np.array([row[:3] for row in flat], np.int64).reshape(-1, 3),
+            "invoices": np.array([row[3] for row in flat], np.str_),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Histories:
+        """Read as_arrays() back. Raises KeyError or ValueError for arrays that it did not make."""
+        made = cls()
+        charges, invoices = arrays["charges"].tolist(), arrays["invoices"].tolist()
+        if len(charges) != len(invoices) or int(arrays["many"].sum()) != len(charges):
+            raise ValueError("The charges and their customers differ in number.")
+        begun = 0
+        for customer, many in zip(arrays["customers"].tolist(), arrays["many"].tolist(), strict=True):
+            rows = zip(charges[begun : begun + many], invoices[begun : begun + many], strict=True)
+            made._rows[customer] = [(utc, local, said, invoice) for (utc, local, said), invoice in rows]
+            begun += many
+        return made
+
+
+def row_of(told: PastAttempt, zone: str, invoice: str = "") -> Row:
+    """One charge in hours."""
+    said = APPROVED if told.approved else code_group(told.verdict.category)
+    return int(told.at.timestamp()) // HOUR, local_hour(told.at, zone), said, invoice
+
+
+def charges_with(before: Charges, attempts: Iterable[PastAttempt], zone: str) -> Charges:
+    """Earlier charges and, after them, those of the invoice at hand."""
+    earlier: Sequence[tuple[int, int, int]] = list(zip(before.utc, before.local, before.said, strict=True))
+    return Charges.of([*earlier, *(row_of(attempt, zone)[:3] for attempt in attempts)])
