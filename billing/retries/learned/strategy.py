@@ -48,6 +48,8 @@ SURPRISED_BY = 300.0
 #: How much likelier to succeed (given a live card) the sequence must be than even spreading, to be preferred to it.
 WORTH_LEAVING_EVEN = 0.08
 _KEPT_BELIEFS = 256
+#: For contexts that do not tell their failure's; only customer, zone and invoice are read of them.
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _OF_MONEY = (Category.INSUFFICIENT_FUNDS, Category.LIMIT_VELOCITY)
 
 
@@ -88,10 +90,13 @@ class LearnedStrategy:
             self.habits = learn(self._sample(first), replace(self.habits, rows=self.habits.rows + many))
 
     def observe(self, context: RetryContext | Mapping[str, Any], attempt: PastAttempt | Mapping[str, Any]) -> None:
-        """Take one outcome in as it arrives; the same one told twice counts once."""
-        context, told = _context(context), _attempt(attempt)
+        """Take one outcome in as it arrives; the same one told twice counts once, one without customer or time not."""
+        if isinstance(context, Mapping):
+            context = RetryContext.from_mapping({**context, "failed_at": context.get("failed_at") or _ANY_TIME})
+        if isinstance(attempt, Mapping) and attempt.get("at") is None:
+            return
         if context.customer_id:
-            self._histories.add(context.customer_id, context.timezone, context.invoice_id, told)
+            self._histories.add(context.customer_id, context.timezone, context.invoice_id, _attempt(attempt))
 
     def save(self) -> bytes:
         """Everything learned, as a compressed file of plain arrays."""

@@ -127,7 +127,7 @@ def test_a_batch_of_invoices_of_one_card_is_planned_within_its_limit():
     ("code", "codes", "kind"),
     [
         ("insufficient_funds", {"network_advice_code": "30"}, "10 days"),
-        ("insufficient_funds", {}, "24 hours"),
+        ("insufficient_funds", {}, "12 hours"),
         ("do_not_honor", {"network_advice_code": "03"}, "do not try again"),
     ],
 )

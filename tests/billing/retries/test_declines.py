@@ -80,13 +80,13 @@ def test_network_codes_follow_the_networks_lists(code, kind):
 
 @pytest.mark.parametrize(
     ("mac", "hours"),
-    [("24", 1), ("25", 24), ("26", 48), ("27", 96), ("28", 144), ("29", 192), ("30", 240), ("02", 72)],
+    [("24", 1), ("25", 24), ("26", 48), ("27", 96), ("28", 144), ("29", 192), ("30", 240), ("02", 24)],
 )
 def test_mastercard_waits_outlast_the_decline_codes_own_wait(mac, hours):
     verdict = classify(network_advice_code=mac)
     assert verdict.retry == after(hours=hours)
     beside = classify(decline_code="insufficient_funds", network_decline_code="51", network_advice_code=mac)
-    assert beside.retry.wait == timedelta(hours=max(hours, 24))
+    assert beside.retry.wait == timedelta(hours=max(hours, 12))
     assert beside.category is C.INSUFFICIENT_FUNDS
     assert beside.asks_for is AsksFor.FUNDS
 
@@ -177,7 +177,7 @@ def test_authentication_stops_retries_but_not_the_card():
 def test_unknown_codes_are_soft_with_caution_and_reported(codes, unknown):
     verdict = classify(**codes)
     assert verdict.category is C.UNKNOWN
-    assert verdict.retry == after(hours=24)
+    assert verdict.retry == after(hours=12)
     assert not verdict.hard
     assert verdict.unknown_codes == unknown
     assert "caution" in verdict.reason

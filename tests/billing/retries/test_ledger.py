@@ -62,11 +62,11 @@ def test_a_wait_of_the_network_is_told_until_it_is_over():
 @pytest.mark.parametrize(
     ("codes", "automatic", "network"),
     [
-        ({"code": "insufficient_funds"}, 24 * HOUR, None),
+        ({"code": "insufficient_funds"}, 12 * HOUR, None),
         ({"code": "insufficient_funds", "network_advice_code": "26"}, 2 * DAY, 2 * DAY),
         ({"code": "try_again_later"}, None, None),
-        ({"code": "do_not_honor", "network_advice_code": "24"}, 24 * HOUR, HOUR),
-        ({"code": ""}, 24 * HOUR, None),
+        ({"code": "do_not_honor", "network_advice_code": "24"}, 12 * HOUR, HOUR),
+        ({"code": ""}, 12 * HOUR, None),
     ],
 )
 def test_what_binds_an_automatic_charge_and_what_binds_a_person(codes, automatic, network):
