@@ -43,6 +43,9 @@ _BATCH = 24
 _TRIED_CUSTOMERS = 250
 _MOSTLY_SHORT = 0.2
 _MIXING_TURNS = 8
+_NEWTON_STEPS = 40
+_LONGEST_MOVE = 0.5
+_CALIBRATION_PRIOR = 10.0
 #: Banks change their habits: no hour is ever held to be safer than this.
 LEAST_REFUSED = 0.02
 YEAR_HOURS = 365 * 24.0
@@ -72,6 +75,7 @@ class _Counts:
         self.tested = 0.0
         self.died = 0.0
         self.hours_lived = 0.0
+        self.retries: list[tuple[float, bool]] = []
 
 
 def learn(
@@ -85,6 +89,7 @@ def learn(
     ordered = sorted(customers, key=lambda c: -len(c.charges))
     now = max((int(c.charges.utc[-1]) for c in ordered if len(c.charges)), default=0)
     few = ordered[:: max(1, len(ordered) // _TRIED_CUSTOMERS)]
+    counts = _Counts(habits)
     for turn in range(turns):
         counts = _Counts(habits)
         for begun in range(0, len(ordered), _BATCH):
@@ -93,7 +98,7 @@ def learn(
         habits = _improved(habits, counts)
         if turn == 1:
             habits = _with_moving(habits, few, now)
-    return habits
+    return replace(habits, calibration=calibrated(counts.retries))
 
 
 def _with_moving(habits: Habits, customers: Sequence[Customer], now: int) -> Habits:
@@ -145,6 +150,8 @@ def _count(batch: Sequence[Customer], habits: Habits, counts: _Counts, *, hours:
         blame = np.clip(blame, 0, 1)
         for number in range(n):
             _count_charge(people[number], charges[number], index, blame[:, number], habits, counts)
+            if index and charges[number].said[index - 1] != APPROVED:
+                counts.retries.append((float(step.foreseen[number]), bool(charges[number].said[index] == APPROVED)))
 
 
 def _count_hours(customer: Customer, weights: Floats, habits: Habits, counts: _Counts) -> None:
@@ -181,6 +188,27 @@ def _count_charge(
     counts.weekday[1, weekday] += share * by_day
     counts.crowd[(0, *gap)] += passed + share * (by_hour + by_day)
     counts.crowd[(1, *gap)] += share * by_crowd
+
+
+def calibrated(retries: Sequence[tuple[float, bool]]) -> Floats:
+    """Slope and step of the log-odds that fit what was foreseen of retries to what came (Platt 1999), by Newton steps.
+
+    Pulled towards leaving the odds as they are, as if _CALIBRATION_PRIOR retries had been foreseen rightly.
+    """
+    if not retries:
+        return np.array([1.0, 0.0])
+    foreseen, came = np.clip(np.array([p for p, _won in retries]), 1e-4, 1 - 1e-4), np.array([w for _p, w in retries])
+    odds = np.log(foreseen / (1 - foreseen))
+    known, found = np.array([1.0, 0.0]), np.array([1.0, 0.0])
+    features = np.stack([odds, np.ones_like(odds)])
+    for _step in range(_NEWTON_STEPS):
+        chance = 1 / (1 + np.exp(-np.clip(found @ features, -30, 30)))
+        slope = features @ (came - chance) - _CALIBRATION_PRIOR * (found - known)
+        curve = (features * chance * (1 - chance)) @ features.T + _CALIBRATION_PRIOR * np.eye(2)
+        move = np.linalg.solve(curve, slope)
+        # Far from the answer the curve is too flat, and a whole step would leap over it for good.
+        found = found + move / max(1.0, float(np.abs(move).max()) / _LONGEST_MOVE)
+    return np.array([max(0.1, found[0]), found[1]])
 
 
 def _shrunk(own: Floats, everybody: Floats, strength: float) -> Floats:

@@ -89,7 +89,8 @@ class Habits:
     local hour, `crowded` the refusals by how close charges follow each other, `weekdays` by day of the week.
     `spoken` is cause x kind of refusal and `funds_spoken` bank x kind. `skipped` is the chance that a payday brings
     nothing, `gifts` that money is there although the pay is used up, `dying` a card's deaths in an hour, `blocked` the
-    chance that a refusal begins to last, `moving` how often in an hour somebody's calendar changes.
+    chance that a refusal begins to last, `moving` how often in an hour somebody's calendar changes. `calibration` is
+    the slope and the step that turn the log-odds foreseen for a retry into those that came true.
     """
 
     countries: Mapping[str, int] = field(default_factory=dict)
@@ -109,6 +110,7 @@ class Habits:
     dying: float = 0.1 / (365 * 24)
     blocked: Floats = field(default_factory=lambda: np.array([0.01, 0.01]))
     moving: float = 0.5 / (365 * 24)
+    calibration: Floats = field(default_factory=lambda: np.array([1.0, 0.0]))
     rows: int = 0
 
     @classmethod

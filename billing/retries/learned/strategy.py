@@ -34,7 +34,7 @@ from billing.retries.planner import Proposal, Question, plan_with
 from billing.retries.taxonomy import Category
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext
 
-SCHEMA = 1
+SCHEMA = 2
 #: Charges that fitting looks at closely; a larger history is sampled by customer.
 SAMPLED_ROWS = 24_000
 #: The least time between two charges of an invoice.
@@ -184,7 +184,9 @@ class LearnedStrategy:
         utc = np.array([int(at.timestamp()) // HOUR])
         local = np.array([local_hour(at, question.context.timezone)])
         money = float(money_there(belief, self.habits, local, utc).mean())
-        return float(np.clip(money * passes(belief, self.habits, person, local, utc)[0], 0.001, 0.999))
+        foreseen = float(np.clip(money * passes(belief, self.habits, person, local, utc)[0], 0.001, 0.999))
+        slope, step = self.habits.calibration
+        return float(np.clip(1 / (1 + np.exp(-(slope * np.log(foreseen / (1 - foreseen)) + step))), 0.001, 0.999))
 
     def _belief(self, question: Question, person: Person) -> Belief:
         """What is believed of the customer after everything charged so far."""

@@ -12,6 +12,7 @@ import pytest
 from billing.retries import STRATEGIES
 from billing.retries.champion.learnable import Describes, Learnable
 from billing.retries.learned import strategy as strategy_module
+from billing.retries.learned.fitting import calibrated
 from billing.retries.learned.strategy import LearnedStrategy
 from billing.retries.planner import plan_with, question_at
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, Stop
@@ -233,3 +234,11 @@ def test_a_stop_has_a_reason(fitted):
     plan = plan_with(fitted, failure, attempts, [], failure.failed_at + timedelta(days=2))
     assert isinstance(plan, Stop)
     assert plan.reason
+
+
+def test_chances_are_pulled_to_what_came_true():
+    # Foreseen at 1 in 10, came true in half of the cases.
+    slope, step = calibrated([(0.1, n % 2 == 0) for n in range(2000)])
+    odds = slope * np.log(0.1 / 0.9) + step
+    assert 1 / (1 + np.exp(-odds)) == pytest.approx(0.5, abs=0.02)
+    assert list(calibrated([])) == [1.0, 0.0]
