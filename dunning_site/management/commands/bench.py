@@ -13,7 +13,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["engine", "simulator"])
+        parser.add_argument("what", choices=["engine", "retries", "simulator"])
         parser.add_argument(
             "--cases", type=int, nargs="+", default=[10_000, 100_000], help="Sizes, one after the other."
         )
@@ -24,10 +24,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         from benchmarks import engine, simulator
+        from benchmarks.retries import speed
 
         progress = (lambda _text: None) if options["json"] else self._progress
-        if options["what"] == "simulator":
-            self._print(simulator.run(options["cases"], progress=progress), options)
+        loops = {"simulator": simulator.run, "retries": speed.run}
+        if options["what"] in loops:
+            self._print(loops[options["what"]](options["cases"], progress=progress), options)
             return
         figures = engine.run(
             options["cases"],
