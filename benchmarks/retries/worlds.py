@@ -177,11 +177,11 @@ class World:
         x ^= x >> np.uint64(27)
         x *= np.uint64(0x94D049BB133111EB)
         x ^= x >> np.uint64(31)
-        return (x >> np.uint64(11)).astype(np.float64) / float(1 << 53)
+        return np.asarray((x >> np.uint64(11)).astype(np.float64) / float(1 << 53))
 
     def local_hours(self, customer: int, hours: np.ndarray) -> np.ndarray:
         """The local hour of the day at hours since START."""
-        return (hours + self.offsets[self.customers[customer]["timezone"]][hours]) % 24
+        return np.asarray((hours + self.offsets[self.customers[customer]["timezone"]][hours]) % 24)
 
     def refusals(self, customer: int, hours: np.ndarray) -> np.ndarray:
         """Why a lone charge would be refused at each hour: 0 approved, 1 dead, 2 outage, 3 hour, 4 noise, 5 funds."""
@@ -287,7 +287,10 @@ def _offsets(zone: str) -> np.ndarray:
     """Whole hours that local clocks are ahead of UTC, at every hour since START."""
     tz = ZoneInfo(zone)
     return np.array(
-        [int((START + timedelta(hours=h)).astimezone(tz).utcoffset().total_seconds() // 3600) for h in range(HOURS)]
+        [
+            int(((START + timedelta(hours=h)).astimezone(tz).utcoffset() or timedelta(0)).total_seconds() // 3600)
+            for h in range(HOURS)
+        ]
     )
 
 
