@@ -66,7 +66,7 @@ def test_adding_and_changing_is_allowed_as_the_map_says(people: dict[str, User],
         "collector": {"customer", "contact", "suppression", "printbatch"},
         "manager": {
             "brand", "customer", "contact", "suppression", "processoraccount", "ladder", "template",
-            "printbatch", "segment", "experiment", "policyoverride",
+            "printbatch", "segment", "experiment", "policyoverride", "retrypolicy",
         },
     }[role]  # fmt: skip
 
