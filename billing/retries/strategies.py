@@ -7,6 +7,7 @@ To add one, write its class and name it in `billing.retries.STRATEGIES`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -32,12 +33,12 @@ RECOVERY_PRIORS: Mapping[Category, float] = {
 }
 
 
-class _Unlearned:
+class _Unlearned(ABC):
     """What strategies without a model share."""
 
     name: str
 
-    def fit(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def fit(self, rows: Iterable[Mapping[str, Any]]) -> None:  # noqa: B027 (nothing is what it does)
         """Nothing to learn; takes any history so that all strategies are used alike."""
 
     def next_attempt(
@@ -57,9 +58,9 @@ class _Unlearned:
         """The least time between two charges of one invoice: two hours after an outage, a day otherwise."""
         return timedelta(hours=2) if category is Category.TECHNICAL else timedelta(hours=24)
 
+    @abstractmethod
     def propose(self, question: Question) -> Proposal | None:
         """A moment not before the question's earliest, or None."""
-        raise NotImplementedError
 
     def probability(self, question: Question, at: datetime) -> float:
         """The chance of approval of one retry, 0 to 1.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from billing.retries.learned.belief import KEPT_CALENDARS, Charges, Person, Step, begin, coarse, fine, take_in
+from billing.retries.learned.belief import KEPT_CALENDARS, Step, begin, take_in
 from billing.retries.learned.calendars import CALENDARS
 from billing.retries.learned.habits import (
     APPROVED,
@@ -29,6 +29,7 @@ from billing.retries.learned.habits import (
     Floats,
     Habits,
 )
+from billing.retries.learned.hypotheses import Charges, Person, coarse, fine
 
 #: Pseudo-counts: how much of what everybody shows is mixed in.
 _SHRINK_CALENDAR = 15.0

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from billing.retries.learned.belief import Charges
 from billing.retries.learned.calendars import HOUR, local_hour
 from billing.retries.learned.habits import APPROVED, code_group
+from billing.retries.learned.hypotheses import Charges
 from billing.retries.types import PastAttempt
 
 #: Charges of one customer that are looked back on.

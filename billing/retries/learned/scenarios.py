@@ -16,9 +16,10 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from billing.retries.learned.belief import NEVER, Belief, Ints, Person
+from billing.retries.learned.belief import NEVER, Belief
 from billing.retries.learned.calendars import local_hours, table_for
 from billing.retries.learned.habits import BLOCK_HOURS, LASTING_HOURS, LASTING_SPREAD, RANDOM_KINDS, Floats, Habits
+from billing.retries.learned.hypotheses import Ints, Person
 
 #: Fewer, and tries are placed by the luck of the draw: 240 lost to an even schedule where there is nothing to learn.
 FUTURES = 720

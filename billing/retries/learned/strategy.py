@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from billing.retries.champion.learnable import Effect
-from billing.retries.learned.belief import Belief, Person, begin, coarse, refined, take_in
+from billing.retries.learned.belief import Belief, begin, refined, take_in
 from billing.retries.learned.calendars import HOUR, local_hour
 from billing.retries.learned.fitting import Customer, indexed, learn
 from billing.retries.learned.habits import Floats, Habits
 from billing.retries.learned.histories import Histories, charges_with
+from billing.retries.learned.hypotheses import Person, coarse
 from billing.retries.learned.scenarios import (
     choose,
     evenly,

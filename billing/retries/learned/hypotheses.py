@@ -1,0 +1,115 @@
+"""Owns what is told of a customer (charges, whereabouts) and the ways their money may come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from billing.retries.learned.calendars import CALENDARS
+from billing.retries.learned.habits import (
+    CROWD_BINS,
+    GAP_BINS,
+    LASTING_HOURS,
+    LONGEST_HOURS,
+    RANDOM_KINDS,
+    SHORT_CLASSES,
+    Floats,
+    Habits,
+    survival,
+)
+
+Ints = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """A customer's charges, oldest first: UTC hours and local hours since 1970, and what was answered (-1 approved).
+
+    `gap` and `week` are the bins of GAP_BINS and CROWD_BINS that each falls into, by the charges before it.
+    """
+
+    utc: Ints
+    local: Ints
+    said: Ints
+    gap: Ints
+    week: Ints
+
+    def __len__(self) -> int:
+        return len(self.utc)
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, int, int]]) -> Charges:
+        """From (UTC hour, local hour, answer) of each charge, oldest first."""
+        utc, local, said = np.array(rows, np.int64).reshape(-1, 3).T
+        gaps = np.append(np.diff(utc)[::-1], 10**6)[::-1]
+        week = np.arange(len(utc)) - np.searchsorted(utc, utc - 7 * 24)
+        gap_bin = np.searchsorted(GAP_BINS, gaps, side="right")
+        return cls(utc, local, said, gap_bin, np.searchsorted(CROWD_BINS, np.maximum(week, 0), side="right"))
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Which country, group and bank of the habits a customer belongs to."""
+
+    country: int
+    group: int
+    bank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hypotheses:
+    """Ways of coming and going. The random kinds come after those listed here, in every array by hypothesis.
+
+    A beat is a calendar with the local hour of the day at which money comes in (0 where that is averaged over): `beat`
+    tells each hypothesis's, `calendar` and `hour` are by beat. `lasting` is the hypothesis's class. `curve` is the
+    flat table of survival and `row` where each customer's and hypothesis's curve begins in it. `prior` sums to 1.
+    """
+
+    calendar: Ints
+    hour: Ints
+    beat: Ints
+    lasting: Ints
+    curve: Floats
+    row: Ints
+    prior: Floats
+
+
+def coarse(habits: Habits, people: Sequence[Person]) -> Hypotheses:
+    """Every calendar with every class; the hour of arrival averaged over."""
+    classes, calendars = len(LASTING_HOURS), len(CALENDARS)
+    country = np.array([p.country for p in people])
+    group = np.array([p.group for p in people])
+    lasting = np.tile(np.arange(classes), calendars)
+    by_class = habits.calendars[country][:, :, None] * habits.lasting[group][:, None, :]
+    prior = np.concatenate([by_class.reshape(len(people), -1), habits.random[group]], axis=1)
+    return Hypotheses(
+        calendar=np.arange(calendars),
+        hour=np.zeros(calendars, np.int64),
+        beat=np.repeat(np.arange(calendars), classes),
+        lasting=lasting,
+        curve=habits.averaged.ravel(),
+        row=(country[:, None] * classes + lasting[None, :]) * LONGEST_HOURS,
+        prior=prior.astype(np.float32),
+    )
+
+
+def fine(habits: Habits, person: Person, calendars: Ints) -> Hypotheses:
+    """For one customer: these calendars with every hour of arrival, for the classes of short-lived money only."""
+    hours = habits.hours[person.country]
+    habit = habits.calendars[person.country][calendars]
+    spread = (habit[:, None] * hours[None, :]).ravel()
+    lasting = np.repeat(np.arange(SHORT_CLASSES), len(spread))
+    prior = np.concatenate([spread * habits.lasting[person.group][k] for k in range(SHORT_CLASSES)])
+    return Hypotheses(
+        calendar=np.repeat(calendars, 24),
+        hour=np.tile(np.arange(24), len(calendars)),
+        beat=np.tile(np.arange(len(spread)), SHORT_CLASSES),
+        lasting=lasting,
+        curve=survival().ravel(),
+        row=(lasting * LONGEST_HOURS)[None, :],
+        prior=np.concatenate([prior, np.zeros(len(RANDOM_KINDS))])[None, :].astype(np.float32),
+    )
