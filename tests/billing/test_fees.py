@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.checks import check_fee_rates
+from billing.checks import check_fee_file, check_fee_rates
 from billing.fees import Debt, FeeRefused, Paid, fee_close, fees_charge, fixed_sum, interest, regime_for, regimes
 from billing.fees.table import read
 from billing.models import Fee
@@ -201,7 +201,7 @@ def test_queries_do_not_grow_with_the_invoices(django_assert_num_queries, db):
 @pytest.mark.parametrize(
     ("day", "laws"), [(date(2026, 6, 30), []), (date(2026, 7, 1), ["Directive 2011/7/EU", "Late Payment"])]
 )
-def test_a_table_that_has_run_out_is_told_at_every_start(monkeypatch, day, laws):
+def test_a_table_that_has_run_out_is_told_before_a_deployment(monkeypatch, day, laws):
     monkeypatch.setattr("customers.clock._source", lambda: datetime(day.year, day.month, day.day, tzinfo=UTC))
     told = check_fee_rates()
     assert [message.id for message in told] == ["billing.W001"] * len(laws)
@@ -210,7 +210,7 @@ def test_a_table_that_has_run_out_is_told_at_every_start(monkeypatch, day, laws)
 
 def test_rates_of_ones_own_that_cannot_be_read_are_an_error_at_start(settings, tmp_path):
     settings.FEE_RATES = str(tmp_path / "none.yaml")
-    (told,) = check_fee_rates()
+    (told,) = check_fee_file()
     assert (told.id, told.level) == ("billing.E001", 40)
 
 
