@@ -26,6 +26,7 @@ class PortalLink(models.Model):
         verbose_name = _("portal link")
         verbose_name_plural = _("portal links")
         ordering = ["-created_at", "-id"]
+        permissions = [("view_as_customer", "Can look at the payment page as the customer sees it")]
         indexes = [
             # Reader: portal.links.links_purge drops what expired long ago.
             models.Index(fields=["expires_at"], name="portal_link_expiring"),

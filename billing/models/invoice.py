@@ -64,6 +64,9 @@ class Invoice(models.Model):
     customer = models.ForeignKey(
         Customer, verbose_name=_("customer"), on_delete=models.CASCADE, related_name="invoices"
     )
+    #: The processor's customer it belongs to, where that is not its customer's own identity but that of a duplicate
+    #: merged into them: only methods held under the same name can pay it.
+    held_as = models.CharField(_("held as"), max_length=255, blank=True, default="", editable=False)
     brand = models.ForeignKey(Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+")
     subscription = models.ForeignKey(
         Subscription,

@@ -20,6 +20,8 @@ class PaymentMethod(models.Model):
         blank=True,
         related_name="payment_methods",
     )
+    #: As Invoice.held_as.
+    held_as = models.CharField(_("held as"), max_length=255, blank=True, default="", editable=False)
     type = models.CharField(_("type"), max_length=30, default="card")
     brand = models.CharField(_("network"), max_length=30, blank=True)
     funding = models.CharField(_("funding"), max_length=20, blank=True)

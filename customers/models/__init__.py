@@ -1,5 +1,6 @@
 """Who owes, whom we write to there, where we may not write, and the log of all that was said."""
 
+from customers.models.attachment import Attachment
 from customers.models.consent import ConsentEvent
 from customers.models.contact import Channel, Contact, Suppression
 from customers.models.customer import Brand, Customer, CustomerKind
@@ -7,6 +8,7 @@ from customers.models.interaction import ActorKind, CallOutcome, Direction, Inte
 
 __all__ = [
     "ActorKind",
+    "Attachment",
     "Brand",
     "CallOutcome",
     "Channel",

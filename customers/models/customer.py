@@ -80,6 +80,13 @@ class CustomerKind(models.TextChoices):
     BUSINESS = "business", _("Business")
 
 
+class CustomerManager(models.Manager["Customer"]):
+    """Customers as people mean them: without the duplicates that were merged into others."""
+
+    def get_queryset(self) -> models.QuerySet["Customer"]:
+        return super().get_queryset().filter(merged_into=None)
+
+
 class Customer(models.Model):
     """Who owes. Outside identity is (source, external_id); source names the account it came from."""
 
@@ -94,6 +101,7 @@ class Customer(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=10, choices=CustomerKind.choices, default=CustomerKind.CONSUMER)
     country = models.CharField(_("country"), max_length=2, blank=True, help_text=_("ISO 3166 two letters."))
+    vat_id = models.CharField(_("VAT number"), max_length=32, blank=True)
     language = models.CharField(_("language"), max_length=8, blank=True)
     timezone = models.CharField(
         _("time zone"),
@@ -116,14 +124,32 @@ class Customer(models.Model):
     #: The campaign side looks at this customer again at or after this moment (queue of record).
     reassess_at = models.DateTimeField(null=True, editable=False)
     deleted_at = models.DateTimeField(_("deleted at the source"), null=True, blank=True)
+    #: A duplicate whose everything went to another customer (customers.merging). The row stays as the name the outside
+    #: knows it by: facts about that identity are told of the customer kept. Never a chain: the one kept is not merged.
+    merged_into = models.ForeignKey(
+        "self",
+        verbose_name=_("merged into"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="duplicates",
+        db_index=False,  # customer_merged
+    )
+    merged_at = models.DateTimeField(_("merged"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     history = HistoricalRecords(excluded_fields=["facts_as_of", "reassess_at", "metadata"])
+
+    objects = CustomerManager()
+    #: Merged duplicates too: for who looks up an outside identity.
+    with_merged = models.Manager()  # noqa: DJ012  (a manager, too, though the rule knows it for a field)
 
     class Meta:
         verbose_name = _("customer")
         verbose_name_plural = _("customers")
         ordering = ["name", "id"]
+        permissions = [("merge_customer", "Can merge duplicate customers")]
         constraints = [
             models.UniqueConstraint(
                 fields=["source", "external_id"],
@@ -146,6 +172,10 @@ class Customer(models.Model):
             ),
             # Reader: campaigns.inbound.match finds whose number a text message came from.
             models.Index(PHONE_TAIL, name="customer_by_phone", condition=~Q(phone="")),
+            # Reader: customers.duplicates, of a customer's VAT number.
+            models.Index(Upper("vat_id"), name="customer_by_vat_id", condition=~Q(vat_id="")),
+            # Reader: a customer's page and customers.merging, which duplicates it took in.
+            models.Index(fields=["merged_into"], name="customer_merged", condition=Q(merged_into__isnull=False)),
         ]
 
     def __str__(self) -> str:

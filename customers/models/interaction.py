@@ -77,6 +77,7 @@ class Interaction(models.Model):
         verbose_name = _("log entry")
         verbose_name_plural = _("communication log")
         ordering = ["-at", "-id"]
+        permissions = [("export_interaction", "Can export a customer's log as evidence")]
         constraints = [
             models.UniqueConstraint(fields=["key"], condition=Q(key__isnull=False), name="interaction_key_unique"),
         ]
