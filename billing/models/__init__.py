@@ -5,6 +5,7 @@ from billing.models.arrangement import Dispute, PaymentPlan, PlanInstalment, Pro
 from billing.models.attempt import AttemptOrigin, AttemptStatus, PaymentAttempt
 from billing.models.command import ProcessorCommand
 from billing.models.fee import Fee, FeePayment
+from billing.models.importing import ImportMapping, ImportRow, ImportRun
 from billing.models.inbox import BackfillCursor, InboxEvent, InvoicePaymentLink
 from billing.models.invoice import (
     Adjustment,
@@ -30,6 +31,9 @@ __all__ = [
     "Dispute",
     "Fee",
     "FeePayment",
+    "ImportMapping",
+    "ImportRow",
+    "ImportRun",
     "InboxEvent",
     "Invoice",
     "InvoicePaymentLink",

@@ -4,6 +4,8 @@ from customers.models.attachment import Attachment
 from customers.models.consent import ConsentEvent
 from customers.models.contact import Channel, Contact, Suppression
 from customers.models.customer import Brand, Customer, CustomerKind
+from customers.models.datafile import DataFile, DataPiece
+from customers.models.export import ExportRun
 from customers.models.interaction import ActorKind, CallOutcome, Direction, Interaction
 
 __all__ = [
@@ -16,7 +18,10 @@ __all__ = [
     "Contact",
     "Customer",
     "CustomerKind",
+    "DataFile",
+    "DataPiece",
     "Direction",
+    "ExportRun",
     "Interaction",
     "Suppression",
 ]
