@@ -1,6 +1,7 @@
 """What is owed and how it gets paid."""
 
 from billing.models.account import LimitProfile, OtherMethods, ProcessorAccount, RetryMode
+from billing.models.approval import ApprovalLimit, ApprovalRequest
 from billing.models.arrangement import Dispute, PaymentPlan, PlanInstalment, Promise
 from billing.models.attempt import AttemptOrigin, AttemptStatus, PaymentAttempt
 from billing.models.command import ProcessorCommand
@@ -18,16 +19,21 @@ from billing.models.invoice import (
 from billing.models.payment import Allocation, Payment
 from billing.models.payment_method import PaymentMethod
 from billing.models.retry_model import RetryModel, RetryModelEvent, RetryPolicy
+from billing.models.risk import Band, CustomerRisk, InvoiceRisk, Rating, RiskModel
 from billing.models.subscription import Subscription, SubscriptionStatus
 from billing.models.unknown_code import UnknownCode
 
 __all__ = [
     "Adjustment",
     "Allocation",
+    "ApprovalLimit",
+    "ApprovalRequest",
     "AttemptOrigin",
     "AttemptStatus",
     "BackfillCursor",
+    "Band",
     "CollectionMethod",
+    "CustomerRisk",
     "Dispute",
     "Fee",
     "FeePayment",
@@ -37,6 +43,7 @@ __all__ = [
     "InboxEvent",
     "Invoice",
     "InvoicePaymentLink",
+    "InvoiceRisk",
     "InvoiceStatus",
     "Payment",
     "LimitProfile",
@@ -48,12 +55,14 @@ __all__ = [
     "ProcessorAccount",
     "ProcessorCommand",
     "Promise",
+    "Rating",
     "RecoverySource",
     "RetryMode",
     "RetryModel",
     "RetryModelEvent",
     "RetryPolicy",
     "RetryState",
+    "RiskModel",
     "Subscription",
     "SubscriptionStatus",
     "UnknownCode",

@@ -140,6 +140,7 @@ class Invoice(models.Model):
         verbose_name = _("invoice")
         verbose_name_plural = _("invoices")
         ordering = ["-issued_at", "-id"]
+        permissions = [("write_off_invoice", _("Can write off invoices"))]
         constraints = [
             models.UniqueConstraint(
                 fields=["source", "external_id"],

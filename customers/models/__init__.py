@@ -7,6 +7,7 @@ from customers.models.customer import Brand, Customer, CustomerKind
 from customers.models.datafile import DataFile, DataPiece
 from customers.models.export import ExportRun
 from customers.models.interaction import ActorKind, CallOutcome, Direction, Interaction
+from customers.models.team import RoleVisibility, Sees, Team
 
 __all__ = [
     "ActorKind",
@@ -23,5 +24,8 @@ __all__ = [
     "Direction",
     "ExportRun",
     "Interaction",
+    "RoleVisibility",
+    "Sees",
     "Suppression",
+    "Team",
 ]
