@@ -28,7 +28,8 @@ _WEIGHT = {
     Suppression.Reason.HARD_BOUNCE: 0,
     Suppression.Reason.OPT_OUT: 1,
     Suppression.Reason.COMPLAINT: 2,
-    Suppression.Reason.MANUAL: 3,
+    Suppression.Reason.WRONG_NUMBER: 3,
+    Suppression.Reason.MANUAL: 4,
 }
 
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0009_fee_payment_codes'),
+        ('billing', '0010_desk_held_as'),
         ('customers', '0008_imports_data_files'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('billing', '0009_fee_payment_codes'),
+        ('billing', '0010_imports_runs'),
         ('customers', '0008_roles_teams'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

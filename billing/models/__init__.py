@@ -2,7 +2,7 @@
 
 from billing.models.account import LimitProfile, OtherMethods, ProcessorAccount, RetryMode
 from billing.models.approval import ApprovalLimit, ApprovalRequest
-from billing.models.arrangement import Dispute, PaymentPlan, PlanInstalment, Promise
+from billing.models.arrangement import Dispute, PaymentPlan, PlanInstalment, PlanPolicy, Promise
 from billing.models.attempt import AttemptOrigin, AttemptStatus, PaymentAttempt
 from billing.models.command import ProcessorCommand
 from billing.models.fee import Fee, FeePayment
@@ -52,6 +52,7 @@ __all__ = [
     "PaymentMethod",
     "PaymentPlan",
     "PlanInstalment",
+    "PlanPolicy",
     "ProcessorAccount",
     "ProcessorCommand",
     "Promise",

@@ -49,6 +49,16 @@ class ProcessorAccount(models.Model):
         default=OtherMethods.NEVER,
         help_text=_("Only where your terms allow you to charge every method a customer has stored."),
     )
+    part_after = models.PositiveSmallIntegerField(
+        _("a part after this many declines for lack of funds"),
+        default=0,
+        help_text=_("0: the whole sum or nothing. Only where your terms allow you to take a part."),
+    )
+    part_share = models.PositiveSmallIntegerField(_("the part, in percent of what is left"), default=50)
+    part_floor = models.BigIntegerField(_("smallest part"), default=2000, help_text=_("In minor units."))
+    part_currency = models.CharField(
+        _("currency of the parts"), max_length=3, default="EUR", help_text=_("Invoices in others are not split.")
+    )
     #: Set when the processor's own schedule is seen at work while we own the retries: we then do not race it.
     schedule_conflict_at = models.DateTimeField(_("schedule conflict seen"), null=True, blank=True)
     #: Circuit breaker: no calls to the processor before this moment (aware UTC).

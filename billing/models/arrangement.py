@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from billing.models.invoice import Invoice
+from billing.models.payment_method import PaymentMethod
 from customers.models import Brand, Customer
 
 
@@ -27,7 +28,10 @@ class Promise(models.Model):
     brand = models.ForeignKey(Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+")
     amount = models.BigIntegerField(_("amount"), help_text=_("In minor units."))
     currency = models.CharField(_("currency"), max_length=3)
+    #: What it is about; none named: everything owed to the brand.
+    invoices = models.ManyToManyField(Invoice, verbose_name=_("invoices"), related_name="promises", blank=True)
     promised_on = models.DateField(_("by"))
+    grace_days = models.PositiveSmallIntegerField(_("days of grace"), default=2)
     #: End of the promised day plus grace in the customer's zone, aware UTC: broken when it passes unpaid.
     expires_at = models.DateTimeField(_("expires"))
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.OPEN)
@@ -75,13 +79,40 @@ class PaymentPlan(models.Model):
 
     TRANSITIONS = {Status.ACTIVE: frozenset({Status.COMPLETED, Status.BROKEN, Status.CANCELLED})}
 
+    class Interval(models.TextChoices):
+        WEEK = "week", _("Every week")
+        FORTNIGHT = "fortnight", _("Every two weeks")
+        MONTH = "month", _("Every month")
+
     customer = models.ForeignKey(
         Customer, verbose_name=_("customer"), on_delete=models.CASCADE, related_name="payment_plans"
     )
     brand = models.ForeignKey(Brand, verbose_name=_("brand"), on_delete=models.PROTECT, related_name="+")
     invoices = models.ManyToManyField(Invoice, verbose_name=_("invoices"), related_name="payment_plans")
     currency = models.CharField(_("currency"), max_length=3)
+    amount = models.BigIntegerField(_("amount"), default=0, help_text=_("In minor units."))
+    interval = models.CharField(_("every"), max_length=10, choices=Interval.choices, default=Interval.MONTH)
+    #: Instalments are charged by themselves to this method; without one the customer pays them.
+    payment_method = models.ForeignKey(
+        PaymentMethod,
+        verbose_name=_("charged to"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE)
+    note = models.CharField(_("note"), max_length=500, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("agreed by"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    #: Of the form it was agreed in: the same one sent twice makes one plan.
+    key = models.CharField(max_length=100, null=True, blank=True, unique=True, editable=False)
     created_at = models.DateTimeField(_("made"))
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
 
@@ -111,6 +142,8 @@ class PlanInstalment(models.Model):
     due_on = models.DateField(_("due"))
     amount = models.BigIntegerField(_("amount"), help_text=_("In minor units."))
     paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
+    #: Queue of record of billing.plans.collecting; null: not charged by itself, or not any more.
+    charge_at = models.DateTimeField(_("charged"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("instalment")
@@ -120,6 +153,39 @@ class PlanInstalment(models.Model):
             models.UniqueConstraint(fields=["plan", "number"], name="instalment_number_unique"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="instalment_amount_positive"),
         ]
+        indexes = [
+            # Reader: billing.plans.collecting claims instalments that are due.
+            models.Index(fields=["charge_at", "id"], name="instalment_due", condition=Q(charge_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan_id}/{self.number}"
+
+
+class PlanPolicy(models.Model):
+    """Which payment plans may be offered to a brand's customers without asking anybody; one row per brand."""
+
+    brand = models.OneToOneField(Brand, verbose_name=_("brand"), on_delete=models.CASCADE, related_name="plan_policy")
+    most_instalments = models.PositiveSmallIntegerField(_("most instalments"), default=6)
+    most_days = models.PositiveSmallIntegerField(_("most days to the last one"), default=180)
+    first_within_days = models.PositiveSmallIntegerField(_("days to the first one"), default=14)
+    #: Debts in other currencies are not held to it.
+    least_amount = models.BigIntegerField(_("smallest instalment"), default=2000, help_text=_("In minor units."))
+    currency = models.CharField(_("currency"), max_length=3, default="EUR")
+    most_broken = models.PositiveSmallIntegerField(
+        _("broken plans and promises in a year"),
+        default=1,
+        help_text=_("Whoever has broken more is offered no plan."),
+    )
+
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name = _("rules for payment plans")
+        verbose_name_plural = _("rules for payment plans")
+
+    def __str__(self) -> str:
+        return str(self.brand)
 
 
 class Dispute(models.Model):
@@ -139,6 +205,25 @@ class Dispute(models.Model):
     amount = models.BigIntegerField(_("amount"), help_text=_("In minor units."))
     currency = models.CharField(_("currency"), max_length=3)
     reason = models.CharField(_("reason"), max_length=100, blank=True)
+    note = models.TextField(_("what they say"), blank=True)
+    #: Who looks into it and answers.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("owner"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("noted by"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    resolution = models.CharField(_("answer"), max_length=500, blank=True)
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.OPEN)
     opened_at = models.DateTimeField(_("opened"))
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)

@@ -39,6 +39,7 @@ class AttemptOrigin(models.TextChoices):
     NEW_METHOD = "new_method", _("New payment method")
     PORTAL = "portal", _("Customer in the portal")
     STAFF = "staff", _("Staff")
+    INSTALMENT = "instalment", _("Instalment of a plan")
 
 
 class PaymentAttempt(models.Model):
@@ -61,6 +62,17 @@ class PaymentAttempt(models.Model):
     )
     amount = models.BigIntegerField(_("amount"), help_text=_("In minor units."))
     currency = models.CharField(_("currency"), max_length=3)
+    #: Charges `amount` and no more, by a payment intent of its own; else whatever is left of the invoice.
+    part = models.BooleanField(_("a part only"), default=False, db_default=False)
+    instalment = models.ForeignKey(
+        "billing.PlanInstalment",
+        verbose_name=_("instalment"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="attempts",
+        db_index=False,  # attempt_of_instalment
+    )
     scheduled_for = models.DateTimeField(_("scheduled for"), null=True, blank=True)
     #: When the charge was made (the processor's time where it tells one).
     at = models.DateTimeField(_("made"), null=True, blank=True)
@@ -148,6 +160,8 @@ class PaymentAttempt(models.Model):
             models.Index(
                 fields=["at", "id"], name="attempt_history", condition=Q(status__in=["succeeded", "declined"])
             ),
+            # Reader: what became of an instalment's charges.
+            models.Index(fields=["instalment"], name="attempt_of_instalment", condition=Q(instalment__isnull=False)),
             # Reader: billing.retries.champion compares what was drawn by lot.
             models.Index(fields=["created_at"], name="attempt_drawn", condition=Q(propensity__isnull=False)),
         ]

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from billing.models.invoice import Invoice
+from billing.models.invoice import Adjustment, Invoice
 from billing.models.subscription import Subscription
 
 
@@ -14,6 +14,7 @@ class ProcessorCommand(models.Model):
     class Kind(models.TextChoices):
         CANCEL_SUBSCRIPTION = "cancel_subscription", _("Cancel the subscription")
         MARK_UNCOLLECTIBLE = "mark_uncollectible", _("Mark the invoice uncollectible")
+        CREDIT_NOTE = "credit_note", _("Issue a credit note")
 
     class Status(models.TextChoices):
         PENDING = "pending", _("Pending")
@@ -31,6 +32,10 @@ class ProcessorCommand(models.Model):
         null=True,
         blank=True,
         related_name="+",
+    )
+    #: Of a credit note.
+    adjustment = models.ForeignKey(
+        Adjustment, verbose_name=_("adjustment"), on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
     #: Sent as the idempotency key; also what makes asking for the same act twice one act.
     key = models.CharField(max_length=100, unique=True, editable=False)

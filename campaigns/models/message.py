@@ -1,5 +1,6 @@
 """The outbox: every message as it was sent, and what became of it."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -111,6 +112,19 @@ class Message(models.Model):
         related_name="+",
         db_index=False,  # read only when a contact is deleted
     )
+    #: Who wrote it in person; null: a ladder or the system.
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("written by"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,  # no reader
+    )
+    #: What that person wrote in place of the template's own words (Liquid); empty: the template's.
+    own_subject = models.CharField(_("own subject"), max_length=500, blank=True, default="", db_default="")
+    own_text = models.TextField(_("own text"), blank=True, default="", db_default="")
     purpose = models.CharField(
         _("purpose"), max_length=10, choices=MessagePurpose.choices, default=MessagePurpose.DUNNING
     )

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('customers', '0007_address_indexes'),
+        ('customers', '0008_desk_merging_files'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('customers', '0007_address_indexes'),
+        ('customers', '0008_imports_data_files'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

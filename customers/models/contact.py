@@ -66,6 +66,7 @@ class Suppression(models.Model):
         COMPLAINT = "complaint", _("Spam complaint")
         OPT_OUT = "opt_out", _("Asked not to be contacted")
         MANUAL = "manual", _("Set by staff")
+        WRONG_NUMBER = "wrong_number", _("Somebody else's")
 
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     #: Normalised by customers.addresses.normalise: lower-case e-mail, E.164 telephone.
