@@ -30,6 +30,7 @@ COLLECTOR = frozenset(
         "campaigns.add_printbatch",
         "campaigns.add_task",
         "campaigns.change_task",
+        "campaigns.change_workitem",
         "portal.add_portallink",
         "portal.change_portallink",
     }
@@ -84,6 +85,7 @@ MANAGER = COLLECTOR | frozenset(
         "campaigns.add_templatevariant",
         "campaigns.change_templatevariant",
         "campaigns.delete_templatevariant",
+        "campaigns.assign_workitem",
         "integrations.add_endpoint",
         "integrations.change_endpoint",
         "integrations.delete_endpoint",

@@ -29,6 +29,7 @@ from campaigns.models.segment import Segment
 from campaigns.models.simulation import SimulationRun
 from campaigns.models.task import Task
 from campaigns.models.template import Template, TemplateText, TemplateVariant, TemplateVersion
+from campaigns.models.work import WorkAction, WorkChance, WorkFilter, WorkItem
 
 __all__ = [
     "PRE_DUNNING",
@@ -70,4 +71,8 @@ __all__ = [
     "TemplateVersion",
     "Trigger",
     "VersionStatus",
+    "WorkAction",
+    "WorkChance",
+    "WorkFilter",
+    "WorkItem",
 ]
