@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('campaigns', '0012_outages'),
+        ('campaigns', '0013_acts'),
         ('customers', '0007_address_indexes'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
