@@ -101,6 +101,8 @@ class Invoice(models.Model):
     disputed_at = models.DateTimeField(_("disputed since"), null=True, blank=True)
     #: In an active payment plan: the instalments are collected instead.
     in_plan = models.BooleanField(_("in a payment plan"), default=False)
+    #: An agency collects it: we charge nothing by ourselves. The customer may pay as ever.
+    at_agency = models.BooleanField(_("at an agency"), default=False, db_default=False)
     default_payment_method = models.ForeignKey(
         PaymentMethod,
         verbose_name=_("payment method"),

@@ -81,17 +81,19 @@ def _contested(
 def _by_person(
     invoice: Invoice, account: ProcessorAccount | None, promised: bool, origin: str, now: datetime
 ) -> Refusal | None:
-    """Staff may charge against a promise or an exclusion of our own making, never against the law."""
+    """Staff may charge against a promise or an exclusion of our own, never against the law or beside an agency."""
     if origin in BY_CUSTOMER:
         return None
-    return _lawful(invoice)
+    return _in_other_hands(invoice)
 
 
-def _lawful(invoice: Invoice) -> Refusal | None:
+def _in_other_hands(invoice: Invoice) -> Refusal | None:
     if invoice.customer.legal_hold:
         return Refusal("legal_hold", "The customer is under a legal hold.", resting=True)
     if invoice.customer.bankrupt:
         return Refusal("bankrupt", "The customer is bankrupt.", resting=True)
+    if invoice.at_agency:
+        return Refusal("at_agency", "An agency collects this invoice.", resting=True)
     return None
 
 
@@ -100,7 +102,7 @@ def _by_itself(
 ) -> Refusal | None:
     """What binds charges nobody asked for."""
     assert account is not None  # noqa: S101  (_owed came first)
-    unlawful = _lawful(invoice)
+    unlawful = _in_other_hands(invoice)
     if unlawful is not None:
         return unlawful
     if invoice.customer.no_dunning:

@@ -1,5 +1,6 @@
 """Ladders, templates, cases and what was sent."""
 
+from campaigns.models.agency import Agency, AgencyRecovery, Handover, HandoverInvoice, HandoverStatus
 from campaigns.models.case import Case, CaseInvoice, CaseState, CloseReason, Decision, StepRun
 from campaigns.models.experiment import (
     Experiment,
@@ -24,6 +25,7 @@ from campaigns.models.ladder import (
 )
 from campaigns.models.letter import Letter, PrintBatch
 from campaigns.models.message import DeliveryEvent, Message, MessagePurpose, MessageStatus
+from campaigns.models.playbook import Playbook
 from campaigns.models.policy import PolicyOverride
 from campaigns.models.segment import Segment
 from campaigns.models.simulation import SimulationRun
@@ -34,6 +36,8 @@ from campaigns.models.work import WorkAction, WorkChance, WorkFilter, WorkItem
 __all__ = [
     "PRE_DUNNING",
     "Action",
+    "Agency",
+    "AgencyRecovery",
     "Case",
     "CaseInvoice",
     "CaseState",
@@ -41,6 +45,9 @@ __all__ = [
     "Decision",
     "DeliveryEvent",
     "EndAction",
+    "Handover",
+    "HandoverInvoice",
+    "HandoverStatus",
     "InboundAttachment",
     "InboundKind",
     "InboundMessage",
@@ -59,6 +66,7 @@ __all__ = [
     "OffsetUnit",
     "PrintBatch",
     "Segment",
+    "Playbook",
     "PolicyOverride",
     "SimulationRun",
     "Step",

@@ -1,6 +1,7 @@
 """Who owes, whom we write to there, where we may not write, and the log of all that was said."""
 
 from customers.models.attachment import Attachment
+from customers.models.bulk import BulkItem, BulkJob, BulkOutcome, BulkStatus
 from customers.models.consent import ConsentEvent
 from customers.models.contact import Channel, Contact, Suppression
 from customers.models.customer import Brand, Customer, CustomerKind
@@ -8,11 +9,16 @@ from customers.models.datafile import DataFile, DataPiece
 from customers.models.export import ExportRun
 from customers.models.interaction import ActorKind, CallOutcome, Direction, Interaction
 from customers.models.team import RoleVisibility, Sees, Team
+from customers.models.staff import TipDismissed
 
 __all__ = [
     "ActorKind",
     "Attachment",
     "Brand",
+    "BulkItem",
+    "BulkJob",
+    "BulkOutcome",
+    "BulkStatus",
     "CallOutcome",
     "Channel",
     "ConsentEvent",
@@ -28,4 +34,5 @@ __all__ = [
     "Sees",
     "Suppression",
     "Team",
+    "TipDismissed",
 ]
