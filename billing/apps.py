@@ -10,5 +10,6 @@ class BillingConfig(AppConfig):
     verbose_name = _("Billing")
 
     def ready(self) -> None:
-        """Listens to news of the app below, and has the system checks known."""
+        """Listens to news of the app below, and has the system checks and the acts for approval known."""
         from billing import checks, receivers  # noqa: F401
+        from billing.approvals import write_off  # noqa: F401

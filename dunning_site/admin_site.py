@@ -50,6 +50,13 @@ def model_news(request: HttpRequest) -> int:
     return alerts_new()
 
 
+def approvals_open(request: HttpRequest) -> int:
+    """What others asked for and this person may decide, for the sidebar."""
+    from billing.approvals import approvals_waiting
+
+    return approvals_waiting(request.user)
+
+
 NAVIGATION: list[dict[str, Any]] = [
     {
         "title": _("Work"),
@@ -64,6 +71,14 @@ NAVIGATION: list[dict[str, Any]] = [
                 "task",
                 "?status__exact=open",
                 badge="dunning_site.admin_site.tasks_due",
+            ),
+            _list(
+                _("Approvals"),
+                "approval",
+                "billing",
+                "approvalrequest",
+                "?status__exact=pending",
+                badge="dunning_site.admin_site.approvals_open",
             ),
         ],
     },
@@ -124,6 +139,9 @@ NAVIGATION: list[dict[str, Any]] = [
             _list(_("Portal links"), "link", "portal", "portallink"),
             _list(_("Users"), "badge", "auth", "user"),
             _list(_("Groups"), "groups", "auth", "group"),
+            _list(_("Teams"), "diversity_3", "customers", "team"),
+            _list(_("Whom roles see"), "visibility", "customers", "rolevisibility"),
+            _list(_("Limits without approval"), "price_check", "billing", "approvallimit"),
             _list(_("Schedules"), "schedule", "django_celery_beat", "periodictask"),
             {
                 "title": _("Stripe mirror"),

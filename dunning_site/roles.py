@@ -1,4 +1,4 @@
-"""Who may do what: three groups and their permissions, kept up to date after every migration.
+"""Who may do what: five groups and their permissions, kept up to date after every migration.
 
 One map. A permission here is what a page, an action on it or a list checks; superusers pass every check.
 What operators add to a group by hand stays; what the map names is put back.
@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
+
+from billing.approvals import limits_sync
 
 APPS = ("customers", "billing", "campaigns", "portal", "integrations")
 
@@ -24,6 +26,7 @@ COLLECTOR = frozenset(
         "billing.change_promise",
         "billing.add_paymentattempt",
         "billing.change_invoice",
+        "billing.write_off_invoice",
         "campaigns.change_case",
         "campaigns.change_message",
         "campaigns.change_inboundmessage",
@@ -36,24 +39,31 @@ COLLECTOR = frozenset(
     }
 )
 
-#: What a manager decides besides: texts, ladders, accounts, brands, imports, lifting a suppression.
-MANAGER = COLLECTOR | frozenset(
+#: A collector with experience: lifts a suppression, waives fees, passes limits, gives up small sums alone.
+SENIOR = COLLECTOR | frozenset(
     {
-        "customers.add_brand",
-        "customers.change_brand",
         "customers.add_customer",
         "customers.change_suppression",
         "billing.add_invoice",
-        "billing.override_limits",
         "billing.change_fee",
+        "billing.override_limits",
+    }
+)
+
+#: What a manager decides besides: texts, ladders, segments, retry settings, teams, and what others ask approval for.
+MANAGER = SENIOR | frozenset(
+    {
+        "billing.decide_approvalrequest",
+        "billing.switch_riskmodel",
+        "customers.add_team",
+        "customers.change_team",
+        "customers.delete_team",
         "billing.add_retrypolicy",
         "billing.change_retrypolicy",
         "billing.delete_retrypolicy",
         "billing.switch_retrymodel",
         "billing.change_inboxevent",
         "billing.change_processorcommand",
-        "billing.add_processoraccount",
-        "billing.change_processoraccount",
         "campaigns.add_ladder",
         "campaigns.change_ladder",
         "campaigns.change_ladderoverride",
@@ -86,19 +96,45 @@ MANAGER = COLLECTOR | frozenset(
         "campaigns.change_templatevariant",
         "campaigns.delete_templatevariant",
         "campaigns.assign_workitem",
-        "integrations.add_endpoint",
-        "integrations.change_endpoint",
-        "integrations.delete_endpoint",
         "integrations.change_eventdelivery",
         "auth.view_user",
         "auth.view_group",
         "django_celery_beat.view_periodictask",
+    }
+)
+
+#: Who runs the installation: staff and their limits, accounts, brands, doors to other systems, schedules.
+ADMIN = MANAGER | frozenset(
+    {
+        "customers.add_brand",
+        "customers.change_brand",
+        "customers.add_rolevisibility",
+        "customers.change_rolevisibility",
+        "customers.delete_rolevisibility",
+        "billing.add_approvallimit",
+        "billing.change_approvallimit",
+        "billing.delete_approvallimit",
+        "billing.add_processoraccount",
+        "billing.change_processoraccount",
+        "integrations.add_endpoint",
+        "integrations.change_endpoint",
+        "integrations.delete_endpoint",
+        "auth.add_user",
+        "auth.change_user",
+        "auth.add_group",
+        "auth.change_group",
         "django_celery_beat.change_periodictask",
     }
 )
 
 #: Group → permissions beyond viewing everything of APPS and the Stripe mirror.
-ROLES: dict[str, frozenset[str]] = {"collector": COLLECTOR, "manager": MANAGER, "auditor": frozenset()}
+ROLES: dict[str, frozenset[str]] = {
+    "collector": COLLECTOR,
+    "senior": SENIOR,
+    "manager": MANAGER,
+    "admin": ADMIN,
+    "auditor": frozenset({"auth.view_user", "auth.view_group", "django_celery_beat.view_periodictask"}),
+}
 
 
 def _wanted(extra: Iterable[str]) -> set[str]:
@@ -126,3 +162,4 @@ def roles_sync() -> None:
             raise LookupError(f"No such permission: {', '.join(missing)}")
         has = set(group.permissions.values_list("pk", flat=True))
         group.permissions.add(*({known[code] for code in wanted} - has))
+    limits_sync()

@@ -248,6 +248,9 @@ IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "add"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 
+#: Giving money up beyond a limit needs a second person; off where there is but one (docs/roles.md).
+FOUR_EYES = env.flag("FOUR_EYES", True)
+
 # --- Sizes of batches; the defaults suit a small database server.
 #: A YAML file with newer rows of statutory interest (billing/fees/rates.yaml); empty: the shipped table alone.
 FEE_RATES = env.text("FEE_RATES", "")

@@ -1,6 +1,7 @@
 """The back office for money: invoices, attempts, payments, arrangements and the processor's inbox."""
 
 from billing.admin import (
+    approvals,
     arrangements,
     customer_sections,
     facts,
@@ -13,6 +14,7 @@ from billing.admin import (
 )
 
 __all__ = [
+    "approvals",
     "arrangements",
     "customer_sections",
     "facts",

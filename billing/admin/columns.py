@@ -30,6 +30,7 @@ PROMISE = {"open": "info", "kept": "success", "broken": "danger"}
 PLAN = {"active": "info", "completed": "success", "broken": "danger"}
 FEE = {"open": "warning", "paid": "success"}
 DISPUTE = {"open": "warning", "won": "success", "lost": "danger"}
+APPROVAL = {"pending": "warning", "done": "success", "declined": "danger", "failed": "danger"}
 WORK = {"pending": "info", "done": "success", "failed": "danger"}
 
 

@@ -1,4 +1,4 @@
-"""What a collector may do to an invoice: charge it now, choose its method, hold its retries, let them go on."""
+"""What a collector may do to an invoice: charge it, choose its method, hold or release its retries, give it up."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
 
 from billing.admin.ledgers import ledger_rows
+from billing.approvals.write_off import PERMISSION as WRITE_OFF
+from billing.approvals.write_off import invoices_write_off
 from billing.charging import AttemptOutcome, charge_now
 from billing.holds import retries_hold, retry_method_choose
 from billing.models import AttemptOrigin, AttemptStatus, Invoice, InvoiceStatus
@@ -22,6 +24,12 @@ class HoldForm(forms.Form):
 
     until = forms.SplitDateTimeField(label=_("No retry before"), widget=UnfoldAdminSplitDateTimeWidget)
     reason = forms.CharField(label=_("Reason"), max_length=500, widget=UnfoldAdminTextInputWidget)
+
+
+class WriteOffForm(forms.Form):
+    """Why the money is given up; it stands on the adjustment and in the customer's log."""
+
+    reason = forms.CharField(label=_("Reason"), max_length=255, widget=UnfoldAdminTextInputWidget)
 
 
 class PastLimitForm(forms.Form):
@@ -102,6 +110,13 @@ def _choose(asked: Asked) -> str:
     return _now("The next retry is planned anew.")
 
 
+def _write_off(asked: Asked) -> str:
+    done = invoices_write_off(
+        invoice_ids=[asked.obj.pk], reason=asked.data["reason"], actor_id=asked.actor_id, now=asked.now
+    )
+    return done.words
+
+
 def _week(invoice: Any, now: datetime) -> dict[str, Any]:
     return {"until": now + timedelta(days=7)}
 
@@ -165,5 +180,20 @@ INVOICE_ACTIONS = [
         fits=lambda invoice: _is_open(invoice) and invoice.retry_not_before is not None,
         run=_release,
         order=30,
+    ),
+    PageAction(
+        slug="write-off",
+        label=_("Write off"),
+        icon="delete_forever",
+        permission=WRITE_OFF,
+        question=_(
+            "What is still owed is given up. Above your limit somebody else has to approve it first. Whoever wants to "
+            "pay later still may."
+        ),
+        form=WriteOffForm,
+        fits=_is_open,
+        run=_write_off,
+        danger=True,
+        order=90,
     ),
 ]

@@ -19,6 +19,9 @@ from unfold.widgets import (
 )
 
 from billing import money
+from billing.admin.invoice_actions import WriteOffForm
+from billing.approvals.write_off import PERMISSION as WRITE_OFF
+from billing.approvals.write_off import invoices_write_off
 from billing.models import InvoiceStatus
 from campaigns.models import Case, CaseInvoice, CaseState
 from campaigns.models.case import LIVE_STATES
@@ -116,6 +119,17 @@ def take_promise(customer_id: int, brand_id: int, asked: Asked) -> str:
     return _now("The promise is recorded; nobody writes until it is due.")
 
 
+def _write_off(asked: Asked) -> str:
+    joined = CaseInvoice.objects.filter(case=asked.obj, left_at__isnull=True)
+    done = invoices_write_off(
+        invoice_ids=list(joined.values_list("invoice_id", flat=True)),
+        reason=asked.data["reason"],
+        actor_id=asked.actor_id,
+        now=asked.now,
+    )
+    return done.words
+
+
 def _note(asked: Asked) -> str:
     return add_note_to(asked.obj.customer_id, asked)
 
@@ -200,5 +214,20 @@ CASE_ACTIONS = [
         run=_close,
         danger=True,
         order=90,
+    ),
+    PageAction(
+        slug="write-off",
+        label=_("Write off"),
+        icon="delete_forever",
+        permission=WRITE_OFF,
+        question=_(
+            "What the invoices of this case still owe is given up. Above your limit somebody else has to approve it "
+            "first."
+        ),
+        form=WriteOffForm,
+        fits=_is_live,
+        run=_write_off,
+        danger=True,
+        order=95,
     ),
 ]

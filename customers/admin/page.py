@@ -89,6 +89,8 @@ class PageAction:
     form: type[forms.Form] = EmptyForm
     initial: Callable[[Any, datetime], dict[str, Any]] = field(default=lambda obj, now: {})
     fits: Callable[[Any], bool] = field(default=lambda obj: True)
+    #: Who besides the permission's holders may not: asked with who looks at the page.
+    allows: Callable[[HttpRequest, Any], bool] = field(default=lambda request, obj: True)
     danger: bool = False
     order: int = 100
     #: Shown below the question: a template and what it needs. `{"refused": True}` takes the button away.
@@ -169,7 +171,7 @@ class PageAdmin(BaseAdmin):
             "page_actions": [
                 {"label": a.label, "icon": a.icon, "danger": a.danger, "url": self.page_url(obj, "do", a.slug)}
                 for a in self.page_actions
-                if user.has_perm(a.permission) and a.fits(obj)
+                if user.has_perm(a.permission) and a.allows(request, obj) and a.fits(obj)
             ],
         }
 
@@ -231,6 +233,8 @@ class PageAdmin(BaseAdmin):
         if action is None or obj is None:
             raise Http404
         if not (request.user.has_perm(action.permission) and self.has_view_permission(request, obj)):
+            raise PermissionDenied
+        if not action.allows(request, obj):
             raise PermissionDenied
         now = clock.now()
         data, files = (request.POST, request.FILES) if request.method == "POST" else (None, None)

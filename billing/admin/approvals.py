@@ -1,0 +1,215 @@
+"""The back office for four eyes: requests that wait for a second person, and the limits below which none is asked."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from billing import money
+from billing.admin.columns import APPROVAL, money_column
+from billing.approvals import approval_decide, approval_withdraw
+from billing.approvals.acts import act_choices
+from billing.approvals.services import DECIDE, amounts_words
+from billing.models import ApprovalLimit, ApprovalRequest
+from customers.admin.base import HistoryAdmin, ReadOnlyAdmin, choice_badge
+from customers.admin.page import Asked, Fact, PageAction, PageAdmin
+from customers.display import when
+from customers.errors import SollecitoError
+
+
+def _label(slug: str) -> str:
+    """An act in words; one that no app registers any more keeps its slug."""
+    return str(dict(act_choices()).get(slug, slug))
+
+
+class NoteForm(forms.Form):
+    """What who decides has to say, if anything; it goes into the customer's log."""
+
+    note = forms.CharField(
+        label=_("Note"), max_length=500, required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2})
+    )
+
+
+class WhyForm(forms.Form):
+    """Why not; who asked reads it."""
+
+    note = forms.CharField(label=_("Why not"), max_length=500, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}))
+
+
+def _decide(asked: Asked, *, approve: bool) -> str:
+    request = approval_decide(
+        request_id=asked.obj.pk, approve=approve, note=asked.data["note"], actor_id=asked.actor_id, now=asked.now
+    )
+    if request.status == ApprovalRequest.Status.FAILED:
+        raise SollecitoError(_now("It could not be carried out: %(why)s") % {"why": request.result})
+    return request.result if approve else _now("Declined.")
+
+
+def _withdraw(asked: Asked) -> str:
+    approval_withdraw(request_id=asked.obj.pk, note=asked.data["note"], actor_id=asked.actor_id, now=asked.now)
+    return _now("The request is taken back.")
+
+
+def _is_pending(request: ApprovalRequest) -> bool:
+    return request.status == ApprovalRequest.Status.PENDING
+
+
+def _is_own(request: HttpRequest, obj: ApprovalRequest) -> bool:
+    return obj.requested_by_id == request.user.pk
+
+
+def _facts(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> list[Fact]:
+    asked = format_html("{}<span class='sol-sub'>{}</span>", obj.requested_by, when(obj.requested_at))
+    facts = [
+        Fact(_("Status"), choice_badge(obj, "status", APPROVAL), 10),
+        Fact(_("At most"), amounts_words(obj.amounts, get_language() or "en"), 20),
+        Fact(_("Asked by"), asked, 30),
+        Fact(_("Reason"), obj.reason or "–", 40),
+    ]
+    if obj.customer_id:
+        url = reverse("admin:customers_customer_change", args=[obj.customer_id])
+        facts.insert(0, Fact(_("Customer"), format_html('<a class="sol-link" href="{}">{}</a>', url, obj.customer), 5))
+    if obj.decided_by_id:
+        who = format_html("{}<span class='sol-sub'>{}</span>", obj.decided_by, when(obj.decided_at))
+        facts.append(Fact(_("Decided by"), who, 50))
+    if obj.note or obj.result:
+        facts.append(Fact(_("What came of it"), obj.result or obj.note, 60))
+    return facts
+
+
+@admin.register(ApprovalRequest)
+class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
+    empty_text = _("What somebody may not do alone waits here for a second person: write-offs, credits, waived fees.")
+    list_display = ("summary", "customer", "money", "state", "requested_by", "requested_at", "decided_by")
+    list_select_related = ("customer", "requested_by", "decided_by")
+    list_filter = (
+        ("status", ChoicesDropdownFilter), ("requested_by", RelatedDropdownFilter),
+        ("requested_at", RangeDateTimeFilter),
+    )  # fmt: skip
+    search_trigram = ("customer__name", "customer__email")
+    ordering = ("-requested_at", "-id")
+    fields = (
+        "summary", ("customer", "invoice"), "reason", ("requested_by", "requested_at"), ("decided_by", "decided_at"),
+        "note", "result",
+    )  # fmt: skip
+    page_facts = [_facts]
+    page_actions = [
+        PageAction(
+            slug="approve",
+            label=_("Approve"),
+            icon="check",
+            permission=DECIDE,
+            question=_("It is carried out at once, for who asked. If the debt has grown meanwhile, it is refused."),
+            form=NoteForm,
+            fits=_is_pending,
+            allows=lambda request, obj: not _is_own(request, obj),
+            run=lambda asked: _decide(asked, approve=True),
+            danger=True,
+            order=10,
+        ),
+        PageAction(
+            slug="decline",
+            label=_("Decline"),
+            icon="close",
+            permission=DECIDE,
+            form=WhyForm,
+            fits=_is_pending,
+            allows=lambda request, obj: not _is_own(request, obj),
+            run=lambda asked: _decide(asked, approve=False),
+            order=20,
+        ),
+        PageAction(
+            slug="withdraw",
+            label=_("Take back"),
+            icon="undo",
+            permission="billing.view_approvalrequest",
+            form=NoteForm,
+            fits=_is_pending,
+            allows=_is_own,
+            run=_withdraw,
+            order=30,
+        ),
+    ]
+
+    def page_title(self, obj: ApprovalRequest) -> str:
+        return obj.summary
+
+    def page_subtitle(self, obj: ApprovalRequest) -> str:
+        return _label(obj.act)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApprovalRequest]:
+        return super().get_queryset(request).select_related("customer", "requested_by", "decided_by")
+
+    @display(description=_("at most"))
+    def money(self, row: ApprovalRequest) -> str:
+        return amounts_words(row.amounts, get_language() or "en")
+
+    @display(description=_("status"), ordering="status")
+    def state(self, row: ApprovalRequest) -> str:
+        return choice_badge(row, "status", APPROVAL)
+
+
+class LimitForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A limit in major units, as people say it."""
+
+    act = forms.ChoiceField(label=_("What"), widget=UnfoldAdminSelectWidget)
+    currency = forms.CharField(label=_("Currency"), min_length=3, max_length=3, widget=UnfoldAdminTextInputWidget)
+    most = forms.DecimalField(
+        label=_("Up to"),
+        min_value=0,
+        max_digits=18,
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text=_("For one customer within thirty days; what goes beyond needs a second person."),
+    )
+
+    class Meta:
+        model = ApprovalLimit
+        fields = ("act", "group", "currency")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["act"].choices = act_choices()  # type: ignore[attr-defined]
+        if self.instance.pk:
+            self.initial["most"] = money.to_major(self.instance.amount, self.instance.currency)
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if "most" in data and "currency" in data:
+            data["currency"] = data["currency"].upper()
+            try:
+                self.instance.amount = money.to_minor(data["most"], data["currency"])
+            except SollecitoError as error:
+                raise forms.ValidationError(error.message) from error
+        return data
+
+
+@admin.register(ApprovalLimit)
+class ApprovalLimitAdmin(HistoryAdmin):
+    form = LimitForm
+    empty_text = _("Without a limit here nobody gives up anything alone: every write-off waits for a second person.")
+    list_display = ("what", "group", "most", "currency")
+    list_select_related = ("group",)
+    list_filter = (("group", RelatedDropdownFilter), "currency")
+    ordering = ("act", "group__name", "currency")
+    fields = ("act", "group", ("most", "currency"))
+    most = money_column("amount", _("up to"))
+
+    @display(description=_("what"), ordering="act")
+    def what(self, row: ApprovalLimit) -> str:
+        return _label(row.act)
