@@ -40,10 +40,22 @@ class UserAdmin(DjangoUserAdmin, BaseAdmin):  # type: ignore[misc, type-arg]
     list_display = ("username", "email", "first_name", "last_name", "is_active", "is_superuser", "last_login")
     list_filter = ("is_active", "is_superuser", "groups")
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        # Who manages users gives roles; powers beyond them are a superuser's to give, or anybody could take them.
+        own = tuple(super().get_readonly_fields(request, obj))
+        return own if request.user.is_superuser else (*own, "is_superuser", "user_permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Neither name nor password of a superuser is for others to change.
+        above = obj is not None and obj.is_superuser and not request.user.is_superuser
+        return not above and bool(super().has_change_permission(request, obj))
+
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, BaseAdmin):  # type: ignore[misc]
-    pass
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        own = tuple(super().get_readonly_fields(request, obj))
+        return own if request.user.is_superuser else (*own, "permissions")
 
 
 class _TaskWidget(UnfoldAdminSelectWidget, TaskSelectWidget):

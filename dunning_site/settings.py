@@ -202,6 +202,8 @@ CUSTOMER_LINKS = "portal.links.links_for_mail"
 #: billing asks it which customers are in which segment: see billing.retries.policies.
 CUSTOMER_SEGMENTS = "campaigns.segments.membership.SEGMENTS"
 #: How long a link to the payment page stays valid.
+#: Who among the staff looks after which customers; the lowest app asks it without importing the one that knows.
+CUSTOMER_OWNERSHIP = "campaigns.ownership.customers_of"
 PORTAL_LINK_DAYS = env.number("PORTAL_LINK_DAYS", 30)
 #: Secrets the merchant's server signs feed tokens with, newest first, and the sites that may read the feed.
 FEED_SECRETS = env.items("FEED_SECRETS")

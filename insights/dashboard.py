@@ -23,6 +23,7 @@ from campaigns.segments.evaluate import segment_ids
 from campaigns.segments.language import SegmentError
 from customers import clock
 from customers.display import ago
+from customers.visibility import seen_ids
 from insights import figures
 from insights.figures import Sum
 
@@ -59,15 +60,17 @@ class Scope:
 EVERYBODY = Scope()
 
 
-def _scope(code: str, now: datetime) -> Scope:
-    """The scope a segment's code asks for; two queries, none without a code."""
+def _scope(code: str, now: datetime, theirs: list[int] | None) -> Scope:
+    """The scope a segment's code asks for among the customers of `theirs` (None: all); two queries, none without a
+    code."""
     if not code:
-        return EVERYBODY
+        return EVERYBODY if theirs is None else Scope(customers=theirs)
     segment = Segment.objects.filter(code=code).first()
     if segment is None:
         return Scope(code, code, [], _("There is no such segment."))
     try:
-        return Scope(code, segment.name, segment_ids(segment.query, now))
+        ids = segment_ids(segment.query, now)
+        return Scope(code, segment.name, ids if theirs is None else sorted(set(ids) & set(theirs)))
     except SegmentError as error:
         return Scope(code, segment.name, [], error.message)
 
@@ -282,7 +285,7 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
         return context
     since = _month_start(now, zone)
     may = request.user.has_perm("campaigns.view_segment")
-    scope = _scope(request.GET.get("segment", "") if may else "", now)
+    scope = _scope(request.GET.get("segment", "") if may else "", now, seen_ids(request.user))
     sums = figures.recovered_since(since, scope.customers)
     context["dashboard"] = {
         "cards": [_risk_card(scope), _recovered_card(sums, since, scope)],

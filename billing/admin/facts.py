@@ -69,7 +69,7 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PaymentAttempt]:
         # A model's file is megabytes.
-        return super().get_queryset(request).defer("retry_model__data", "retry_model__figures")  # type: ignore[no-any-return]
+        return super().get_queryset(request).defer("retry_model__data", "retry_model__figures")
 
     def prepare_rows(self, request: HttpRequest, rows: list[PaymentAttempt]) -> None:
         """The ledgers of the cards on the page, in two queries."""

@@ -175,7 +175,7 @@ class InvoiceAdmin(PageAdmin, ReadOnlyAdmin, ImportExportModelAdmin, ExportActio
         return " · ".join(filter(None, (obj.get_collection_method_display(), obj.description, obj.external_id)))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
-        return super().get_queryset(request).select_related("customer__brand", "brand")  # type: ignore[no-any-return]
+        return super().get_queryset(request).select_related("customer__brand", "brand")
 
     @display(description=_("status"), ordering="status")
     def state(self, row: Invoice) -> str:

@@ -166,7 +166,7 @@ class RetryModelAdmin(PageAdmin, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RetryModel]:
         # Model files are megabytes each.
-        return super().get_queryset(request).defer("data")  # type: ignore[no-any-return]
+        return super().get_queryset(request).defer("data")
 
     def page_subtitle(self, obj: RetryModel) -> str:
         if obj.state == RetryModel.State.CANDIDATE:
@@ -201,7 +201,7 @@ class RetryModelEventAdmin(ReadOnlyAdmin):
     fields = (("at", "kind"), ("model", "actor"), "reason", "seen_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RetryModelEvent]:
-        return super().get_queryset(request).defer("model__data", "model__figures")  # type: ignore[no-any-return]
+        return super().get_queryset(request).defer("model__data", "model__figures")
 
     @display(description=_("what"), ordering="kind")
     def what(self, row: RetryModelEvent) -> str:

@@ -146,7 +146,7 @@ class MessageAdmin(PageAdmin, ReadOnlyAdmin):
         )
         if request.resolver_match and "object_id" not in request.resolver_match.kwargs:
             rows = rows.defer("html", "text")  # kilobytes a row, and a list shows none of them
-        return rows  # type: ignore[no-any-return]
+        return rows
 
     @display(description=_("message"), ordering="subject")
     def what(self, row: Message) -> str:

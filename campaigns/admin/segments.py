@@ -26,13 +26,14 @@ from campaigns.models import Segment
 from campaigns.models.segment import MAX_QUERY
 from campaigns.segments.completion import introspection
 from campaigns.segments.evaluate import Count as Found
-from campaigns.segments.evaluate import among, query_count, segment_ids
+from campaigns.segments.evaluate import among, count_among, query_count, segment_ids
 from campaigns.segments.language import SegmentError
 from campaigns.services.segments import segment_uses
 from customers import clock
 from customers.admin.base import HistoryAdmin
 from customers.admin.page import PageAdmin, Section
 from customers.models import Customer
+from customers.visibility import seen_ids
 
 
 class SegmentFilter(DropdownFilter):
@@ -65,11 +66,12 @@ class OwnedSegmentFilter(SegmentFilter):
 
 
 def members(request: HttpRequest, segment: Segment) -> list[int]:
-    """Ids of the customers in a segment, read once for a request: a list asks for its count, its page and an action's
-    rows. Raises SegmentError."""
+    """Ids of the customers in a segment whom the user may see, read once for a request: a list asks for its count,
+    its page and an action's rows. Raises SegmentError."""
     found: dict[str, list[int]] = request.__dict__.setdefault("_segment_members", {})
     if segment.query not in found:
-        found[segment.query] = segment_ids(segment.query, clock.now())
+        ids, theirs = segment_ids(segment.query, clock.now()), seen_ids(request.user)
+        found[segment.query] = ids if theirs is None else sorted(set(ids) & set(theirs))
     return found[segment.query]
 
 
@@ -111,12 +113,14 @@ class SegmentForm(ModelForm):  # type: ignore[type-arg]
         widgets = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 2})}
 
 
-def found_context(query: str, now: datetime) -> dict[str, Any]:
-    """Context of found.html: how many answer and who, or what is wrong with the query. Five queries at most."""
+def found_context(query: str, now: datetime, user: Any) -> dict[str, Any]:
+    """Context of found.html: how many that `user` may see answer and who, or what is wrong with the query. Eight
+    queries at most."""
     if not query.strip():
         return {}
     try:
-        found = query_count(query, now)
+        theirs = seen_ids(user)
+        found = query_count(query, now) if theirs is None else count_among(query, theirs, now)
     except SegmentError as error:
         return {"error": error.message}
     return {"found": found, "sample": _sample(found)}
@@ -147,7 +151,7 @@ def _matching(request: HttpRequest, segment: Segment, now: datetime) -> dict[str
         if request.user.has_perm(permission)
     ]
     uses = [link(use.model, use.pk, use.words) for use in segment_uses(segment)]
-    return {**found_context(segment.query, now), "uses": uses, "lists": lists}
+    return {**found_context(segment.query, now, request.user), "uses": uses, "lists": lists}
 
 
 @admin.register(Segment)
@@ -215,7 +219,9 @@ class SegmentAdmin(PageAdmin, HistoryAdmin):
         """Who answers to the query sent, as a piece of HTML. POST, because a query may be long."""
         self._may_look(request)
         query = request.POST.get("query", "")[:MAX_QUERY]
-        return TemplateResponse(request, "admin/campaigns/segment/found.html", found_context(query, clock.now()))
+        return TemplateResponse(
+            request, "admin/campaigns/segment/found.html", found_context(query, clock.now(), request.user)
+        )
 
     @display(description=_("query"))
     def shown_query(self, row: Segment) -> str:

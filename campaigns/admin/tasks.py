@@ -122,7 +122,7 @@ class TaskAdmin(PageAdmin, ReadOnlyAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
-        return super().get_queryset(request).select_related("customer", "assignee", "case")  # type: ignore[no-any-return]
+        return super().get_queryset(request).select_related("customer", "assignee", "case")
 
     @display(description=_("status"), ordering="status")
     def state(self, row: Task) -> str:

@@ -179,7 +179,7 @@ class TemplateAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Template]:
         live = TemplateVersion.objects.filter(status=TemplateVersion.Status.PUBLISHED)
-        return super().get_queryset(request).prefetch_related(Prefetch("versions", live, to_attr="live"))  # type: ignore[no-any-return]
+        return super().get_queryset(request).prefetch_related(Prefetch("versions", live, to_attr="live"))
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         super().save_formset(request, form, formset, change)
@@ -251,7 +251,7 @@ class TemplateVersionAdmin(PageAdmin, BaseAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TemplateVersion]:
-        return super().get_queryset(request).select_related("template", "published_by")  # type: ignore[no-any-return]
+        return super().get_queryset(request).select_related("template", "published_by")
 
     def get_fieldsets(self, request: HttpRequest, obj: TemplateVersion | None = None) -> list[Any]:
         return []  # what is known of the version stands in the page's head; the form is its texts

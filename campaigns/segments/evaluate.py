@@ -56,6 +56,12 @@ def query_contains(query: str, customer_ids: Collection[int], now: datetime) -> 
         return {pk for (pk,) in cursor.fetchall()}
 
 
+def count_among(query: str, customer_ids: Collection[int], now: datetime) -> Count:
+    """How many of these customers answer to a query at `now`, exactly. One query. Raises SegmentError."""
+    found = sorted(query_contains(query, customer_ids, now), reverse=True)
+    return Count(len(found), True, len(found), len(found), tuple(found[:SHOWN]))
+
+
 def segments_of(queries: Mapping[int, str], customer_ids: Collection[int], now: datetime) -> dict[int, frozenset[int]]:
     """For each customer the ids of the segments they are in, of `queries` (segment id → query). One query.
 

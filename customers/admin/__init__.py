@@ -3,5 +3,15 @@
 from customers.admin.consent import ConsentEventAdmin
 from customers.admin.customer import CustomerAdmin
 from customers.admin.people import BrandAdmin, ContactAdmin, InteractionAdmin, SuppressionAdmin
+from customers.admin.teams import RoleVisibilityAdmin, TeamAdmin
 
-__all__ = ["BrandAdmin", "ConsentEventAdmin", "ContactAdmin", "CustomerAdmin", "InteractionAdmin", "SuppressionAdmin"]
+__all__ = [
+    "BrandAdmin",
+    "ConsentEventAdmin",
+    "ContactAdmin",
+    "CustomerAdmin",
+    "InteractionAdmin",
+    "RoleVisibilityAdmin",
+    "SuppressionAdmin",
+    "TeamAdmin",
+]

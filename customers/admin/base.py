@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Q, QuerySet
 from django.forms import Media
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from simple_history.admin import SimpleHistoryAdmin
@@ -16,6 +17,8 @@ from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
 from customers.display import badge, choice_badge
+from customers.models import Sees
+from customers.visibility import seen, sees
 
 __all__ = [
     "BaseAdmin",
@@ -101,6 +104,15 @@ class BaseAdmin(ModelAdmin):
     def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         """Called once with the rows a list page shows: what its columns need of all of them in a few queries."""
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The rows of the customers whom the user may see; lists, pages, exports and look-ups all begin here."""
+        found: QuerySet[Any] = super().get_queryset(request)
+        return seen(found, request.user)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> Any:
+        # The same answer for what is not there and for what is not theirs: nobody learns which.
+        raise Http404
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return BoundedChangeList
 
@@ -136,6 +148,24 @@ class HistoryAdmin(SimpleHistoryAdmin, BaseAdmin):
     """For what people edit: every version kept, with its author."""
 
     history_list_per_page = 50
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The versions of a row the user may see; the library falls back to a deleted row's, whosever it was."""
+        self._refuse_unseen(request, object_id)
+        return super().history_view(request, object_id, extra_context)  # type: ignore[no-any-return]
+
+    def history_form_view(
+        self, request: HttpRequest, object_id: str, version_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """One version, likewise."""
+        self._refuse_unseen(request, object_id)
+        return super().history_form_view(request, object_id, version_id, extra_context)  # type: ignore[no-any-return]
+
+    def _refuse_unseen(self, request: HttpRequest, object_id: str) -> None:
+        if sees(request.user) != Sees.ALL and self.get_object(request, unquote(object_id)) is None:
+            raise Http404
 
 
 class ReadOnlyAdmin(BaseAdmin):

@@ -8,8 +8,8 @@ from customers.models.customer import Brand, Customer, CustomerKind
 from customers.models.datafile import DataFile, DataPiece
 from customers.models.export import ExportRun
 from customers.models.interaction import ActorKind, CallOutcome, Direction, Interaction
-from customers.models.team import RoleVisibility, Sees, Team
 from customers.models.staff import TipDismissed
+from customers.models.team import RoleVisibility, Sees, Team
 
 __all__ = [
     "ActorKind",

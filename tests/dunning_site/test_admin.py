@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
 from billing.models import (
     Allocation,
+    ApprovalLimit,
+    ApprovalRequest,
     AttemptStatus,
     Dispute,
     Fee,
@@ -42,7 +44,7 @@ from campaigns.models import (
 from customers.clock import running_on
 from customers.consent import Evidence, Source, opt_out_record
 from customers.log import Entry, record_many
-from customers.models import Customer, Suppression
+from customers.models import Customer, RoleVisibility, Suppression, Team
 from portal.models import PortalLink
 from tests import factories as make
 from tests.factories import NOW
@@ -140,6 +142,15 @@ def world(n: int, *, serial: int = 0) -> Customer:
             code="it", valid_from=NOW.date() + timedelta(days=invoice.pk), note="x",
             rules={"channels": {"call": {"basis": "house", "source": "x", "per_week": 1}}},
         )  # fmt: skip
+        printer = User.objects.get_or_create(username="printer")[0]
+        ApprovalRequest.objects.create(
+            act="write_off", customer=one, invoice=invoice, summary="Write off", amounts={"EUR": 100},
+            key=f"{serial}-{i}", requested_by=printer, requested_at=NOW,
+        )  # fmt: skip
+        group = Group.objects.create(name=f"g{serial}-{i}")
+        ApprovalLimit.objects.create(act="write_off", group=group, currency="EUR", amount=1)
+        RoleVisibility.objects.create(group=group)
+        Team.objects.create(name=f"t{serial}-{i}").members.add(printer)
         PrintBatch.objects.create(created_at=NOW, created_by=User.objects.get_or_create(username="printer")[0])
         record_many(
             Entry(customer_id=one.pk, at=NOW - timedelta(minutes=i * 3 + k), kind=kind, summary=f"{kind} {i}",

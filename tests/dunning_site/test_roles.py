@@ -61,14 +61,20 @@ def test_adding_and_changing_is_allowed_as_the_map_says(people: dict[str, User],
         if may_add or may_change:
             opened.add(opts.model_name)
     # What the loop compared must not be empty by a slip, and an auditor changes nothing.
-    assert opened == {
-        "auditor": set(),
-        "collector": {"customer", "contact", "suppression", "printbatch"},
-        "manager": {
-            "brand", "customer", "contact", "suppression", "processoraccount", "ladder", "template",
-            "printbatch", "segment", "experiment", "policyoverride", "retrypolicy",
-        },
-    }[role]  # fmt: skip
+    managers = {
+        "customer", "contact", "suppression", "ladder", "template", "printbatch", "segment", "experiment",
+        "policyoverride", "retrypolicy", "team",
+    }  # fmt: skip
+    assert (
+        opened
+        == {
+            "auditor": set(),
+            "collector": {"customer", "contact", "suppression", "printbatch"},
+            "senior": {"customer", "contact", "suppression", "printbatch"},
+            "manager": managers,
+            "admin": managers | {"brand", "processoraccount", "approvallimit", "rolevisibility"},
+        }[role]
+    )
 
 
 def test_an_auditor_may_do_nothing_on_any_page(people: dict[str, User]) -> None:

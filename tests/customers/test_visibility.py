@@ -1,0 +1,133 @@
+"""Whose customers somebody sees: by role, by team, on lists, pages, exports and figures, with 404 for the others."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.urls import reverse
+
+from campaigns.models import Segment
+from customers.models import Customer, RoleVisibility, Sees, Team
+from customers.visibility import path_to_customer, seen, seen_ids, sees
+from dunning_site.roles import roles_sync
+from tests import factories as f
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _roles() -> None:
+    roles_sync()
+
+
+def person(name: str, *roles: str) -> User:
+    user = User.objects.create_user(name, is_staff=True)
+    user.groups.set(Group.objects.filter(name__in=roles or ("collector",)))
+    return user
+
+
+def narrow(role: str, to: Sees) -> None:
+    RoleVisibility.objects.create(group=Group.objects.get(name=role), sees=to)
+
+
+def owned(owner: User | None, **fields: Any) -> Customer:
+    customer = f.customer()
+    f.case(customer, owner=owner, **fields)
+    return customer
+
+
+def afresh(user: User) -> User:
+    return User.objects.get(pk=user.pk)
+
+
+@pytest.mark.parametrize(
+    ("roles", "role_sees", "team_sees", "expected"),
+    [
+        (("collector",), {}, "", Sees.ALL),
+        (("collector",), {"collector": Sees.OWN}, "", Sees.OWN),
+        (("collector",), {"collector": Sees.OWN}, Sees.TEAM, Sees.TEAM),
+        (("collector",), {}, Sees.OWN, Sees.OWN),
+        (("collector", "senior"), {"collector": Sees.OWN, "senior": Sees.TEAM}, "", Sees.TEAM),
+        (("collector", "senior"), {"collector": Sees.OWN}, "", Sees.ALL),
+    ],
+)
+def test_the_team_goes_before_the_role_and_the_widest_counts(
+    roles: tuple[str, ...], role_sees: dict[str, Sees], team_sees: str, expected: Sees
+) -> None:
+    user = person("anna", *roles)
+    for role, value in role_sees.items():
+        narrow(role, value)
+    Team.objects.create(name="North", sees=team_sees).members.add(user)
+    assert sees(user) == expected
+
+
+def test_own_and_team_and_what_nobody_has() -> None:
+    anna, bruno, carla = person("anna"), person("bruno"), person("carla")
+    Team.objects.create(name="North").members.set([anna, bruno])
+    hers, his, other = owned(anna), owned(bruno), owned(carla)
+    ended = owned(anna, state="recovered", closed_at=f.NOW, close_reason="paid", next_action_at=None)
+    nobodys, none = owned(None), f.customer()
+    narrow("collector", Sees.OWN)
+    assert set(seen(Customer.objects.all(), afresh(anna))) == {hers, ended}
+    RoleVisibility.objects.update(sees=Sees.TEAM)
+    assert set(seen(Customer.objects.all(), afresh(anna))) == {hers, ended, his, nobodys, none}
+    assert seen_ids(afresh(carla)) == sorted(row.pk for row in (other, nobodys, none, ended))
+    RoleVisibility.objects.update(sees=Sees.ALL)
+    assert seen_ids(afresh(anna)) is None
+    assert seen_ids(User.objects.create_superuser("boss")) is None
+
+
+def test_every_row_about_a_customer_leads_to_it() -> None:
+    from billing.models import Allocation, ApprovalRequest, PaymentAttempt, RetryModel
+    from campaigns.models import Message, StepRun
+
+    assert path_to_customer(Customer) == ""
+    assert path_to_customer(Message) == path_to_customer(ApprovalRequest) == "customer"
+    assert path_to_customer(PaymentAttempt) == "invoice__customer"
+    assert path_to_customer(StepRun) == "case__customer"
+    assert path_to_customer(Allocation) == "payment__customer"
+    assert path_to_customer(RetryModel) is None
+
+
+def test_lists_pages_exports_and_look_ups_end_where_sight_ends() -> None:
+    anna, bruno = person("anna", "manager"), person("bruno")
+    hers, his = owned(anna), owned(bruno)
+    narrow("manager", Sees.OWN)
+    client = Client()
+    client.force_login(anna)
+    rows = {row.pk: row.invoices.get() for row in (hers, his)}
+    listed = client.get(reverse("admin:customers_customer_changelist")).content.decode()
+    assert (hers.name in listed, his.name in listed) == (True, False)
+    for name in ("change", "history"):
+        for row, status in ((hers, 200), (his, 404)):
+            assert client.get(reverse(f"admin:customers_customer_{name}", args=[row.pk])).status_code == status
+    for row, status in ((hers, 200), (his, 404)):
+        case = row.cases.get()
+        assert client.get(reverse("admin:customers_customer_do", args=[row.pk, "note"])).status_code == status
+        assert client.get(reverse("admin:campaigns_case_change", args=[case.pk])).status_code == status
+        assert client.get(reverse("admin:billing_invoice_change", args=[rows[row.pk].pk])).status_code == status
+    note = reverse("admin:customers_customer_do", args=[his.pk, "note"])
+    assert client.post(note, {"text": "x", "direction": "internal"}).status_code == 404
+    assert not his.interactions.exists()
+    found = client.get(
+        reverse("admin:autocomplete"),
+        {"app_label": "customers", "model_name": "contact", "field_name": "customer", "term": "customer"},
+    ).json()["results"]
+    assert [row["id"] for row in found] == [str(hers.pk)]
+
+
+def test_segments_and_the_dashboard_count_only_whom_one_sees() -> None:
+    anna, bruno = person("anna", "manager"), person("bruno")
+    hers, his = owned(anna), owned(bruno)
+    f.invoice(his, amount_due=770_000)
+    narrow("manager", Sees.OWN)
+    client = Client()
+    client.force_login(anna)
+    segment = Segment.objects.create(code="late", name="Late", query="open_invoices > 0")
+    page = client.get(reverse("admin:campaigns_segment_change", args=[segment.pk])).content.decode()
+    assert (hers.name in page, his.name in page) == (True, False)
+    counted = client.post(reverse("admin:campaigns_segment_count"), {"query": segment.query}).content.decode()
+    assert (hers.name in counted, his.name in counted) == (True, False)
+    front = client.get(reverse("admin:index")).content.decode()
+    assert ("49.00" in front, "7,7" in front) == (True, False)
