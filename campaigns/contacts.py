@@ -31,7 +31,7 @@ _LOGGED = f"""
      ) l
 """
 #: A call with one of these outcomes was an attempt; with any other, or none noted, it counts as a conversation.
-_NO_TALK = frozenset({CallOutcome.NO_ANSWER, CallOutcome.LEFT_MESSAGE, CallOutcome.WRONG_NUMBER})
+NO_TALK = frozenset({CallOutcome.NO_ANSWER, CallOutcome.LEFT_MESSAGE, CallOutcome.WRONG_NUMBER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,6 @@ def logged(customer_ids: Iterable[int], now: datetime) -> dict[int, Logged]:
         if direction == Direction.OUT and channel:
             made.setdefault(customer_id, []).append(contact)
         # A mail or letter noted by staff is a contact; only what is answered, or spoken, is a conversation.
-        if direction == Direction.IN or (channel == "call" and outcome not in _NO_TALK):
+        if direction == Direction.IN or (channel == "call" and outcome not in NO_TALK):
             talks.setdefault(customer_id, []).append(contact)
     return {pk: Logged(tuple(made.get(pk, ())), tuple(talks.get(pk, ()))) for pk in {row[0] for row in rows}}

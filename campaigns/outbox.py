@@ -5,7 +5,7 @@ about to be handed to its channel. So a claim found without text was never sent 
 found with text may have been, and only a person may send it again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from campaigns.engine.answers import task_key
 from campaigns.engine.nudge import cases_nudge
 from campaigns.models import Message, MessageStatus, Task
 from campaigns.models.message import TRANSITIONS
+from campaigns.worklist.marks import work_mark
 from customers.addresses import normalise
 from customers.log import Entry, record, record_many
 from customers.models import Direction
@@ -263,7 +264,7 @@ def has_ways_left(message: Message) -> bool:
     return bool(others - set(Message.objects.filter(step_run=run).values_list("channel", flat=True)))
 
 
-def _tasks(wanted: Iterable[tuple[Message, str, str]], now: datetime) -> None:
+def _tasks(wanted: Sequence[tuple[Message, str, str]], now: datetime) -> None:
     Task.objects.bulk_create(
         [
             Task(
@@ -280,3 +281,4 @@ def _tasks(wanted: Iterable[tuple[Message, str, str]], now: datetime) -> None:
         ],
         ignore_conflicts=True,
     )
+    work_mark({message.customer_id for message, _title, _why in wanted}, now)

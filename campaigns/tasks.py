@@ -8,6 +8,8 @@ from campaigns import delivery, sweeping
 from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
 from campaigns.services.simulations import simulations_run
+from campaigns.worklist.chances import chances_count
+from campaigns.worklist.refresh import work_refresh_all
 from customers.clock import now
 
 #: Batches one task takes at most, so that it ends well within its time limit; the next tick goes on.
@@ -49,3 +51,16 @@ def run_simulations() -> None:
     """Plays the simulations staff asked for, one after the other; the next tick takes what a time limit left."""
     while simulations_run(now=now()).total:
         pass
+
+
+@shared_task(name="campaigns.tasks.refresh_work")
+def refresh_work() -> None:
+    """Ranks the rows of the worklist whose facts changed."""
+    for _result in islice(work_refresh_all(now=now()), MOST_BATCHES):
+        pass
+
+
+@shared_task(name="campaigns.tasks.count_chances")
+def count_chances() -> None:
+    """Counts anew how often money followed a talk."""
+    chances_count(now=now())

@@ -23,6 +23,7 @@ from campaigns.engine.nudge import cases_nudge
 from campaigns.models import DeliveryEvent, Message, MessageStatus, Task
 from campaigns.models.message import stronger
 from campaigns.outbox import has_ways_left, recipient_words, task_key_of
+from campaigns.worklist.marks import work_mark
 from customers import clock
 from customers.consent import Evidence, Source, opt_out_record
 from customers.log import Entry, record
@@ -260,3 +261,4 @@ def _ask_a_person(message: Message, told: Told, now: datetime) -> None:
         ],
         ignore_conflicts=True,
     )
+    work_mark([message.customer_id], now)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
@@ -35,12 +36,13 @@ def site_subheader(request: HttpRequest) -> str:
     return _now("Times in %(zone)s") % {"zone": settings.TIME_ZONE}
 
 
-def tasks_due(request: HttpRequest) -> int:
-    """Open tasks whose time has come, for the sidebar, at most 100; one look at a partial index."""
-    from campaigns.models import Task
+def work_due(request: HttpRequest) -> int:
+    """What is due of one's own and of nobody's, for the sidebar, at most 100; one look at a partial index."""
+    from campaigns.models import WorkItem
     from customers import clock
 
-    return Task.objects.filter(status=Task.Status.OPEN, due_at__lte=clock.now())[:100].count()
+    own = Q(owner=request.user.pk) | Q(owner=None)
+    return WorkItem.objects.filter(own, due_at__lte=clock.now()).order_by()[:100].count()
 
 
 def model_news(request: HttpRequest) -> int:
@@ -62,16 +64,9 @@ NAVIGATION: list[dict[str, Any]] = [
         "title": _("Work"),
         "items": [
             {"title": _("Dashboard"), "icon": "space_dashboard", "link": reverse_lazy("admin:index")},
+            _list(_("Worklist"), "checklist", "campaigns", "workitem", badge="dunning_site.admin_site.work_due"),
             _list(_("Cases"), "folder_open", "campaigns", "case", "?state__exact=open"),
             _list(_("Customers"), "group", "customers", "customer"),
-            _list(
-                _("Tasks"),
-                "task_alt",
-                "campaigns",
-                "task",
-                "?status__exact=open",
-                badge="dunning_site.admin_site.tasks_due",
-            ),
             _list(
                 _("Approvals"),
                 "approval",

@@ -27,6 +27,8 @@ SCHEDULES = (
     Schedule("Escalate: take due steps", "campaigns.tasks.escalate_due", 30),
     Schedule("Deliver: send what is queued", "campaigns.tasks.deliver_due", 15),
     Schedule("Deliver: sweep stuck messages", "campaigns.tasks.sweep_messages", 60),
+    Schedule("Worklist: rank what changed", "campaigns.tasks.refresh_work", 5),
+    Schedule("Worklist: count what talks brought", "campaigns.tasks.count_chances", 86_400),
     Schedule("Simulate: play what staff asked for", "campaigns.tasks.run_simulations", 15),
     Schedule("Endpoints: find what is to be told", "integrations.tasks.gather_events", 10),
     Schedule("Endpoints: tell what is due", "integrations.tasks.deliver_events", 15),

@@ -18,6 +18,7 @@ from campaigns.admin import (
     simulations,
     tasks,
     templates,
+    worklist,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "simulations",
     "tasks",
     "templates",
+    "worklist",
 ]

@@ -20,6 +20,7 @@ from campaigns.engine.standing import Assessment
 from campaigns.engine.variants import variants_for
 from campaigns.experiments.treatment import expose
 from campaigns.signals import announce_closed
+from campaigns.worklist.marks import work_mark
 from customers.log import Entry, record_many
 from customers.models import Channel
 from customers.wake import wake
@@ -148,6 +149,7 @@ def write(
     give_back({change.case_id: change.customer_id for change in changes if change.receipt and change.case_id}, now)
     _resume_retries(changes, now)
     _tell(changes, now)
+    work_mark(looks, now)
 
 
 def _resume_retries(changes: Sequence[Assessment], now: datetime) -> None:

@@ -21,6 +21,7 @@ from campaigns.models.case import CaseState, CloseReason
 from campaigns.models.case import Decision as Kind
 from campaigns.models.ladder import Action
 from campaigns.signals import announce_closed, announce_exhausted
+from campaigns.worklist.marks import work_mark
 from customers.log import Entry, record_many
 from customers.models import Channel
 from customers.wake import wake
@@ -44,6 +45,8 @@ class _Rows:
     effects: list[Effect] = field(default_factory=list)
     again: list[tuple[Any, ...]] = field(default_factory=list)
     starts: list[tuple[Any, ...]] = field(default_factory=list)
+    #: Customers whose ladder has come to its end.
+    ended: list[int] = field(default_factory=list)
     messages: int = 0
 
 
@@ -73,6 +76,8 @@ def persist(
             cursor.execute(persist_sql.QUIET, [rows.quiet_until, sorted(rows.quiet), rows.quiet_until])
     if rows.tasks:
         Task.objects.bulk_create(rows.tasks, ignore_conflicts=True)
+    # What a person sees of a step: the task it made, or that the case is over.
+    work_mark({*(task.customer_id for task in rows.tasks), *rows.ended}, now)
     record_many(rows.entries)
     if rows.messages:
         wake(DELIVER)
@@ -122,6 +127,8 @@ def _gather(rows: _Rows, loaded: Loaded, decision: Decision, texts: dict[int, Pu
         rows.quiet_until = now + decision.retry_quiet
     if decision.act is not None or decision.outcome is Outcome.ENDED:
         rows.effects.extend(effects_of(case, decision))
+    if decision.outcome is Outcome.ENDED:
+        rows.ended.append(case.customer_id)
     if decision.outcome is Outcome.ENDED and not decision.start:
         _end(rows, case, decision, now)
 

@@ -18,6 +18,7 @@ from campaigns.inbound import attachments, match
 from campaigns.inbound.attachments import Attached
 from campaigns.models import Case, CaseState, InboundKind, InboundMessage, Task
 from campaigns.services.consent import reply_consent
+from campaigns.worklist.marks import work_mark
 from customers.log import Entry, record
 from customers.models import ActorKind, Channel, Customer, Direction
 
@@ -113,6 +114,7 @@ def follow(inbound: InboundMessage, found: match.Match, notes: list[str], now: d
         _task(inbound, found, notes, now)
         if found.case is not None:
             _rest(found.case, now)
+        work_mark([found.customer.pk], now)
 
 
 def clean(text: str) -> str:

@@ -15,6 +15,7 @@ from campaigns.engine.load import load_cases
 from campaigns.guard.zones import zone, zone_name
 from campaigns.models import Case, CaseState
 from campaigns.models.case import LIVE_STATES, TRANSITIONS
+from campaigns.worklist.marks import work_mark
 from customers.bulk import BulkResult, batches
 from customers.errors import SollecitoError, check_transition
 from customers.log import Entry, record_many
@@ -195,6 +196,7 @@ def _carry_out(rows: Sequence[Case], act: CaseAct, actor_id: int, now: datetime)
         return
     act.change(rows, now)
     Case.objects.bulk_update(rows, act.fields)
+    work_mark({row.customer_id for row in rows}, now)
     if act.reassess:
         customers_reassess({row.customer_id for row in rows}, now)
     record_many(

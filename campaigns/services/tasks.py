@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from campaigns.models import Task
+from campaigns.worklist.marks import work_mark
 from customers.errors import SollecitoError, check_transition
 from customers.log import Entry, record
 from customers.models import ActorKind, CallOutcome, Channel, Direction
@@ -39,6 +40,7 @@ def _close(task_id: int, status: str, words: str, actor_id: int, now: datetime, 
             raise SollecitoError(_("The task was closed already."), code="task_closed")
         check_transition(_TRANSITIONS, what="Task", source=task.status, target=status)
         Task.objects.filter(pk=task.pk).update(status=status, closed_at=now)
+        work_mark([task.customer_id], now)
         done = status == Task.Status.DONE
         called = done and task.kind == Task.Kind.CALL
         record(

@@ -16,6 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
 from customers import clock
@@ -65,6 +66,12 @@ def staff_id(request: HttpRequest) -> int:
     if request.user.pk is None:
         raise PermissionDenied
     return request.user.pk
+
+
+def came_from(request: HttpRequest) -> str:
+    """Where an act was called from (`?next=`, a path of this site), and where one goes back to after it; or empty."""
+    path = request.GET.get("next", "")
+    return path if url_has_allowed_host_and_scheme(path, allowed_hosts=None) else ""
 
 
 class EmptyForm(forms.Form):
@@ -236,7 +243,7 @@ class PageAdmin(BaseAdmin):
             raise PermissionDenied
         if not action.allows(request, obj):
             raise PermissionDenied
-        now = clock.now()
+        now, back = clock.now(), came_from(request) or self.page_url(obj)
         data, files = (request.POST, request.FILES) if request.method == "POST" else (None, None)
         form = action.form(data, files, initial=action.initial(obj, now))
         if request.method == "POST" and form.is_valid():
@@ -246,11 +253,11 @@ class PageAdmin(BaseAdmin):
                 )
             except SollecitoError as error:
                 messages.error(request, error.message)
-                return HttpResponseRedirect(self.page_url(obj))
+                return HttpResponseRedirect(back)
             if isinstance(done, HttpResponse):
                 return done
             messages.success(request, done)
-            return HttpResponseRedirect(self.page_url(obj))
+            return HttpResponseRedirect(back)
         return TemplateResponse(
             request,
             "admin/page/action.html",
@@ -264,7 +271,7 @@ class PageAdmin(BaseAdmin):
                 "form": form,
                 "page_obj": obj,
                 "page_title": self.page_title(obj),
-                "back_url": self.page_url(obj),
+                "back_url": back,
                 **action.load(request, obj, now),
             },
         )

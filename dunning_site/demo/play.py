@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
+from campaigns import tasks as campaigns
 from customers import clock
 from customers.wake import asleep
 from dunning_site.demo import loops, people, web, world
@@ -74,6 +75,9 @@ def play(
                 settle(sandbox)
             progress(at)
         office.look_ahead(at)
+        # Ranked once, not at every step of sixty days: nobody looks at the list before the demo is served.
+        campaigns.count_chances()
+        campaigns.refresh_work()
         network.set_clock(None)
         sandbox.settings(delivery="auto", record=False)
         sandbox.wall_clock()

@@ -1,0 +1,41 @@
+// Keys of the worklist. They press what is on the page, so that everything works without them; they rest while
+// somebody writes in a field or a dialog is open, and can be switched off (a single key must never be a trap).
+(() => {
+    const root = document.querySelector("[data-worklist]");
+    if (!root) return;
+    const help = document.getElementById("work-keys");
+    const toggle = document.getElementById("work-keys-on");
+    const rows = [...root.querySelectorAll("tr[data-row]")];
+    const stored = "sollecito.worklist.keys";
+    toggle.checked = localStorage.getItem(stored) !== "off";
+    toggle.addEventListener("change", () => localStorage.setItem(stored, toggle.checked ? "on" : "off"));
+
+    const current = () => document.activeElement.closest("tr[data-row]");
+    const move = (by) => {
+        const at = rows.indexOf(current());
+        const row = rows[Math.min(Math.max(at + by, 0), rows.length - 1)];
+        if (row) row.focus();
+    };
+    const find = (key) => {
+        const name = `[data-key="${CSS.escape(key)}"]`;
+        const row = current() || rows[0];
+        // On the one-by-one page the acts stand in the page's head.
+        return (row && row.querySelector(name)) || root.querySelector(`:not(tr) > ${name}`) || headAct(key);
+    };
+    const ACTS = { c: "call", a: "claim", s: "snooze", d: "done" };
+    const headAct = (key) =>
+        rows.length || !ACTS[key] ? null : document.querySelector(`.sol-head .sol-actions a[href*="/do/${ACTS[key]}/"]`);
+
+    root.querySelector('[data-key="?"]').addEventListener("click", () => help.showModal());
+    document.addEventListener("keydown", (event) => {
+        const typing = event.target.closest("input, textarea, select, [contenteditable]");
+        if (typing || help.open || event.ctrlKey || event.metaKey || event.altKey || event.repeat && event.key !== "j" && event.key !== "k") return;
+        if (event.key === "?") { event.preventDefault(); help.showModal(); return; }
+        if (!toggle.checked) return;
+        if (event.key === "j" || event.key === "k") { event.preventDefault(); move(event.key === "j" ? 1 : -1); return; }
+        if (event.key === "Enter" && !event.target.matches("tr[data-row]")) return;
+        if (!["Enter", "a", "c", "d", "m", "n", "s", "u"].includes(event.key)) return;
+        const act = find(event.key);
+        if (act) { event.preventDefault(); act.click(); }
+    });
+})();
