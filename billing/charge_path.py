@@ -134,7 +134,9 @@ def still_chargeable(invoice: Invoice, origin: str, now: datetime) -> bool:
 
 def method_to_charge(invoice: Invoice, payment_method_id: int | None) -> PaymentMethod:
     """The method asked for, or the best one stored. Raises SollecitoError (`no_method`)."""
-    stored = PaymentMethod.objects.filter(customer_id=invoice.customer_id, source=invoice.source)
+    stored = PaymentMethod.objects.filter(
+        customer_id=invoice.customer_id, source=invoice.source, held_as=invoice.held_as
+    )
     if payment_method_id is not None:
         chosen = stored.filter(pk=payment_method_id, detached_at__isnull=True).first()
     else:

@@ -65,7 +65,9 @@ def retry_method_choose(*, invoice_id: int, payment_method_id: int | None, actor
         raise SollecitoError(_("Only an open invoice is retried."), code="not_collectible")
     method = None
     if payment_method_id is not None:
-        stored = PaymentMethod.objects.filter(customer_id=invoice.customer_id, source=invoice.source)
+        stored = PaymentMethod.objects.filter(
+            customer_id=invoice.customer_id, source=invoice.source, held_as=invoice.held_as
+        )
         method = stored.filter(pk=payment_method_id).first()
         if method is None or not usable(method):
             raise SollecitoError(_("This payment method cannot be charged."), code="no_method")

@@ -19,6 +19,11 @@ def lock_invoice(invoice_id: int, *, skip_locked: bool = False) -> Invoice | Non
     if owner is None:
         return None
     invoice = row(Invoice, f"id = %s {lock}", [invoice_id])
+    if invoice is not None and invoice.customer_id != owner.pk:
+        # Merged while we waited for the duplicate's row.
+        owner = row(Customer, f"id = %s {lock}", [invoice.customer_id])
+        if owner is None:
+            return None
     if invoice is not None:
         invoice.customer = owner
     return invoice

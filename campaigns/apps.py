@@ -11,5 +11,5 @@ class CampaignsConfig(AppConfig):
 
     def ready(self) -> None:
         """Listens to news of the apps below, and to what mail providers tell."""
-        from campaigns import receivers, tracking  # noqa: F401
+        from campaigns import merging, receivers, tracking  # noqa: F401
         from campaigns.inbound import email  # noqa: F401

@@ -76,7 +76,10 @@ def read_account(*, link: PortalLink, now: datetime, language: str, chosen: int 
         attempts[attempt.invoice_id, attempt.status == AttemptStatus.PLANNED] = attempt
     promise = Promise.objects.filter(customer=customer, brand_id=link.brand_id, status=Promise.Status.OPEN).first()
     fees = fees_owed_by(customer_id=link.customer_id, brand_id=link.brand_id)
-    card = _card(stored_method(customer.pk), now)
+    method = stored_method(customer.pk)
+    card = _card(method, now)
+    # Invoices of a duplicate that was merged: this card cannot pay them, their own page at the processor can.
+    held_as = method.held_as if method is not None else ""
     open_ids = {i.pk for i in invoices}
     if chosen not in open_ids:
         chosen = None
@@ -93,7 +96,7 @@ def read_account(*, link: PortalLink, now: datetime, language: str, chosen: int 
             standing = Standing.IN_PLAN
         elif (invoice.pk, False) in attempts:
             standing = Standing.BUSY
-        elif not chargeable(invoice, sources):
+        elif not chargeable(invoice, sources) or invoice.held_as != held_as:
             standing = Standing.ELSEWHERE
         resting = promise is not None or standing in (Standing.DISPUTED, Standing.IN_PLAN)
         return Item(
@@ -145,7 +148,7 @@ def stored_method(customer_id: int) -> PaymentMethod | None:
     """The method a payment would be taken from: the default one, else the newest."""
     return (
         PaymentMethod.objects.filter(customer_id=customer_id, detached_at=None)
-        .order_by("-is_default", F("attached_at").desc(nulls_last=True), "-id")
+        .order_by("held_as", "-is_default", F("attached_at").desc(nulls_last=True), "-id")
         .first()
     )
 

@@ -90,7 +90,7 @@ def _store(link: PortalLink, method_json: JSON, now: datetime) -> PaymentMethod:
     with transaction.atomic():
         # The customer's row first, as everywhere: see billing.locks.
         customers_reassess([customer.pk], now)
-        PaymentMethod.objects.filter(customer=customer, is_default=True).update(is_default=False)
+        PaymentMethod.objects.filter(customer=customer, held_as="", is_default=True).update(is_default=False)
         method, _made = PaymentMethod.objects.update_or_create(
             source=customer.source,
             external_id=method_json["id"],
@@ -120,7 +120,9 @@ def _make_default_at_processor(link: PortalLink, method: PaymentMethod, setup_in
     owing = Q(invoices__status=InvoiceStatus.OPEN, invoices__balance__gt=0)
     subscriptions = Subscription.objects.filter(
         behind | owing, customer=customer, source=customer.source, external_id__isnull=False, ended_at=None
-    ).distinct()
+    )
+    # Of a duplicate merged into this customer: the processor takes no other customer's card for them.
+    subscriptions = subscriptions.exclude(invoices__held_as__gt="").distinct()
     try:
         stripe_cards.customer_set_default_payment_method(
             customer_external_id=customer.external_id or "",

@@ -60,11 +60,13 @@ def _customer(claims: dict[str, Any], now: datetime) -> Customer | None:
     until = claims["exp"]
     if not isinstance(until, int | float) or not 0 < until - now.timestamp() <= LONGEST.total_seconds():
         return None
-    rows = Customer.objects.filter(external_id=str(claims["sub"]), deleted_at__isnull=True)
+    rows = Customer.with_merged.filter(external_id=str(claims["sub"]), deleted_at__isnull=True)
     if claims.get("src"):
         rows = rows.filter(source=str(claims["src"]))
-    found = list(rows.select_related("brand")[:2])
-    return found[0] if len(found) == 1 else None  # the same id at two sources: the token must say which
+    found = list(rows.select_related("brand", "merged_into__brand")[:2])
+    if len(found) != 1:
+        return None  # the same id at two sources: the token must say which
+    return found[0].merged_into or found[0]
 
 
 def _feed(method: str) -> Callable[..., Callable[..., HttpResponse]]:

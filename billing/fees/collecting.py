@@ -106,7 +106,7 @@ def _as_seen(customer: Customer, brand_id: int, expected: Mapping[int, int]) -> 
 
 
 def _method(customer: Customer, method_id: int, fee: Owed, now: datetime) -> PaymentMethod:
-    method = customer.payment_methods.filter(pk=method_id, source=customer.source).first()
+    method = customer.payment_methods.filter(pk=method_id, source=customer.source, held_as="").first()
     if method is not None:
         card_lock(method)
     if method is None or not usable(method) or not customer.external_id or not is_chargeable(customer.source):

@@ -186,8 +186,10 @@ class _Writer:
         first = {item.customer: item for item in reversed(batch)}
         where = {"source": self.preset.source, "external_id__in": list(first)}
         # Customers are locked before their invoices: see billing.locks.
-        rows = Customer.objects.select_for_update(no_key=True).filter(**where).order_by("pk")
-        known = {row.external_id or "": row for row in rows}
+        rows = list(Customer.with_merged.select_for_update(no_key=True).filter(**where).order_by("pk"))
+        merged = {row.merged_into_id for row in rows} - {None}
+        kept = Customer.objects.select_for_update(no_key=True).filter(pk__in=merged).order_by("pk").in_bulk()
+        known = {row.external_id or "": kept.get(row.merged_into_id or 0, row) for row in rows}
         new = [self._customer(item) for name, item in first.items() if name not in known]
         if new:
             Customer.objects.bulk_create(new)

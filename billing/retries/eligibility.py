@@ -157,7 +157,8 @@ def methods_for(invoice: Invoice, customer_defaults: Iterable[PaymentMethod]) ->
     chain += customer_defaults
     seen: dict[int, PaymentMethod] = {}
     for method in chain:
-        if method is not None and usable(method):
+        # After a merge a customer holds methods under two names at the processor; each pays its own invoices only.
+        if method is not None and usable(method) and method.held_as == invoice.held_as:
             seen.setdefault(method.pk, method)
     return sorted(
         seen.values(),

@@ -75,7 +75,11 @@ class Material:
     def methods(self, invoice: Invoice, now: datetime) -> list[Candidate]:
         """The methods the invoice may be charged on, best first."""
         account = self.accounts.get(invoice.source)
-        stored = [method for method in self.stored[invoice.customer_id] if method.source == invoice.source]
+        stored = [
+            method
+            for method in self.stored[invoice.customer_id]
+            if (method.source, method.held_as) == (invoice.source, invoice.held_as)
+        ]
         return candidates(
             invoice,
             defaults=[method for method in stored if method.is_default],
@@ -120,7 +124,8 @@ def method_order(invoice: Invoice, now: datetime) -> list[Candidate]:
     material = load([invoice], now)
     listed = material.methods(invoice, now)
     named = {candidate.method.pk for candidate in listed}
-    rest = [m for m in material.stored[invoice.customer_id] if m.source == invoice.source and m.pk not in named]
+    stored = material.stored[invoice.customer_id]
+    rest = [m for m in stored if (m.source, m.held_as) == (invoice.source, invoice.held_as) and m.pk not in named]
     return [*listed, *(Candidate(method, NOT_USED, other=True) for method in rest)]
 
 

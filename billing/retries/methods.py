@@ -69,6 +69,8 @@ def candidates(
 
 def permitted(invoice: Invoice, method: PaymentMethod, account: ProcessorAccount | None) -> bool:
     """Whether an automatic charge of the invoice on `method` is still allowed, asked at the moment of acting."""
+    if method.held_as != invoice.held_as:
+        return False
     subscription = invoice.subscription
     named = {
         invoice.retry_method_id,

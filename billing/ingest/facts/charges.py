@@ -61,7 +61,7 @@ def _fact(unit: Unit, customer: Customer, obj: JSON) -> ChargeFact:
     outcome = obj.get("outcome") or {}
     failed = obj["status"] == "failed"
     method = ref(obj.get("payment_method"))
-    row = method_row(unit, method, customer) if method else None
+    row = method_row(unit, method, customer, ref(obj.get("customer"))) if method else None
     if row is not None:
         fill_from_charge(row, obj)
     return ChargeFact(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from babel import Locale
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from billing.gateways import JSON
@@ -14,13 +15,31 @@ from customers.rows import row as find_row
 
 
 def lock_customer(unit: Unit, external_id: str) -> Customer:
-    """The customer's row, locked: always the first lock of a unit. A customer not yet heard of is read and made."""
+    """The customer's row, locked: always the first lock of a unit. A customer not yet heard of is read and made; for
+    a duplicate that was merged it is the customer kept."""
     row = _row(unit, external_id)
     if row.facts_as_of is None and row.deleted_at is None:
         obj = unit.read("customer", external_id, optional=True)
         if obj is not None:
             write_customer(unit, obj, deleted=bool(obj.get("deleted")))
-    return row
+    return row if row.merged_into_id is None else _by_id(unit, row.merged_into_id)
+
+
+def lock_owner(unit: Unit, customer: Customer) -> Customer:
+    """The row of a customer something is filed with, locked; after a merge they may be of another account, or of
+    none."""
+    if customer.source == unit.source and customer.external_id:
+        return lock_customer(unit, customer.external_id)
+    return _by_id(unit, customer.pk)
+
+
+def _by_id(unit: Unit, pk: int) -> Customer:
+    known = unit.owners.get(pk) or next((row for row in unit.customers.values() if row.pk == pk), None)
+    if known is None:
+        known = find_row(Customer, "id = %s FOR NO KEY UPDATE", [pk])
+        assert known is not None
+    unit.owners[pk] = known
+    return known
 
 
 def _row(unit: Unit, external_id: str) -> Customer:
@@ -59,7 +78,7 @@ def write_customer(unit: Unit, obj: JSON, *, deleted: bool = False) -> None:
 
 def _apply(unit: Unit, row: Customer, obj: JSON) -> None:
     # The default method lives on the methods' rows; here it counts as one more value of the customer.
-    held = PaymentMethod.objects.filter(customer=row, is_default=True).values_list("external_id", flat=True)
+    held = _methods(row).filter(is_default=True).values_list("external_id", flat=True)
     row._default = held.first()  # type: ignore[attr-defined]
     values = newest(unit, "customer", row, obj, lambda seen: _values(row, seen))
     if values is None:
@@ -67,19 +86,27 @@ def _apply(unit: Unit, row: Customer, obj: JSON) -> None:
     before = (row.email, row.name, row.phone)
     default = values.pop("_default")
     names = write(row, values)
-    _contact(row, before)
+    if row.merged_into_id is None:
+        _contact(row, before)
     # methods.py locks customers, so it imports this module.
     from billing.ingest.facts.methods import default_changed, method_row
 
     if default:
-        method_row(unit, default, row)
+        method_row(unit, default, lock_customer(unit, obj["id"]), obj["id"])
     if default != row._default:  # type: ignore[attr-defined]
-        PaymentMethod.objects.filter(customer=row, is_default=True).update(is_default=False)
-        PaymentMethod.objects.filter(customer=row, external_id=default).update(is_default=True)
+        _methods(row).filter(is_default=True).update(is_default=False)
+        _methods(row).filter(external_id=default).update(is_default=True)
         if default:
-            default_changed(unit, row)
+            default_changed(unit, lock_customer(unit, obj["id"]))
     if {"email", "country", "language", "timezone"} & set(names):
         unit.reassess.add(row.pk)
+
+
+def _methods(row: Customer) -> QuerySet[PaymentMethod]:
+    """The methods this customer of the processor holds, wherever they are filed."""
+    if row.merged_into_id is None:
+        return PaymentMethod.objects.filter(customer=row, held_as="")
+    return PaymentMethod.objects.filter(customer=row.merged_into_id, held_as=row.external_id or "")
 
 
 def _values(row: Customer, obj: JSON) -> dict[str, Any]:

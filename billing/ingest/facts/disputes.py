@@ -5,7 +5,7 @@ from django.utils.translation import gettext as _
 from billing.fees.reopening import fees_reopen
 from billing.gateways import JSON
 from billing.ingest.facts.charges import write_charge
-from billing.ingest.facts.customers import lock_customer
+from billing.ingest.facts.customers import lock_owner
 from billing.ingest.facts.unit import Unit, moment, ref, write
 from billing.models import Allocation, Dispute, Payment
 from billing.money import display
@@ -33,7 +33,7 @@ def write_dispute(unit: Unit, obj: JSON, *, closing: bool = False) -> None:
         payment = Payment.objects.select_related("customer").filter(source=unit.source, external_id=charge_id).first()
         if payment is None:
             return
-    customer = lock_customer(unit, payment.customer.external_id or "")
+    customer = lock_owner(unit, payment.customer)
     opened = moment(obj["created"]) or unit.stamp
     status = _CLOSED.get(obj["status"], Dispute.Status.OPEN)
     allocation = Allocation.objects.filter(payment=payment).order_by("id").first()

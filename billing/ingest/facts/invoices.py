@@ -11,10 +11,11 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from billing.gateways import JSON
-from billing.ingest.facts.customers import lock_customer
+from billing.ingest.facts.customers import lock_customer, lock_owner
 from billing.ingest.facts.methods import default_changed, method_row
 from billing.ingest.facts.subscriptions import subscription_id
 from billing.ingest.facts.unit import Unit, changed, moment, ref, write
+from billing.merging import held_as
 from billing.models import CollectionMethod, Invoice, InvoicePaymentLink, InvoiceStatus
 from billing.money import display
 from customers.models import Customer
@@ -36,7 +37,7 @@ def invoice_row(unit: Unit, external_id: str) -> Invoice | None:
     if row is None:
         obj = unit.read("invoice", external_id)
         return write_invoice(unit, obj) if obj is not None else None
-    lock_customer(unit, row.customer.external_id or "")
+    lock_owner(unit, row.customer)
     return row
 
 
@@ -62,7 +63,12 @@ def write_invoice(unit: Unit, obj: JSON, *, failed_at: datetime | None = None) -
     values = _values(unit, customer, obj)
     if row is None:
         row = Invoice(
-            source=unit.source, external_id=obj["id"], customer=customer, brand_id=customer.brand_id, **values
+            source=unit.source,
+            external_id=obj["id"],
+            customer=customer,
+            held_as=held_as(customer, holder),
+            brand_id=customer.brand_id,
+            **values,
         )
         row.save(force_insert=True)
         unit.invoices[obj["id"]] = row
@@ -127,7 +133,9 @@ def _values(unit: Unit, customer: Customer, obj: JSON) -> dict[str, Any]:
         "due_at": moment(obj.get("due_date")) or issued,
         "paid_at": paid_at,
         "closed_at": paid_at or moment(moved.get("voided_at")) or moment(moved.get("marked_uncollectible_at")),
-        "default_payment_method_id": method_row(unit, method, customer).pk if method else None,
+        "default_payment_method_id": method_row(unit, method, customer, ref(obj.get("customer"))).pk
+        if method
+        else None,
         "processor_attempts": obj.get("attempt_count") or 0,
         "processor_next_attempt_at": moment(obj.get("next_payment_attempt")),
         "hosted_url": obj.get("hosted_invoice_url") or "",

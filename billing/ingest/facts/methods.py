@@ -8,24 +8,27 @@ from django.utils.translation import gettext as _
 from billing.gateways import JSON
 from billing.ingest.facts.customers import lock_customer
 from billing.ingest.facts.unit import Unit, moment, newest, ref, write
+from billing.merging import held_as
 from billing.models import Invoice, PaymentMethod
 from billing.retries.marks import card_mark_inherit, card_mark_lift
 from customers.models import Customer, Direction
 from customers.rows import row as find_row
 
 
-def method_row(unit: Unit, external_id: str, customer: Customer | None) -> PaymentMethod:
-    """The row of a method somebody mentions; one not heard of is made with its name only, for later facts to fill."""
+def method_row(unit: Unit, external_id: str, customer: Customer | None, holder: str | None) -> PaymentMethod:
+    """The row of a method somebody mentions; one not heard of is made with its name only, for later facts to fill.
+    `holder` is the customer's id at the processor."""
+    held = held_as(customer, holder) if customer is not None and holder else ""
     row = unit.methods.get(external_id)
     if row is None:
         row = find_row(PaymentMethod, "source = %s AND external_id = %s", [unit.source, external_id])
         if row is None:
             row, _made = PaymentMethod.objects.get_or_create(
-                source=unit.source, external_id=external_id, defaults={"customer": customer}
+                source=unit.source, external_id=external_id, defaults={"customer": customer, "held_as": held}
             )
         unit.methods[external_id] = row
     if row.customer_id is None and customer is not None:
-        write(row, {"customer": customer})
+        write(row, {"customer": customer, "held_as": held})
     return row
 
 
@@ -34,7 +37,7 @@ def write_method(unit: Unit, obj: JSON, *, kind: str = "", previous: JSON | None
     previous = previous or {}
     holder = ref(obj.get("customer")) or ref(previous.get("customer"))
     customer = lock_customer(unit, holder) if holder else None
-    row = method_row(unit, obj["id"], customer)
+    row = method_row(unit, obj["id"], customer, holder)
     customer = customer or row.customer
     _details(unit, row, obj)
     at = unit.stamp
@@ -66,7 +69,7 @@ def setup_succeeded(unit: Unit, obj: JSON) -> None:
     if not external_id or not holder:
         return
     customer = lock_customer(unit, holder)
-    row = method_row(unit, external_id, customer)
+    row = method_row(unit, external_id, customer, holder)
     if row.facts_as_of is None:
         method = unit.read("payment_method", external_id, optional=True)
         if method is not None:

@@ -74,7 +74,7 @@ def _values(unit: Unit, customer: Customer, obj: JSON) -> dict[str, Any]:
         "amount": sum(a * (item.get("quantity") or 1) for a, item in zip(amounts, items, strict=True)),
         "currency": (obj.get("currency") or price.get("currency") or "").upper(),
         "interval": (price.get("recurring") or {}).get("interval") or "",
-        "default_payment_method_id": method_row(unit, method, customer).pk if method else None,
+        "default_payment_method_id": method_row(unit, method, customer, ref(obj["customer"])).pk if method else None,
         "started_at": moment(obj.get("start_date") or obj.get("created")),
         "current_period_end": moment(first.get("current_period_end") or obj.get("current_period_end")),
         "cancel_at_period_end": bool(obj.get("cancel_at_period_end")),

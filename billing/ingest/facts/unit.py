@@ -60,6 +60,8 @@ class Unit:
     new_defaults: dict[int, datetime] = field(default_factory=dict)
     reassess: set[int] = field(default_factory=set)
     customers: dict[str, Customer] = field(default_factory=dict)
+    #: Customers something is filed with, by primary key, where that is not their own identity at the account.
+    owners: dict[int, Customer] = field(default_factory=dict)
     methods: dict[str, PaymentMethod] = field(default_factory=dict)
     invoices: dict[str, Invoice] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
