@@ -19,6 +19,8 @@ from customers.display import badge
 from customers.models import Customer
 from portal.links import link_create, link_revoke
 from portal.models import PortalLink
+from portal.reissue import link_send
+from portal.viewing import viewed_as_customer
 
 
 def link_badge(row: PortalLink, now: datetime) -> str:
@@ -77,12 +79,22 @@ class PortalLinkAdmin(PageAdmin, ReadOnlyAdmin):
         return link_badge(row, clock.now())
 
 
+def _send(asked: Asked) -> str:
+    address = link_send(customer_id=asked.obj.pk, actor_id=asked.actor_id, now=asked.now)
+    return _now("A link was sent to %(address)s.") % {"address": address}
+
+
+def _view(asked: Asked) -> HttpResponse:
+    """The page itself, not within the admin's."""
+    return viewed_as_customer(request=asked.request, customer=asked.obj, actor_id=asked.actor_id, now=asked.now)
+
+
 def _links(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, Any]:
     return {"links": [(row, link_badge(row, now)) for row in customer.portal_links.order_by("-id")[:100]]}
 
 
 CustomerAdmin.add_section(
-    Section("links", _("Portal links"), "admin/portal/customer/links.html", _links, "portal.view_portallink", 80)
+    Section("links", _("Payment page"), "admin/portal/customer/links.html", _links, "portal.view_portallink", 80)
 )
 CustomerAdmin.add_action(
     PageAction(
@@ -93,5 +105,27 @@ CustomerAdmin.add_action(
         question=_("Makes a new link to the customer's page, to be read out or pasted. It is shown once."),
         run=_create,
         order=30,
+    )
+)
+CustomerAdmin.add_action(
+    PageAction(
+        slug="portal-send",
+        label=_("Send portal link"),
+        icon="forward_to_inbox",
+        permission="portal.add_portallink",
+        question=_("Mails a new link to the customer at once, whatever the hour: for somebody who asks for it."),
+        run=_send,
+        order=31,
+    )
+)
+CustomerAdmin.add_action(
+    PageAction(
+        slug="portal-view",
+        label=_("View portal as customer"),
+        icon="visibility",
+        permission="portal.view_as_customer",
+        question=_("You see the page as the customer does. Nothing on it can be used; that you looked is logged."),
+        run=_view,
+        order=32,
     )
 )

@@ -1,4 +1,4 @@
-"""Owns new links for people whose link no longer works: the request, and the mail that answers it."""
+"""Owns links that go out by a mail of their own: asked for by people whose link no longer works, or sent by staff."""
 
 import logging
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from billing.models import Invoice, InvoiceStatus
+from customers.addresses import normalise
+from customers.errors import SollecitoError
 from customers.log import Entry, record
 from customers.models import ActorKind, Channel, Contact, Customer, Direction, Suppression
 from customers.wake import wake
@@ -56,7 +58,7 @@ def send_requested_links(*, now: datetime, limit: int = 50) -> SendResult:
         NewLinkRequest.objects.filter(pk__in=[row.pk for row in rows]).update(claimed_at=now)
     sent = 0
     for row in rows:
-        done = sum(_send(customer, row, now) for customer in _customers_of(row.email))
+        done = sum(_send(customer, row.email, row.language, now) for customer in _customers_of(row.email))
         NewLinkRequest.objects.filter(pk=row.pk).update(sent=done)
         sent += done
     return SendResult(claimed=len(rows), sent=sent)
@@ -75,10 +77,31 @@ def _customers_of(address: str) -> list[Customer]:
     return list(customers.order_by("id")[:MOST_CUSTOMERS])
 
 
-def _send(customer: Customer, request: NewLinkRequest, now: datetime) -> bool:
+def link_send(*, customer_id: int, actor_id: int, now: datetime) -> str:
+    """Mails a fresh link to the customer because a member of staff was asked for it; returns the address.
+
+    Raises SollecitoError if the customer has no address, may not be written to, or the mail could not be handed over.
+    """
+    customer = Customer.objects.select_related("brand").get(pk=customer_id)
+    primary = customer.contacts.filter(active=True).exclude(email="").order_by("-is_primary", "id").first()
+    address = normalise(Channel.EMAIL, primary.email if primary else customer.email)
+    if not address:
+        raise SollecitoError(_("The customer has no e-mail address."), code="no_address")
+    silent = customer.do_not_contact or customer.legal_hold or customer.bankrupt or customer.deleted_at
+    if silent or Suppression.objects.filter(channel=Channel.EMAIL, address=address, lifted_at=None).exists():
+        raise SollecitoError(_("This customer must not be written to."), code="must_not_write")
+    if not _send(customer, address, customer.language, now, actor_id):
+        raise SollecitoError(
+            _("The mail could not be handed over. Try again later."), code="not_sent", permanent=False
+        )
+    return address
+
+
+def _send(customer: Customer, address: str, asked_in: str, now: datetime, actor_id: int | None = None) -> bool:
+    """Mints a link and mails it; by `actor_id` of the staff, or because the customer asked for it."""
     brand = customer.brand
     issued = link_create(customer_id=customer.pk, brand_id=brand.pk, now=now)
-    with translation.override(offered_language(customer.language, request.language, brand.default_language)):
+    with translation.override(offered_language(customer.language, asked_in, brand.default_language)):
         context = {
             "url": issued.url,
             "brand": brand,
@@ -89,7 +112,7 @@ def _send(customer: Customer, request: NewLinkRequest, now: datetime) -> bool:
             subject=_("Your new link to %(brand)s") % {"brand": " ".join(brand.name.split())},
             body=render_to_string("portal/new_link.txt", context),
             from_email=formataddr((brand.from_name or brand.name, brand.from_email)),
-            to=[request.email],
+            to=[address],
             reply_to=[brand.reply_to] if brand.reply_to else None,
         )
         mail.attach_alternative(render_to_string("portal/new_link.html", context), "text/html")
@@ -103,10 +126,13 @@ def _send(customer: Customer, request: NewLinkRequest, now: datetime) -> bool:
             customer_id=customer.pk,
             at=now,
             kind="portal.link_sent",
-            summary="A new link to the payment page was asked for and sent.",
+            summary=_("A link to the payment page was sent to %(address)s.") % {"address": address}
+            if actor_id
+            else _("A new link to the payment page was asked for and sent."),
             direction=Direction.OUT,
             channel=Channel.EMAIL,
-            actor_kind=ActorKind.CUSTOMER,
+            actor_kind=ActorKind.USER if actor_id else ActorKind.CUSTOMER,
+            actor_id=actor_id,
             subject=f"portal_link:{issued.link.pk}",
         )
     )
