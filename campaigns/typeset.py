@@ -46,7 +46,7 @@ def _fonts(folders: tuple[str, ...], system: bool) -> typst.Fonts:
     return typst.Fonts(include_system_fonts=system, font_paths=list(folders))
 
 
-def _compile(sheet: str, data: dict[str, Any], at: datetime) -> Sheet:
+def _compile(sheet: str, data: dict[str, Any], at: datetime, *, check: bool = True) -> Sheet:
     fonts = _fonts(tuple(settings.LETTER_FONTS), settings.LETTER_SYSTEM_FONTS)
     have = set(fonts.families())
     wanted = [name for name in _FONTS if name in have]
@@ -59,7 +59,7 @@ def _compile(sheet: str, data: dict[str, Any], at: datetime) -> Sheet:
         raise SollecitoError("The typesetter gave no PDF.", code="letter_not_set")
     reader = PdfReader(io.BytesIO(pdf))
     # A character without a glyph is written as glyph 0, which reads back as NUL.
-    if any("\x00" in (page.extract_text() or "") for page in reader.pages):
+    if check and any("\x00" in (page.extract_text() or "") for page in reader.pages):
         raise SollecitoError(
             _("No font holds all characters of this letter; see LETTER_FONTS."), code="letter_glyph_missing"
         )
@@ -133,6 +133,54 @@ def cover(
         "signed": [_("Printed and put into envelopes by, on"), _("Posted by, on")],
     }
     return _compile("cover.typ", data, at)
+
+
+#: Characters the wheel's own fonts have: European scripts, Greek, Cyrillic, punctuation, currencies, arrows.
+_EVERYWHERE = ((0x20, 0x24F), (0x370, 0x52F), (0x1E00, 0x1EFF), (0x2010, 0x2027), (0x2030, 0x205E), (0x20A0, 0x20BF))
+#: Those of Chinese, Japanese and Korean, where such a font is at hand.
+_EASTERN = ((0x3000, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF))
+
+
+def legible(text: str) -> str:
+    """A text in which what no font may have (an emoji in a reply) stands as its code point: a document of hundreds
+    of lines is not refused for one of them, and no box is printed unseen."""
+    have = set(_fonts(tuple(settings.LETTER_FONTS), settings.LETTER_SYSTEM_FONTS).families())
+    spans = _EVERYWHERE + (
+        _EASTERN if any("CJK" in name or " JP" in name for name in have.intersection(_FONTS)) else ()
+    )
+    return "".join(
+        char if char == "\n" or any(low <= ord(char) <= high for low, high in spans) else f"[U+{ord(char):04X}]"
+        for char in text.replace("\r\n", "\n").replace("\t", " ")
+    )
+
+
+def evidence(
+    *,
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    lines: Sequence[dict[str, str]],
+    messages: Sequence[dict[str, str]],
+    log_hash: str,
+    at: datetime,
+    language: str,
+) -> Sheet:
+    """Sets a log as evidence; see campaigns.evidence for what the lines and messages hold."""
+    explained = _(
+        "Under each entry stands the SHA-256 of its exact content. The SHA-256 of the log is made of all entries in"
+        " their order, each with the one before. The exact contents are inside this file as “log.jsonl”."
+    )
+    data = {
+        "title": legible(title),
+        "language": language.split("-")[0],
+        "facts": [(name, legible(value)) for name, value in facts],
+        "explained": explained,
+        "log_title": _("Entries, oldest first"),
+        "messages_title": _("Messages as they were sent"),
+        "footer": f"SHA-256 {log_hash}",
+        "lines": [{name: legible(value) for name, value in line.items()} for line in lines],
+        "messages": [{name: legible(value) for name, value in message.items()} for message in messages],
+    }
+    return _compile("evidence.typ", data, at.replace(microsecond=0), check=False)
 
 
 def together(sheets: Sequence[bytes]) -> bytes:

@@ -48,6 +48,16 @@ def words(local: datetime) -> str:
     return f"{date_format(local, 'D j M Y')}, {local:%H:%M}"
 
 
+def plain(value: datetime) -> str:
+    """A moment in the reader's zone, as bare text."""
+    return words(timezone.localtime(value))
+
+
+def day(value: datetime) -> str:
+    """The day of a moment in the reader's zone, without the time."""
+    return date_format(timezone.localtime(value), "j M Y")
+
+
 def when(value: datetime | None, in_zone: str = "") -> SafeString | str:
     """A moment as `<time>`: "Tue 10 Mar 2026, 13:00", in the zone named, else in the reader's."""
     if value is None:

@@ -1,6 +1,6 @@
 """What staff do to a customer by hand, notes and edits, each with its line in the log."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -26,9 +26,12 @@ def note_add(
     now: datetime,
     direction: str = Direction.INTERNAL,
     channel: str = "",
+    mentions: Sequence[str] = (),
+    subject: str = "",
 ) -> None:
     """Puts a member of staff's note, or a talk they had, into the customer's log at `now` (aware UTC).
 
+    `mentions` are the colleagues told of it, `subject` what it is about (`case:12`).
     Raises SollecitoError for an empty text, an unknown direction or channel.
     """
     text = text.strip()
@@ -47,6 +50,8 @@ def note_add(
             channel=channel,
             actor_kind=ActorKind.USER,
             actor_id=actor_id,
+            subject=subject,
+            data={"mentions": list(mentions)} if mentions else {},
         )
     )
 

@@ -131,6 +131,12 @@ NAVIGATION: list[dict[str, Any]] = [
             _list(_("Endpoints"), "webhook", "integrations", "endpoint"),
             _list(_("Events told"), "campaign", "integrations", "eventdelivery"),
             _list(_("Brands"), "storefront", "customers", "brand"),
+            {
+                "title": _("Duplicates"),
+                "icon": "merge",
+                "link": reverse_lazy("admin:customers_customer_duplicates"),
+                "permission": _may("customers.merge_customer"),
+            },
             _list(_("Portal links"), "link", "portal", "portallink"),
             _list(_("Users"), "badge", "auth", "user"),
             _list(_("Groups"), "groups", "auth", "group"),

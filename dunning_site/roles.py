@@ -22,6 +22,8 @@ COLLECTOR = frozenset(
         "customers.add_interaction",
         "customers.add_suppression",
         "customers.add_consentevent",
+        "customers.add_attachment",
+        "customers.export_interaction",
         "billing.add_promise",
         "billing.change_promise",
         "billing.add_paymentattempt",
@@ -36,6 +38,7 @@ COLLECTOR = frozenset(
         "campaigns.change_workitem",
         "portal.add_portallink",
         "portal.change_portallink",
+        "portal.view_as_customer",
     }
 )
 
@@ -44,6 +47,8 @@ SENIOR = COLLECTOR | frozenset(
     {
         "customers.add_customer",
         "customers.change_suppression",
+        "customers.delete_attachment",
+        "customers.merge_customer",
         "billing.add_invoice",
         "billing.change_fee",
         "billing.override_limits",

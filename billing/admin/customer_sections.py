@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Sum
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -13,28 +14,39 @@ from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, PROMISE, RETRY, SUBSCRIPTION
 from billing.admin.facts import method_badge
 from billing.admin.ledgers import ledger_rows
-from billing.models import AttemptStatus, Fee, InvoiceStatus, PaymentAttempt
+from billing.ageing import Owed, owed_by, value_of
+from billing.models import AttemptStatus, Fee, InvoiceStatus, PaymentAttempt, Subscription
 from customers.admin.base import choice_badge
 from customers.admin.customer import CustomerAdmin
 from customers.admin.page import Fact, Section
-from customers.display import customer_zone
+from customers.display import customer_zone, day
 from customers.models import Customer
 
 LIMIT = 100
+#: A customer billed every day for a year is read on one page.
+MOST_INVOICES = 400
+
+
+#: What a bucket of billing.ageing is called, and its colour in the bar.
+_BUCKETS = (
+    (_("not due yet"), "fresh"),
+    (_("1–30 days late"), "30"),
+    (_("31–60 days late"), "60"),
+    (_("61–90 days late"), "90"),
+    (_("over 90 days late"), "old"),
+)
 
 
 def _balances(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
-    """Open balance per currency; nothing is summed across currencies."""
-    rows = (
-        customer.invoices.filter(status=InvoiceStatus.OPEN)
-        .values("currency")
-        .annotate(owed=Sum("balance"), n=Count("id"))
-        .order_by("currency")
-    )
+    """Open balance per currency and how late it is; nothing is summed across currencies."""
     language = getattr(request, "LANGUAGE_CODE", "en")
+    owed = owed_by(customer_id=customer.pk, now=now)
     lines = [
-        (money.display(r["owed"], r["currency"], language), ngettext("%(n)d invoice", "%(n)d invoices", r["n"]) % r)
-        for r in rows
+        (
+            money.display(r.total, r.currency, language),
+            ngettext("%(n)d invoice", "%(n)d invoices", r.invoices) % {"n": r.invoices},
+        )
+        for r in owed
     ]
     fees = (
         customer.fees.filter(status=Fee.Status.OPEN)
@@ -45,12 +57,53 @@ def _balances(request: HttpRequest, customer: Customer, now: datetime) -> list[F
     # Beside the balance, never in it: no charge takes them.
     lines += [(money.display(r["owed"], r["currency"], language), str(_("late fees and interest"))) for r in fees]
     text = format_html_join("", "<div>{} <span class='sol-muted'>· {}</span></div>", lines)
-    return [Fact(_("Owes"), text or _("Nothing"), order=15)]
+    facts = [Fact(_("Owes"), text or _("Nothing"), order=11)]
+    if owed:
+        facts.append(Fact(_("How late"), format_html_join("", "{}", ((_ageing_bar(r, language),) for r in owed)), 12))
+    return facts
+
+
+def _ageing_bar(owed: Owed, language: str) -> SafeString:
+    """One currency's balance as a bar of its buckets, and the same in words for who does not see it."""
+    parts = [
+        (css, round(100 * part / owed.total, 1), words, money.display(part, owed.currency, language))
+        for part, (words, css) in zip(owed.buckets, _BUCKETS, strict=True)
+        if part
+    ]
+    bar = format_html_join(
+        "",
+        '<i class="sol-age-{}" style="width:{}%" title="{}: {}"></i>',
+        ((c, f"{w:.1f}", t, m) for c, w, t, m in parts),
+    )
+    told = format_html_join(" · ", "{} {}", ((m, t) for _c, _w, t, m in parts))
+    return format_html(
+        '<div class="sol-ageing"><span class="sol-age-bar" aria-hidden="true">{}</span>'
+        '<span class="sol-sub">{}</span></div>',
+        bar,
+        told,
+    )
+
+
+def _value(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
+    """What the customer has paid so far."""
+    value = value_of(customer_id=customer.pk)
+    language = getattr(request, "LANGUAGE_CODE", "en")
+    if not value.paid:
+        return [Fact(_("Paid so far"), _("Nothing"), 48)]
+    sums = format_html_join("", "<div>{}</div>", ((money.display(a, c, language),) for c, a in value.paid.items()))
+    since = (
+        format_html("<span class='sol-sub'>{}</span>", _("since %(day)s") % {"day": day(value.since)})
+        if value.since
+        else ""
+    )
+    return [Fact(_("Paid so far"), format_html("{}{}", sums, since), 48)]
 
 
 def _invoices(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, Any]:
-    rows = list(customer.invoices.order_by("status", "due_at", "-id").filter(status=InvoiceStatus.OPEN)[:LIMIT])
-    others = list(customer.invoices.exclude(status=InvoiceStatus.OPEN).order_by("-issued_at", "-id")[:LIMIT])
+    rows = list(
+        customer.invoices.order_by("status", "due_at", "-id").filter(status=InvoiceStatus.OPEN)[:MOST_INVOICES]
+    )
+    others = list(customer.invoices.exclude(status=InvoiceStatus.OPEN).order_by("-issued_at", "-id")[:MOST_INVOICES])
     planned = {
         a.invoice_id: a
         for a in PaymentAttempt.objects.filter(invoice__in=[r.pk for r in rows], status=AttemptStatus.PLANNED)
@@ -64,12 +117,16 @@ def _invoices(request: HttpRequest, customer: Customer, now: datetime) -> dict[s
             (r, choice_badge(r, "status", INVOICE), choice_badge(r, "recovered_by", {})) for r in others
         ],
         "zone": customer_zone(customer),
+        "subscriptions": _subscriptions(request, customer),
     }
 
 
-def _subscriptions(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, Any]:
+def _subscriptions(request: HttpRequest, customer: Customer) -> list[tuple[Subscription, str]] | None:
+    """None for who may not see them."""
+    if not request.user.has_perm("billing.view_subscription"):
+        return None
     rows = customer.subscriptions.select_related("default_payment_method")[:LIMIT]
-    return {"subscriptions": [(r, choice_badge(r, "status", SUBSCRIPTION)) for r in rows]}
+    return [(r, choice_badge(r, "status", SUBSCRIPTION)) for r in rows]
 
 
 def _methods(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, Any]:
@@ -99,7 +156,7 @@ def _section(slug: str, title: Any, load: Any, permission: str, order: int) -> N
 
 
 CustomerAdmin.add_fact(_balances)
-_section("invoices", _("Invoices"), _invoices, "view_invoice", 20)
-_section("subscriptions", _("Subscriptions"), _subscriptions, "view_subscription", 40)
+CustomerAdmin.add_fact(_value)
+_section("invoices", _("Invoices and subscriptions"), _invoices, "view_invoice", 20)
 _section("methods", _("Cards and attempts"), _methods, "view_paymentmethod", 50)
 _section("promises", _("Promises"), _promises, "view_promise", 65)

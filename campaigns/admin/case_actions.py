@@ -23,13 +23,13 @@ from billing.admin.invoice_actions import WriteOffForm
 from billing.approvals.write_off import PERMISSION as WRITE_OFF
 from billing.approvals.write_off import invoices_write_off
 from billing.models import InvoiceStatus
+from campaigns.admin.notes import note_action
 from campaigns.models import Case, CaseInvoice, CaseState
 from campaigns.models.case import LIVE_STATES
 from campaigns.services.cases import case_close, case_pause, case_resume, promise_record
 from campaigns.services.owners import case_assign
-from customers.admin.customer import NoteForm, add_note_to
+from customers.admin.files import attach_action
 from customers.admin.page import Asked, PageAction
-from customers.models import Direction
 
 
 class PauseForm(forms.Form):
@@ -130,10 +130,6 @@ def _write_off(asked: Asked) -> str:
     return done.words
 
 
-def _note(asked: Asked) -> str:
-    return add_note_to(asked.obj.customer_id, asked)
-
-
 def _whole_balance(case: Case, now: datetime) -> dict[str, Any]:
     """The largest open balance of the case, and a week from now."""
     rows = (
@@ -150,16 +146,8 @@ def _whole_balance(case: Case, now: datetime) -> dict[str, Any]:
 
 
 CASE_ACTIONS = [
-    PageAction(
-        slug="note",
-        label=_("Add note"),
-        icon="sticky_note_2",
-        permission="customers.add_interaction",
-        form=NoteForm,
-        initial=lambda case, now: {"direction": Direction.INTERNAL},
-        run=_note,
-        order=10,
-    ),
+    note_action(lambda case: case.customer_id, lambda case: case.pk),
+    attach_action(lambda case: case.customer_id, lambda case: f"case:{case.pk}"),
     PageAction(
         slug="promise",
         label=_("Record promise"),

@@ -16,13 +16,16 @@ from billing.models import InvoiceStatus
 from campaigns.admin.case_actions import PromiseForm, take_promise
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.admin.contact import contact_fact
+from campaigns.admin.notes import note_action
+from campaigns.admin.own_ladder import own_ladder
+from campaigns.admin.rungs import rungs
 from campaigns.admin.segments import OwnedSegmentFilter, SegmentFilter
-from campaigns.models import Task
+from campaigns.models import EndAction, Task
 from campaigns.models.case import LIVE_STATES
 from campaigns.segments.risk import Band, risk_of
 from customers.admin.customer import CustomerAdmin
 from customers.admin.page import Fact, PageAction, Section
-from customers.display import choice_badge, when
+from customers.display import choice_badge, customer_zone, when
 from customers.models import Customer
 
 LIMIT = 100
@@ -45,9 +48,23 @@ def _live_case(request: HttpRequest, customer: Customer, now: datetime) -> list[
 
 
 def _cases(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, Any]:
-    cases = customer.cases.select_related("ladder_version__ladder", "owner")[:LIMIT]
+    """Every case, the live one's ladder with what was done, put off and is foreseen, and the tasks."""
+    cases = list(customer.cases.select_related("ladder_version__ladder", "owner")[:LIMIT])
     tasks = Task.objects.filter(customer=customer).select_related("assignee").order_by("-id")[:LIMIT]
-    return {
+    shown = {}
+    live = next((row for row in cases if row.state in LIVE_STATES), None)
+    if live is not None:
+        steps, end = rungs(live, now)
+        shown = {
+            "live": live,
+            "rungs": steps,
+            "ladder_end": end,
+            "end_actions": [EndAction(code).label for code in live.ladder_version.end_actions],
+            "zone": customer_zone(customer),
+        }
+    if request.user.has_perm("campaigns.view_ladderoverride"):
+        shown |= {"shows_own": True, **own_ladder(customer)}
+    return shown | {
         "cases": [(row, choice_badge(row, "state", CASE)) for row in cases],
         "tasks": [(row, choice_badge(row, "status", TASK)) for row in tasks],
     }
@@ -92,6 +109,7 @@ def _risk(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]
 CustomerAdmin.list_filter = (SegmentFilter, *CustomerAdmin.list_filter)
 InvoiceAdmin.list_filter = (*InvoiceAdmin.list_filter, OwnedSegmentFilter)
 PaymentAttemptAdmin.list_filter = (*PaymentAttemptAdmin.list_filter, AttemptSegmentFilter)
+CustomerAdmin.add_action(note_action(lambda customer: customer.pk))
 CustomerAdmin.add_fact(_live_case)
 CustomerAdmin.add_fact(_risk)
 CustomerAdmin.add_action(
@@ -108,7 +126,7 @@ CustomerAdmin.add_action(
     )
 )
 CustomerAdmin.add_section(
-    Section("cases", _("Cases"), "admin/campaigns/customer/cases.html", _cases, "campaigns.view_case", 30)
+    Section("cases", _("Case and ladder"), "admin/campaigns/customer/cases.html", _cases, "campaigns.view_case", 30)
 )
 CustomerAdmin.add_section(
     Section(

@@ -21,6 +21,7 @@ from campaigns.models import InboundAttachment, InboundMessage
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
 from customers.display import choice_badge, when
+from customers.files import handed_out
 
 KIND = {"human": "info", "opt_out": "warning", "bounce": "danger"}
 
@@ -108,13 +109,7 @@ class InboundMessageAdmin(PageAdmin, ReadOnlyAdmin):
         row = InboundAttachment.objects.filter(pk=attachment_id).first()
         if row is None or not row.file:
             raise Http404
-        response = FileResponse(
-            row.file.open("rb"), as_attachment=True, filename=row.name, content_type="application/octet-stream"
-        )
-        response["X-Content-Type-Options"] = "nosniff"
-        response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-        response["Cache-Control"] = "no-store"
-        return response
+        return handed_out(row.file, row.name)
 
     @display(description=_("message"))
     def what(self, row: InboundMessage) -> str:

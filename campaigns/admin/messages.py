@@ -1,5 +1,6 @@
 """The outbox and the message page: what was sent, as it was sent, and what became of it."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -20,7 +22,8 @@ from campaigns.models import Message, MessageStatus
 from campaigns.services.messages import message_cancel, message_confirm_sent, message_resend
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
-from customers.display import choice_badge, when
+from customers.admin.timeline import Detail, add_detail
+from customers.display import choice_badge, plain, when
 
 
 def _facts(request: HttpRequest, message: Message, now: datetime) -> list[Fact]:
@@ -47,6 +50,23 @@ def _facts(request: HttpRequest, message: Message, now: datetime) -> list[Fact]:
 
 def _shown(request: HttpRequest, message: Message, now: datetime) -> dict[str, Any]:
     return {"message": message, "events": list(message.delivery_events.order_by("-at", "-id")[:200])}
+
+
+def _details(request: HttpRequest, ids: Collection[int]) -> dict[int, Detail]:
+    """What became of the messages a timeline tells of, and where they are shown as they were sent."""
+    if not request.user.has_perm("campaigns.view_message"):
+        return {}
+    found = {}
+    for row in Message.objects.filter(pk__in=ids).only("status", "recipient", "first_opened_at", "first_clicked_at"):
+        told = [row.recipient]
+        told += [_now("opened %(when)s") % {"when": plain(row.first_opened_at)}] if row.first_opened_at else []
+        told += [_now("clicked %(when)s") % {"when": plain(row.first_clicked_at)}] if row.first_clicked_at else []
+        url = reverse("admin:campaigns_message_change", args=[row.pk]) + "?tab=message"
+        found[row.pk] = Detail(choice_badge(row, "status", MESSAGE), " · ".join(told), url)
+    return found
+
+
+add_detail("message", _details)
 
 
 class ReasonForm(forms.Form):

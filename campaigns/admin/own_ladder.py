@@ -14,7 +14,7 @@ from campaigns.admin.columns import link
 from campaigns.models import Ladder, LadderOverride, VersionStatus
 from campaigns.services.own_ladders import ladder_in_use, ladder_override_clear, ladder_override_set
 from customers.admin.customer import CustomerAdmin
-from customers.admin.page import Asked, Fact, PageAction, Section
+from customers.admin.page import Asked, Fact, PageAction
 from customers.display import badge
 from customers.models import Customer
 
@@ -59,7 +59,8 @@ def _fact(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]
     return [Fact(_("Own ladder"), format_html("{}<span class='sol-sub'>{}</span>", shown, own.reason), 45)]
 
 
-def _section(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, Any]:
+def own_ladder(customer: Customer) -> dict[str, Any]:
+    """Context of admin/campaigns/customer/ladder.html."""
     own = LadderOverride.objects.filter(customer=customer).select_related("ladder", "actor").first()
     if own is None:
         return {"own": None}
@@ -91,11 +92,6 @@ def _as_it_is(customer: Customer, now: datetime) -> dict[str, Any]:
 
 
 CustomerAdmin.add_fact(_fact)
-CustomerAdmin.add_section(
-    Section(
-        "ladder", _("Ladder"), "admin/campaigns/customer/ladder.html", _section, "campaigns.view_ladderoverride", 35
-    )
-)
 CustomerAdmin.add_action(
     PageAction(
         slug="own-ladder",

@@ -4,7 +4,6 @@ shown inline or named by its sender."""
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -12,26 +11,11 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
 from campaigns.models.inbound import InboundAttachment, InboundMessage, attachment_path
+from customers.files import refusal, safe_name
 
-#: Bytes of one attachment and of all of a mail together, and how many are looked at.
-MOST_BYTES = 5 * 1024 * 1024
+#: Bytes of all attachments of a mail together, and how many are looked at.
 MOST_BYTES_TOGETHER = 15 * 1024 * 1024
 MOST_FILES = 20
-#: Extension → how such a file begins. What people attach to talk about a bill; nothing that runs.
-_KINDS: dict[str, tuple[bytes, ...]] = {
-    ".pdf": (b"%PDF-",),
-    ".png": (b"\x89PNG\r\n\x1a\n",),
-    ".jpg": (b"\xff\xd8\xff",),
-    ".jpeg": (b"\xff\xd8\xff",),
-    ".gif": (b"GIF87a", b"GIF89a"),
-    ".webp": (b"RIFF",),
-    ".docx": (b"PK\x03\x04",),
-    ".xlsx": (b"PK\x03\x04",),
-    ".odt": (b"PK\x03\x04",),
-    ".ods": (b"PK\x03\x04",),
-}
-#: Text has no beginning of its own: kept if it is text.
-_TEXT = frozenset({".txt", ".csv"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +58,3 @@ def keep(inbound: InboundMessage, files: Iterable[Attached]) -> list[str]:
         )
         lines.append(words % values)
     return lines
-
-
-def safe_name(name: str) -> str:
-    """A file name without directories and control characters, for people to read only."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    shown = "".join(char for char in last if char.isprintable()).strip(". ")
-    return shown[-255:] or "attachment"
-
-
-def refusal(name: str, content: bytes) -> str:
-    """Why an attachment is not kept, in words; empty if it is."""
-    if len(content) > MOST_BYTES:
-        return _("it is larger than %(size)s") % {"size": filesizeformat(MOST_BYTES)}
-    extension = PurePosixPath(name.lower()).suffix
-    if extension in _TEXT:
-        return "" if b"\x00" not in content else _("it is no text")
-    begins = _KINDS.get(extension)
-    if begins is None:
-        return _("files of this kind are not taken")
-    if not content.startswith(begins):
-        return _("its content is not what its name says")
-    return ""

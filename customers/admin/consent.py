@@ -21,7 +21,7 @@ from unfold.widgets import (
 
 from customers.addresses import normalise
 from customers.admin.base import ReadOnlyAdmin, choice_badge
-from customers.admin.page import Asked, PageAction, PageAdmin, Section
+from customers.admin.page import Asked, PageAction, PageAdmin
 from customers.consent import Evidence, Source, opt_in_record, opt_out_record, states
 from customers.log import Entry, record
 from customers.models import ActorKind, Channel, ConsentEvent, Customer, Suppression
@@ -156,9 +156,6 @@ def _harmless(value: Any) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-SECTION = Section(
-    "consent", _("Consent"), "admin/customers/customer/consent.html", consent, "customers.view_consentevent", 75
-)
 ACTIONS = [
     PageAction(
         slug="consent",

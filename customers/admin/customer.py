@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -22,16 +24,18 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from customers import clock
-from customers.admin import consent
+from customers.admin import audit, consent, files, merging
 from customers.admin.base import HistoryAdmin, badge
 from customers.admin.bulk import BulkAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section, staff_id
 from customers.admin.resources import CustomerResource
 from customers.admin.timeline import load_timeline
 from customers.display import customer_zone, words, zone
-from customers.models import CallOutcome, Channel, Customer, Direction, Interaction
-from customers.notes import call_log, customer_edited, note_add
+from customers.files import handed_out
+from customers.models import Attachment, CallOutcome, Customer, Direction, Interaction
+from customers.notes import call_log, customer_edited
 
+_VIEW_CONSENT = "customers.view_consentevent"
 FLAGS = ("no_dunning", "do_not_contact", "legal_hold", "bankrupt", "vulnerable")
 
 
@@ -57,29 +61,6 @@ def log_call(asked: Asked) -> str:
     return _now("The call is in the log.")
 
 
-class NoteForm(forms.Form):
-    """A note, or a talk that was had outside the system."""
-
-    text = forms.CharField(label=_("Note"), max_length=5000, widget=UnfoldAdminTextareaWidget)
-    direction = forms.ChoiceField(label=_("What it was"), choices=Direction.choices, widget=UnfoldAdminSelectWidget)
-    channel = forms.ChoiceField(
-        label=_("Channel"), choices=[("", "–"), *Channel.choices], required=False, widget=UnfoldAdminSelectWidget
-    )
-
-
-def add_note_to(customer_id: int, asked: Asked) -> str:
-    """Carries out a NoteForm for a customer; returns the sentence to show."""
-    note_add(
-        customer_id=customer_id,
-        text=asked.data["text"],
-        direction=asked.data["direction"],
-        channel=asked.data["channel"],
-        actor_id=asked.actor_id,
-        now=asked.now,
-    )
-    return _now("The note is in the log.")
-
-
 def flag_badges(customer: Customer) -> str:
     """Badges of the exclusions that are set; empty if none is."""
     names = [Customer._meta.get_field(name).verbose_name for name in FLAGS if getattr(customer, name)]  # type: ignore[union-attr]
@@ -91,7 +72,7 @@ def own_facts(request: HttpRequest, customer: Customer, now: datetime) -> list[F
     name = customer_zone(customer)
     there = now.astimezone(zone(name))
     facts = [
-        Fact(_("E-mail"), customer.email or "–", order=10),
+        Fact(_("E-mail"), customer.email or "–", order=14),
         Fact(_("Country and language"), " · ".join(filter(None, (customer.country, customer.language))) or "–", 20),
         Fact(_("Local time there"), format_html("{} <span class='sol-sub'>{}</span>", words(there), name), 30),
     ]
@@ -105,7 +86,9 @@ def timeline(request: HttpRequest, customer: Customer, now: datetime) -> dict[st
 
 
 def contacts(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, Any]:
-    return {"contacts": list(customer.contacts.all()[:200])}
+    """People and their addresses, and what each may be used for."""
+    found = {"contacts": list(customer.contacts.all()[:200])}
+    return found | (consent.consent(request, customer, now) if request.user.has_perm(_VIEW_CONSENT) else {})
 
 
 @admin.register(Customer)
@@ -147,22 +130,18 @@ class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportExportModelAdmin, 
     page_sections = [
         Section("timeline", _("Timeline"), "admin/page/timeline.html", timeline, "customers.view_interaction", 10),
         Section(
-            "contacts", _("Contacts"), "admin/customers/customer/contacts.html", contacts, "customers.view_contact", 70
+            "contacts",
+            _("Contacts and consent"),
+            "admin/customers/customer/contacts.html",
+            contacts,
+            "customers.view_contact",
+            70,
         ),
-        consent.SECTION,
+        files.SECTION,
+        audit.SECTION,
     ]
     page_facts = [own_facts]
     page_actions = [
-        PageAction(
-            slug="note",
-            label=_("Add note"),
-            icon="sticky_note_2",
-            permission="customers.add_interaction",
-            form=NoteForm,
-            initial=lambda obj, now: {"direction": Direction.INTERNAL},
-            run=lambda asked: add_note_to(asked.obj.pk, asked),
-            order=10,
-        ),
         PageAction(
             slug="call",
             label=_("Log a call"),
@@ -175,7 +154,45 @@ class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportExportModelAdmin, 
             order=15,
         ),
         *consent.ACTIONS,
+        *files.ACTIONS,
+        merging.ACTION,
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                "duplicates/",
+                self.admin_site.admin_view(merging.duplicates_view),
+                name="customers_customer_duplicates",
+            ),
+            path(
+                "<int:customer_id>/file/<int:attachment_id>/",
+                self.admin_site.admin_view(self.file_view),
+                name="customers_customer_file",
+            ),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page; of a merged duplicate that of the customer kept: old links and bookmarks go on working."""
+        if object_id.isdecimal() and len(object_id) < 19:
+            merged = Customer.with_merged.filter(pk=object_id, merged_into__isnull=False).first()
+            if merged is not None and merged.merged_into is not None:
+                messages.info(request, _now("%(name)s was merged into this customer.") % {"name": merged})
+                return HttpResponseRedirect(self.page_url(merged.merged_into))
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def file_view(self, request: HttpRequest, customer_id: int, attachment_id: int) -> FileResponse:
+        """One of the customer's files, for who may see both."""
+        customer = self.get_object(request, str(customer_id))
+        if not (self.has_view_permission(request, customer) and request.user.has_perm("customers.view_attachment")):
+            raise PermissionDenied
+        row = Attachment.objects.filter(pk=attachment_id, customer_id=customer_id, removed_at=None).first()
+        if customer is None or row is None:
+            raise Http404
+        return handed_out(row.file, row.name)
 
     def page_subtitle(self, obj: Customer) -> str:
         return " · ".join(filter(None, (obj.get_kind_display(), obj.brand.name, obj.external_id, obj.phone)))

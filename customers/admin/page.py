@@ -196,7 +196,8 @@ class PageAdmin(BaseAdmin):
         now = clock.now()
         sections = {s.slug: s for s in self.page_sections if request.user.has_perm(s.permission)}
         first = DETAILS if self.page_details_first else next(iter(sections), DETAILS)
-        current = request.GET.get("section", first)
+        # `section` was its name before; addresses people kept go on working.
+        current = request.GET.get("tab") or request.GET.get("section") or first
         if request.method == "POST":
             current = DETAILS
         if current != DETAILS and current not in sections:

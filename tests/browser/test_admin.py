@@ -38,7 +38,7 @@ def test_a_collector_reads_the_timeline_and_writes_a_note(open_page: Any, live_s
     page.click("#result_list tbody a[href*=change]")
     page.wait_for_selector("#timeline >> text=Declined 0.")
     assert page.locator("#timeline > li:not(#timeline-more)").count() == 50
-    page.click("#timeline-more a")
+    page.locator("#timeline-more").scroll_into_view_if_needed()
     page.wait_for_selector("#timeline >> text=Declined 59.")
     assert page.locator("#timeline > li").count() == 60
 

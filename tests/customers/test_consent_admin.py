@@ -28,7 +28,7 @@ def do(row: Any, slug: str) -> str:
 
 def section(client: Client, customer: Customer) -> str:
     url = reverse("admin:customers_customer_change", args=[customer.pk])
-    return client.get(url, {"section": "consent"}).content.decode()
+    return client.get(url, {"tab": "contacts"}).content.decode()
 
 
 def test_staff_note_a_refusal_and_a_permission_with_evidence(boss: Client) -> None:

@@ -107,7 +107,7 @@ def test_only_managers_choose_a_customers_own_ladder(people: dict[str, User], ro
         url = reverse("admin:customers_customer_do", args=[customer.pk, slug])
         assert client.get(url).status_code == status
         assert client.post(url, {}).status_code == status
-    read = client.get(f"{change(customer)}?section=ladder").content.decode()
+    read = client.get(f"{change(customer)}?tab=cases").content.decode()
     assert ("Gently" in read, "own-ladder" in read) == (True, status == 200)
 
 

@@ -26,7 +26,7 @@ def do(customer: Any, slug: str) -> str:
 
 def page(client: Client, customer: Any) -> str:
     url = reverse("admin:customers_customer_change", args=[customer.pk])
-    return client.get(f"{url}?section=ladder").content.decode()
+    return client.get(f"{url}?tab=cases").content.decode()
 
 
 def test_it_is_chosen_shown_and_taken_away_on_the_page(boss: Client) -> None:

@@ -13,11 +13,11 @@ from django.test import Client
 
 from campaigns.channels.base import Outgoing
 from campaigns.channels.email import compose
-from campaigns.inbound.attachments import MOST_BYTES
 from campaigns.inbound.email import words_of
 from campaigns.models import Case, InboundAttachment, InboundMessage, Message, Task
 from campaigns.reply_tokens import message_of, reply_address, token
 from customers import clock
+from customers.files import MOST_BYTES
 from customers.models import Customer, Interaction, Suppression
 from tests import factories
 from tests.campaigns.esp_payloads import Mail, Mailjet, SparkPost

@@ -1,0 +1,126 @@
+"""The customer page in a browser: tabs by keyboard and by address, the whole log, mails, files, mentions."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+
+from campaigns.models import Task
+from customers.clock import wall_clock
+from customers.log import Entry, record_many
+from dunning_site.roles import roles_sync
+from tests import factories as make
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def anna(settings: Any, tmp_path: Path) -> User:
+    settings.MEDIA_ROOT = tmp_path
+    roles_sync()
+    anna = User.objects.create_user("anna", "anna@example.com", "a-long-password", is_staff=True)
+    anna.groups.add(Group.objects.get(name="collector"))
+    return anna
+
+
+def logged_in(open_page: Any, live_server: Any, **options: Any) -> Any:
+    page = open_page(width=1280, height=900, **options)
+    page.goto(f"{live_server.url}/admin/")
+    page.fill("#id_username", "anna")
+    page.fill("#id_password", "a-long-password")
+    page.click("button[type=submit]")
+    page.wait_for_selector("text=At risk")
+    return page
+
+
+def test_tabs_timeline_mail_file_and_mention(anna: User, open_page: Any, live_server: Any, tmp_path: Path) -> None:
+    User.objects.create_user("bert", is_staff=True)
+    customer = make.customer(name="Hanna Brzęczyszczykiewicz i Wspólnicy Sp. z o.o.")
+    case = make.case(customer, invoices=[make.invoice(customer, amount_due=500, currency="JPY")])
+    sent = make.message(
+        case, status="opened", subject="Your invoice", text="Please pay.", html="<p>Please pay in HTML.</p>"
+    )
+    now = wall_clock()
+    record_many(
+        Entry(
+            customer_id=customer.pk, at=now - timedelta(minutes=i), kind="attempt.declined", summary=f"Declined {i}."
+        )
+        for i in range(1, 130)
+    )
+    record_many(
+        [
+            Entry(
+                customer_id=customer.pk, at=now, kind="message.sent", summary="Mail sent.",
+                channel="email", subject=f"message:{sent.pk}",
+            )
+        ]
+    )  # fmt: skip
+    page = logged_in(open_page, live_server)
+    address = f"{live_server.url}/admin/customers/customer/{customer.pk}/change/"
+
+    # The mail opens below its line, in a frame that runs nothing.
+    page.goto(address)
+    page.click("#timeline summary")
+    frame = page.wait_for_selector("#timeline iframe.sol-mail")
+    assert frame.get_attribute("sandbox") == ""
+    assert frame.content_frame().wait_for_selector("text=Please pay in HTML.")
+
+    # The log goes on as one scrolls.
+    for _turn in range(12):
+        page.mouse.wheel(0, 4000)
+        if page.locator("#timeline >> text=Declined 129.").count():
+            break
+        page.wait_for_timeout(250)
+    assert page.locator("#timeline > li:not(#timeline-more)").count() == 130
+
+    # Words and kinds narrow it, in the address.
+    page.fill("input[name=find]", "declined 12")
+    page.click(".sol-filter button")
+    page.wait_for_url("**find=declined+12*")
+    assert page.locator("#timeline > li").count() == 11
+
+    # Tabs by keyboard alone, and by their address.
+    page.focus(".sol-tabs a.active")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**?tab=invoices")
+    assert page.locator(".sol-tabs a[aria-current=page]").count() == 1
+    page.wait_for_selector("text=¥500")
+    page.goto(f"{address}?tab=cases")
+    page.wait_for_selector("ol.sol-rungs >> text=Step 1")
+
+    # A file, as a download.
+    page.goto(f"{address}?tab=notes")
+    page.click("h2 >> text=Attach a file")
+    path = tmp_path / "agreement.pdf"
+    path.write_bytes(b"%PDF-1.7 agreed")
+    page.set_input_files("input[type=file]", path)
+    page.click("form.sol-form button[type=submit]")
+    page.goto(f"{address}?tab=notes")
+    with page.expect_download() as download:
+        page.click("text=agreement.pdf")
+    assert Path(download.value.path()).read_bytes() == b"%PDF-1.7 agreed"
+
+    # A note calls a colleague.
+    page.click("h2 >> text=Add note")
+    page.fill("textarea[name=text]", "@bert please look at this one.")
+    page.click("form.sol-form button[type=submit]")
+    page.wait_for_selector("text=Told: bert.")
+    assert Task.objects.get().assignee.username == "bert"  # type: ignore[union-attr]
+
+
+def test_without_scripts_the_log_goes_on_by_links(anna: User, open_page: Any, live_server: Any) -> None:
+    customer = make.customer()
+    now = wall_clock()
+    record_many(
+        Entry(customer_id=customer.pk, at=now - timedelta(minutes=i), kind="case.rested", summary=f"Line {i}.")
+        for i in range(60)
+    )
+    page = logged_in(open_page, live_server, java_script_enabled=False)
+    page.goto(f"{live_server.url}/admin/customers/customer/{customer.pk}/change/?tab=timeline&kind=case")
+    assert page.locator("#timeline > li:not(#timeline-more)").count() == 50
+    page.click("#timeline-more a")
+    page.wait_for_selector("#timeline >> text=Line 59.")
+    assert page.locator("#timeline > li").count() == 10
