@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from customers.models import Customer
@@ -32,8 +32,8 @@ class Duplicate:
     why: tuple[str, ...]
 
 
-def duplicates_of(customer: Customer) -> list[Duplicate]:
-    """Likely duplicates of one customer of the same brand, the likeliest first."""
+def duplicates_of(customer: Customer, among: QuerySet[Customer]) -> list[Duplicate]:
+    """Likely duplicates of one customer of the same brand `among` those the reader may see, the likeliest first."""
     same: list[tuple[str, Q]] = []
     if customer.email:
         same.append((_("the same e-mail address"), Q(email__iexact=customer.email)))
@@ -45,7 +45,7 @@ def duplicates_of(customer: Customer) -> list[Duplicate]:
         same.append((_("the same name and mail domain"), alike))
     found: dict[int, Duplicate] = {}
     for why, condition in same:
-        rows = Customer.objects.filter(condition, brand_id=customer.brand_id).exclude(pk=customer.pk)
+        rows = among.filter(condition, brand_id=customer.brand_id).exclude(pk=customer.pk)
         for row in rows.order_by("pk")[:LIMIT]:
             before = found.get(row.pk)
             found[row.pk] = Duplicate(row, (*(before.why if before else ()), why))
@@ -78,8 +78,9 @@ class Group:
     why: str
 
 
-def groups_find() -> list[Group]:
-    """The newest groups of likely duplicates among all customers. Reads the table once; no loop depends on it."""
+def groups_find(among: QuerySet[Customer]) -> list[Group]:
+    """The newest groups of likely duplicates, as far as they are `among` those the reader may see. Reads the whole
+    table once; no loop depends on it."""
     words: dict[str, Any] = {
         "email": _("the same e-mail address"),
         "vat": _("the same VAT number"),
@@ -88,8 +89,9 @@ def groups_find() -> list[Group]:
     with connection.cursor() as cursor:
         cursor.execute(_GROUPS, [sorted(_PUBLIC), MOST_ALIKE, MOST_GROUPS])
         rows = cursor.fetchall()
-    people = Customer.objects.select_related("brand").in_bulk({pk for _why, ids in rows for pk in ids})
+    people = among.select_related("brand").in_bulk({pk for _why, ids in rows for pk in ids})
     reasons: dict[tuple[int, ...], list[str]] = {}
     for why, ids in rows:
-        reasons.setdefault(tuple(ids), []).append(words[why])
-    return [Group(tuple(people[pk] for pk in ids if pk in people), ", ".join(why)) for ids, why in reasons.items()]
+        if len(known := tuple(pk for pk in ids if pk in people)) > 1:
+            reasons.setdefault(known, []).append(words[why])
+    return [Group(tuple(people[pk] for pk in ids), ", ".join(why)) for ids, why in reasons.items()]

@@ -179,7 +179,7 @@ class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportExportModelAdmin, 
         """The page; of a merged duplicate that of the customer kept: old links and bookmarks go on working."""
         if object_id.isdecimal() and len(object_id) < 19:
             merged = Customer.with_merged.filter(pk=object_id, merged_into__isnull=False).first()
-            if merged is not None and merged.merged_into is not None:
+            if merged is not None and self.get_object(request, str(merged.merged_into_id)) is not None:
                 messages.info(request, _now("%(name)s was merged into this customer.") % {"name": merged})
                 return HttpResponseRedirect(self.page_url(merged.merged_into))
         return super().change_view(request, object_id, form_url, extra_context)

@@ -17,6 +17,7 @@ from customers.duplicates import duplicates_of, groups_find
 from customers.errors import SollecitoError
 from customers.merging import FILLED, STRICT, customers_merge, merge_plan
 from customers.models import Customer
+from customers.visibility import seen
 
 PERMISSION = "customers.merge_customer"
 #: What is compared, in this order.
@@ -38,7 +39,7 @@ def _other(request: HttpRequest, customer: Customer) -> Customer | None:
     given = (request.POST if request.method == "POST" else request.GET).get("with", "").strip().lstrip("#")
     if not given:
         return None
-    rows = Customer.objects.select_related("brand").exclude(pk=customer.pk)
+    rows = seen(Customer.objects.select_related("brand"), request.user).exclude(pk=customer.pk)
     found = rows.filter(pk=int(given)).first() if given.isdecimal() and len(given) < 19 else None
     return found or rows.filter(external_id=given).first()
 
@@ -47,7 +48,7 @@ def _load(request: HttpRequest, customer: Customer, now: datetime) -> dict[str, 
     other = _other(request, customer)
     if other is None:
         return {
-            "duplicates": duplicates_of(customer),
+            "duplicates": duplicates_of(customer, seen(Customer.objects.all(), request.user)),
             "not_found": "with" in request.GET and bool(request.GET["with"]),
             "refused": True,
         }
@@ -99,7 +100,7 @@ def duplicates_view(request: HttpRequest) -> HttpResponse:
     context = admin.site.each_context(request) | {
         "title": _now("Likely duplicates"),
         "opts": Customer._meta,
-        "groups": groups_find(),
+        "groups": groups_find(seen(Customer.objects.all(), request.user)),
     }
     return TemplateResponse(request, "admin/customers/customer/duplicates.html", context)
 
