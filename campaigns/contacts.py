@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from campaigns.guard.types import Contacted
-from customers.models.interaction import CONTACT_KINDS, CallOutcome, Direction
+from customers.models.interaction import CONTACT_KINDS, NO_TALK, Direction
 
 #: The guard's longest window is a month; a ladder's least gap may be longer.
 CONTACTS_REMEMBERED = timedelta(days=31)
@@ -30,8 +30,6 @@ _LOGGED = f"""
             LIMIT {MOST}
      ) l
 """
-#: A call with one of these outcomes was an attempt; with any other, or none noted, it counts as a conversation.
-NO_TALK = frozenset({CallOutcome.NO_ANSWER, CallOutcome.LEFT_MESSAGE, CallOutcome.WRONG_NUMBER})
 
 
 @dataclass(frozen=True, slots=True)

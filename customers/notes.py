@@ -1,7 +1,8 @@
 """What staff do to a customer by hand, notes and edits, each with its line in the log."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -65,14 +66,19 @@ def call_log(
     text: str = "",
     direction: str = Direction.OUT,
     subject: str = "",
+    data: Mapping[str, Any] | None = None,
+    remark: str = "",
+    key: str | None = None,
 ) -> None:
     """Puts a telephone call, made or taken, into the customer's log at `now` (aware UTC).
 
     `outcome` is one of CallOutcome. The guard counts it: calls have their caps, conversations quiet days after them.
+    `remark` follows the outcome in the line; `key` makes the line one.
     Raises SollecitoError for an unknown outcome or direction.
     """
     if outcome not in CallOutcome.values or direction not in (Direction.IN, Direction.OUT):
         raise SollecitoError(_("Say what came of the call."), code="call_outcome")
+    words = _("Call: %(outcome)s") % {"outcome": CallOutcome(outcome).label}
     with transaction.atomic():
         customers_reassess([customer_id], now)
         record(
@@ -80,7 +86,7 @@ def call_log(
                 customer_id=customer_id,
                 at=now,
                 kind="call.logged",
-                summary=_("Call: %(outcome)s") % {"outcome": CallOutcome(outcome).label},
+                summary=f"{words} ({remark})" if remark else words,
                 body=text.strip(),
                 direction=direction,
                 channel=Channel.CALL,
@@ -88,6 +94,8 @@ def call_log(
                 actor_id=actor_id,
                 outcome=outcome,
                 subject=subject,
+                data=data or {},
+                key=key,
             )
         )
 

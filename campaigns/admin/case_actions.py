@@ -23,11 +23,13 @@ from billing.admin.invoice_actions import WriteOffForm
 from billing.approvals.write_off import PERMISSION as WRITE_OFF
 from billing.approvals.write_off import invoices_write_off
 from billing.models import InvoiceStatus
+from campaigns.admin.call_form import call_action
 from campaigns.admin.notes import note_action
 from campaigns.models import Case, CaseInvoice, CaseState
 from campaigns.models.case import LIVE_STATES
-from campaigns.services.cases import case_close, case_pause, case_resume, promise_record
+from campaigns.services.cases import case_close, case_pause, case_resume
 from campaigns.services.owners import case_assign
+from campaigns.services.promises import promise_record
 from customers.admin.files import attach_action
 from customers.admin.page import Asked, PageAction
 
@@ -146,6 +148,7 @@ def _whole_balance(case: Case, now: datetime) -> dict[str, Any]:
 
 
 CASE_ACTIONS = [
+    call_action(lambda case: (case.customer, case)),
     note_action(lambda case: case.customer_id, lambda case: case.pk),
     attach_action(lambda case: case.customer_id, lambda case: f"case:{case.pk}"),
     PageAction(

@@ -156,6 +156,9 @@ class CaseAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
     page_actions = CASE_ACTIONS
     actions = ("move_to_published",)
 
+    def page_customer(self, obj: Case) -> int:
+        return obj.customer_id
+
     def has_move_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("campaigns.change_ladderversion")
 

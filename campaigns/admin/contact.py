@@ -66,6 +66,16 @@ def contact_fact(case: Case, now: datetime) -> Fact | None:
     return Fact(gettext_lazy("Contact now?"), told, 95)
 
 
+def verdict_words(verdict: Explanation) -> SafeString:
+    """One verdict with its reason, as beside the form of the act it is about."""
+    return format_html(
+        "{} <span>{}</span>{}",
+        badge(verdict.title, LEVELS[verdict.level]),
+        verdict.sentence,
+        format_html("<span class='sol-sub'>{}</span>", verdict.source) if verdict.source else "",
+    )
+
+
 def _line(verdict: Explanation, channel: str) -> SafeString:
     if verdict.level == "ok":
         words = _("Rests on: %(source)s") % {"source": verdict.source} if verdict.source else ""

@@ -13,6 +13,7 @@ from billing import money
 from billing.admin.facts import PaymentAttemptAdmin
 from billing.admin.invoices import InvoiceAdmin
 from billing.models import InvoiceStatus
+from campaigns.admin.call_form import call_action, live_case
 from campaigns.admin.case_actions import PromiseForm, take_promise
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.admin.contact import contact_fact
@@ -112,6 +113,7 @@ PaymentAttemptAdmin.list_filter = (*PaymentAttemptAdmin.list_filter, AttemptSegm
 CustomerAdmin.add_action(note_action(lambda customer: customer.pk))
 CustomerAdmin.add_fact(_live_case)
 CustomerAdmin.add_fact(_risk)
+CustomerAdmin.add_action(call_action(live_case))
 CustomerAdmin.add_action(
     PageAction(
         slug="promise",

@@ -11,8 +11,8 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidge
 from campaigns.admin.action_fields import ActionFields
 from campaigns.admin.sentences import end_sentence, frame_sentences
 from campaigns.models import EndAction, LadderVersion
-from campaigns.services.meanwhile import mark
 from campaigns.services.versions import VERSION_FIELDS
+from customers.meanwhile import mark
 
 #: End actions a version may have; the sixth place is for having second thoughts.
 ENDS = 6

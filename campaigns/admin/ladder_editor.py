@@ -19,7 +19,6 @@ from campaigns.admin.rung_form import RungForm
 from campaigns.admin.sentences import DAY_ZERO, end_sentence, frame_sentences, sentence
 from campaigns.models import LadderVersion, Step, VersionStatus
 from campaigns.services.ladder_checks import ladder_problems
-from campaigns.services.meanwhile import Changed
 from campaigns.services.rungs import (
     draft_settings,
     rung_delete,
@@ -31,6 +30,7 @@ from campaigns.services.rungs import (
 from customers import clock
 from customers.admin.page import PageAdmin, Section
 from customers.errors import SollecitoError
+from customers.meanwhile import Changed
 
 #: What `edit` says for a rung that does not exist yet and for what holds for all of them.
 NEW = "new"

@@ -21,8 +21,8 @@ from campaigns.admin.sentences import CHANNEL, sentence, weekday_choices
 from campaigns.engine.specs import PublishedText, published_texts
 from campaigns.models import Action, LadderVersion, OffsetUnit, Step, StepAnchor, Template
 from campaigns.models.ladder import PRE_DUNNING, Trigger
-from campaigns.services.meanwhile import mark
 from campaigns.services.rungs import STEP_FIELDS
+from customers.meanwhile import mark
 from customers.models import Channel
 
 #: How many channels may stand in for the first.

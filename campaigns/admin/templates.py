@@ -25,11 +25,11 @@ from campaigns.models import Template, TemplateText, TemplateVersion
 from campaigns.rendering.lint import check_template
 from campaigns.rendering.problems import Problem
 from campaigns.rendering.variables import declared_variables
-from campaigns.services.meanwhile import Changed, mark, refuse_changed
 from campaigns.services.versions import template_draft, template_publish
 from customers.admin.base import BaseAdmin, HistoryAdmin, NoDeleteMixin
 from customers.admin.page import DETAILS, Asked, Fact, PageAction, PageAdmin, Section
 from customers.display import choice_badge, when
+from customers.meanwhile import Changed, mark, refuse_changed
 
 TONE = {"friendly": "success", "firm": "warning", "final": "danger"}
 #: Part of a template → field of its form.

@@ -54,28 +54,36 @@ _MEMBERS = """
     SELECT case_id, invoice_id, left_at, outcome FROM campaigns_caseinvoice WHERE case_id = ANY(%s)
 """
 # What has come in since a promise or plan was made, in its currency. Money that went to another brand's invoices
-# keeps nobody's word to this one.
+# keeps nobody's word to this one, nor does money for other invoices where the word was about some.
 _SINCE = """
            (SELECT COALESCE(SUM(GREATEST(y.amount - y.refunded - COALESCE(o.elsewhere, 0), 0)), 0)
               FROM billing_payment y
               LEFT JOIN LATERAL (
                    SELECT SUM(a.amount) AS elsewhere
                      FROM billing_allocation a JOIN billing_invoice i ON i.id = a.invoice_id
-                    WHERE a.payment_id = y.id AND i.brand_id <> p.brand_id
+                    WHERE a.payment_id = y.id AND (i.brand_id <> p.brand_id OR i.id <> ALL(n.named))
               ) o ON true
              WHERE y.customer_id = p.customer_id AND y.currency = p.currency AND y.received_at >= p.created_at)
 """
 _PROMISES = f"""
-    SELECT p.customer_id, p.brand_id, p.id, p.amount, p.expires_at, {_SINCE}
+    SELECT p.customer_id, p.brand_id, p.id, p.amount, p.expires_at, {_SINCE}, n.named IS NOT NULL,
+           (SELECT SUM(i.balance) FILTER (WHERE i.status = 'open')
+              FROM billing_invoice i WHERE i.id = ANY(n.named))
       FROM billing_promise p
+     CROSS JOIN LATERAL (
+           SELECT array_agg(m.invoice_id) AS named FROM billing_promise_invoices m WHERE m.promise_id = p.id
+     ) n
      WHERE p.customer_id = ANY(%s) AND p.status = 'open'
 """
 _PLANS = f"""
     SELECT p.customer_id, p.brand_id, p.id, {_SINCE},
            ARRAY(SELECT i.due_on FROM billing_planinstalment i WHERE i.plan_id = p.id ORDER BY i.number),
            ARRAY(SELECT i.amount FROM billing_planinstalment i WHERE i.plan_id = p.id ORDER BY i.number),
-           ARRAY(SELECT m.invoice_id FROM billing_paymentplan_invoices m WHERE m.paymentplan_id = p.id)
+           n.named
       FROM billing_paymentplan p
+     CROSS JOIN LATERAL (
+           SELECT array_agg(m.invoice_id) AS named FROM billing_paymentplan_invoices m WHERE m.paymentplan_id = p.id
+     ) n
      WHERE p.customer_id = ANY(%s) AND p.status = 'active'
 """
 # Cards that a living subscription will be charged on.
@@ -173,8 +181,9 @@ def _invoices(
 def _promises(cursor: Any, ids: Sequence[int], looks: Looks, now: datetime) -> dict[Owner, PromiseFact]:
     promises = {}
     cursor.execute(_PROMISES, [list(ids)])
-    for customer_id, brand_id, pk, amount, expires_at, paid in cursor.fetchall():
-        promises[customer_id, brand_id] = PromiseFact(pk, amount, expires_at, int(paid))
+    for customer_id, brand_id, pk, amount, expires_at, paid, named, left in cursor.fetchall():
+        about_left = int(left or 0) if named else None
+        promises[customer_id, brand_id] = PromiseFact(pk, amount, expires_at, int(paid), about_left)
         if expires_at > now:
             _look(looks, customer_id, expires_at)
     return promises
@@ -190,7 +199,7 @@ def _plans(
         ends = [(at_local(day + timedelta(days=1 + PLAN_GRACE_DAYS), time(0), tz), amount)
                 for day, amount in zip(days, amounts, strict=True)]  # fmt: skip
         due = sum(amount for end, amount in ends if end <= now)
-        plans[customer_id, brand_id] = PlanFact(pk, due, int(paid), frozenset(invoices))
+        plans[customer_id, brand_id] = PlanFact(pk, due, int(paid), frozenset(invoices or ()))
         for end, _amount in ends:
             if end > now:
                 _look(looks, customer_id, end)

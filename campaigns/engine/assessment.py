@@ -87,7 +87,7 @@ def _promise(standing: Standing, now: datetime) -> tuple[str, tuple[Told, ...]]:
     owes = any(d.owed for d in standing.loose) or (
         standing.case is not None and any(d.owed for d in standing.case.members)
     )
-    if not owes or promise.paid >= promise.amount:
+    if not owes or promise.left == 0 or promise.paid >= promise.amount:
         return Promise.Status.KEPT.value, (Told("promise.kept", _("The promise to pay was kept.")),)
     if promise.expires_at <= now:
         return Promise.Status.BROKEN.value, (Told("promise.broken", _("The promise to pay was broken.")),)

@@ -68,12 +68,14 @@ class LiveCase:
 
 @dataclass(frozen=True, slots=True)
 class PromiseFact:
-    """An open promise; `paid` is what has come in since it was made, in its currency (minor units)."""
+    """An open promise; `paid` is what has come in since it was made, in its currency (minor units); `left` what is
+    still owed on the invoices it named, None where it named none."""
 
     id: int
     amount: int
     expires_at: datetime
     paid: int = 0
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

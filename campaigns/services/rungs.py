@@ -7,9 +7,9 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from campaigns.models import LadderVersion, OffsetUnit, Step, StepAnchor, VersionStatus
-from campaigns.services.meanwhile import refuse_changed
 from campaigns.services.versions import VERSION_FIELDS
 from customers.errors import SollecitoError
+from customers.meanwhile import refuse_changed
 
 #: More rungs than this no customer would live through; a script that adds them in a loop ends here.
 MOST_RUNGS = 60

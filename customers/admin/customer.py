@@ -21,44 +21,21 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.contrib.import_export.forms import ImportForm, SelectableFieldsExportForm
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from customers import clock
 from customers.admin import audit, consent, files, merging
 from customers.admin.base import HistoryAdmin, badge
 from customers.admin.bulk import BulkAdmin
-from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section, staff_id
+from customers.admin.page import Fact, PageAdmin, Section, staff_id
 from customers.admin.resources import CustomerResource
 from customers.admin.timeline import load_timeline
 from customers.display import customer_zone, words, zone
 from customers.files import handed_out
-from customers.models import Attachment, CallOutcome, Customer, Direction, Interaction
-from customers.notes import call_log, customer_edited
+from customers.models import Attachment, Customer, Interaction
+from customers.notes import customer_edited
 
 _VIEW_CONSENT = "customers.view_consentevent"
 FLAGS = ("no_dunning", "do_not_contact", "legal_hold", "bankrupt", "vulnerable")
-
-
-class CallForm(forms.Form):
-    """A telephone call that was made or taken."""
-
-    outcome = forms.ChoiceField(
-        label=_("What came of it"),
-        choices=[("", "–"), *CallOutcome.choices],
-        widget=UnfoldAdminSelectWidget,
-    )
-    direction = forms.ChoiceField(
-        label=_("Who called"),
-        choices=[(Direction.OUT, _("We called")), (Direction.IN, _("They called"))],
-        widget=UnfoldAdminSelectWidget,
-    )
-    text = forms.CharField(label=_("Note"), max_length=5000, required=False, widget=UnfoldAdminTextareaWidget)
-
-
-def log_call(asked: Asked) -> str:
-    """Carries out a CallForm for a customer; returns the sentence to show."""
-    call_log(customer_id=asked.obj.pk, actor_id=asked.actor_id, now=asked.now, **asked.data)
-    return _now("The call is in the log.")
 
 
 def flag_badges(customer: Customer) -> str:
@@ -142,17 +119,6 @@ class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportExportModelAdmin, 
     ]
     page_facts = [own_facts]
     page_actions = [
-        PageAction(
-            slug="call",
-            label=_("Log a call"),
-            icon="call",
-            permission="customers.add_interaction",
-            question=_("Calls count: the guard keeps their number down and leaves people in peace after a talk."),
-            form=CallForm,
-            initial=lambda obj, now: {"direction": Direction.OUT},
-            run=log_call,
-            order=15,
-        ),
         *consent.ACTIONS,
         *files.ACTIONS,
         merging.ACTION,
@@ -193,6 +159,9 @@ class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportExportModelAdmin, 
         if customer is None or row is None:
             raise Http404
         return handed_out(row.file, row.name)
+
+    def page_customer(self, obj: Customer) -> int:
+        return obj.pk
 
     def page_subtitle(self, obj: Customer) -> str:
         return " · ".join(filter(None, (obj.get_kind_display(), obj.brand.name, obj.external_id, obj.phone)))

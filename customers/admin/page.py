@@ -13,6 +13,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -22,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from customers import clock
 from customers.admin.base import BaseAdmin
 from customers.errors import SollecitoError
+from customers.meanwhile import Changed, last_line, refuse_news
 
 #: Slug of the section that holds the ordinary admin form.
 DETAILS = "details"
@@ -103,6 +105,12 @@ class PageAction:
     #: Shown below the question: a template and what it needs. `{"refused": True}` takes the button away.
     details: str = ""
     load: Callable[[HttpRequest, Any, datetime], dict[str, Any]] = field(default=lambda request, obj, now: {})
+    template: str = "admin/page/action.html"
+    #: Whoever acts is told first what happened to the customer since they opened the form, and the act runs in one
+    #: transaction with that question. False for what must not run in a transaction, as charges.
+    watched: bool = True
+    #: A refusal is shown in the form, with all that was filled in; else on the row's page.
+    keeps_form: bool = False
 
 
 FactLoader = Callable[[HttpRequest, Any, datetime], list[Fact]]
@@ -143,6 +151,10 @@ class PageAdmin(BaseAdmin):
 
     def page_subtitle(self, obj: Any) -> str:
         return ""
+
+    def page_customer(self, obj: Any) -> int | None:
+        """Id of the customer the row is about, whose log acts on this page are watched by; None: they are not."""
+        return None
 
     def page_url(self, obj: Any, name: str = "change", *args: Any) -> str:
         opts = self.model._meta
@@ -247,21 +259,29 @@ class PageAdmin(BaseAdmin):
         now, back = clock.now(), came_from(request) or self.page_url(obj)
         data, files = (request.POST, request.FILES) if request.method == "POST" else (None, None)
         form = action.form(data, files, initial=action.initial(obj, now))
+        customer_id = self.page_customer(obj) if action.watched else None
+        seen = request.POST.get("seen") or (last_line(customer_id) if customer_id else "")
+        news: tuple[Any, ...] = ()
         if request.method == "POST" and form.is_valid():
+            asked = Asked(request=request, obj=obj, data=form.cleaned_data, actor_id=staff_id(request), now=now)
             try:
-                done = action.run(
-                    Asked(request=request, obj=obj, data=form.cleaned_data, actor_id=staff_id(request), now=now)
-                )
+                done = self._act(action, asked, customer_id, seen)
+            except Changed as changed:
+                messages.warning(request, changed.message)
+                seen, news = changed.seen, changed.news
             except SollecitoError as error:
-                messages.error(request, error.message)
+                if not action.keeps_form:
+                    messages.error(request, error.message)
+                    return HttpResponseRedirect(back)
+                form.add_error(None, error.message)
+            else:
+                if isinstance(done, HttpResponse):
+                    return done
+                messages.success(request, done)
                 return HttpResponseRedirect(back)
-            if isinstance(done, HttpResponse):
-                return done
-            messages.success(request, done)
-            return HttpResponseRedirect(back)
         return TemplateResponse(
             request,
-            "admin/page/action.html",
+            action.template,
             {
                 **self.admin_site.each_context(request),
                 "title": action.label,
@@ -273,9 +293,18 @@ class PageAdmin(BaseAdmin):
                 "page_obj": obj,
                 "page_title": self.page_title(obj),
                 "back_url": back,
+                "hidden": [("seen", seen)],
+                "news": news,
                 **action.load(request, obj, now),
             },
         )
+
+    def _act(self, action: PageAction, asked: Asked, customer_id: int | None, seen: str) -> Any:
+        if customer_id is None:
+            return action.run(asked)
+        with transaction.atomic():
+            refuse_news(customer_id, seen)
+            return action.run(asked)
 
     def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         """Back to the page, not to the list: people go on working on the same row."""

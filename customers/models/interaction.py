@@ -27,9 +27,17 @@ class CallOutcome(models.TextChoices):
     """What came of a call; in `Interaction.outcome`."""
 
     SPOKE = "spoke", _("Spoke with them")
+    PROMISED = "promised", _("Promised to pay")
+    CALL_BACK = "call_back", _("Wants to be called back")
+    DISPUTED = "disputed", _("Disputes it")
+    REFUSED = "refused", _("Refused to pay")
     LEFT_MESSAGE = "left_message", _("Left a message")
     NO_ANSWER = "no_answer", _("Nobody answered")
     WRONG_NUMBER = "wrong_number", _("Wrong number")
+
+
+#: A call with one of these outcomes was an attempt; with any other, or none noted, it counts as a conversation.
+NO_TALK = frozenset({CallOutcome.NO_ANSWER, CallOutcome.LEFT_MESSAGE, CallOutcome.WRONG_NUMBER})
 
 
 #: Lines that tell of a contact a person made or had, where their direction is not internal. What the outbox sends is

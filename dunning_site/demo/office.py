@@ -23,9 +23,9 @@ from campaigns.models import (
     SimulationRun,
     Task,
 )
-from campaigns.services.cases import promise_record
 from campaigns.services.owners import case_assign
 from campaigns.services.prints import print_batch_create, print_batch_pdf, print_batch_printed
+from campaigns.services.promises import promise_record
 from campaigns.services.rungs import rung_enable, rung_move, rung_save
 from campaigns.services.simulations import simulation_start, simulations_run
 from campaigns.services.tasks import task_complete

@@ -44,7 +44,8 @@ from campaigns.engine.run import escalate_all
 from campaigns.models import Case, Message
 from campaigns.models.case import LIVE_STATES
 from campaigns.services.case_moves import cases_migrate
-from campaigns.services.cases import case_pause, case_resume, promise_record
+from campaigns.services.cases import case_pause, case_resume
+from campaigns.services.promises import promise_record
 from customers.errors import SollecitoError
 from customers.models import Customer
 from customers.services import customers_reassess

@@ -7,7 +7,7 @@ import pytest
 
 from campaigns import tasks
 from campaigns.models import Case, Ladder, Message, Task
-from campaigns.services.cases import promise_record
+from campaigns.services.promises import promise_record
 from campaigns.services.shipped import shipped_load
 from customers import clock
 from customers.models import Customer

@@ -2,7 +2,7 @@
 
 from billing.models import PaymentAttempt
 from campaigns.models import Case, Message
-from campaigns.services.cases import promise_record
+from campaigns.services.promises import promise_record
 from customers.models import Interaction
 from customers.services import customers_reassess
 from tests.scenarios.life import DAY, HOUR, text_of

@@ -10,7 +10,8 @@ from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
 from campaigns.models import Case, Message, StepRun
 from campaigns.models.case import LIVE_STATES
-from campaigns.services.cases import case_pause, case_resume, promise_record
+from campaigns.services.cases import case_pause, case_resume
+from campaigns.services.promises import promise_record
 from campaigns.signals import case_exhausted
 from customers.models import Interaction
 from tests import factories

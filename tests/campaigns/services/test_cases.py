@@ -9,7 +9,8 @@ from billing.models import Promise
 from campaigns.engine.assess import assess_customers
 from campaigns.engine.run import escalate_due
 from campaigns.models import Message
-from campaigns.services.cases import case_close, case_pause, case_resume, promise_record
+from campaigns.services.cases import case_close, case_pause, case_resume
+from campaigns.services.promises import promise_record
 from customers.errors import IllegalTransition, SollecitoError
 from customers.models import Interaction
 from tests import factories
@@ -106,7 +107,9 @@ def test_a_promise_runs_to_the_end_of_its_day_and_grace_where_the_customer_lives
         promised_on=promised_on, now=NOW,
     )  # fmt: skip
     assert promise.expires_at == expires_at
-    assert assess_customers(now=NOW).rested == 1
+    case.refresh_from_db()
+    assert case.state == "promised"
+    assert assess_customers(now=NOW).rested == 0
     case.refresh_from_db()
     assert case.rests_until == expires_at
     assert Interaction.objects.get(kind="promise.made").actor_kind == "customer"
