@@ -61,6 +61,9 @@ class Order:
     amount: int
     currency: str
     claimed_at: datetime
+    #: Only `amount` is charged, of the customer with this id at the processor; else all that is left.
+    part: bool = False
+    customer: str = ""
 
 
 def new_key() -> str:
@@ -92,6 +95,8 @@ def order_of(attempt: PaymentAttempt, invoice: Invoice) -> Order:
         amount=attempt.amount,
         currency=attempt.currency,
         claimed_at=attempt.claimed_at or attempt.created_at,
+        part=attempt.part,
+        customer=invoice.customer.external_id or "",
     )
 
 
@@ -180,6 +185,8 @@ def _plan_again(invoice: Invoice, attempt: PaymentAttempt, at: datetime) -> None
         strategy=attempt.strategy,
         probability=attempt.probability,
         explanation=attempt.explanation,
+        part=attempt.part,
+        instalment_id=attempt.instalment_id,
     )
 
 

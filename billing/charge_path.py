@@ -37,7 +37,8 @@ def begin(invoice: Invoice, attempt: PaymentAttempt, now: datetime) -> Order:
     check_transition(TRANSITIONS, what="attempt", source=attempt.status, target=AttemptStatus.IN_FLIGHT)
     attempt.status = AttemptStatus.IN_FLIGHT
     attempt.claimed_at = attempt.at = now
-    attempt.amount = invoice.amount_due - invoice.amount_paid - invoice.amount_credited
+    left = invoice.amount_due - invoice.amount_paid - invoice.amount_credited
+    attempt.amount = min(attempt.amount, left) if attempt.part else left
     attempt.idempotency_key = attempt.idempotency_key or new_key()
     attempt.save(update_fields=["status", "claimed_at", "at", "amount", "idempotency_key"])
     return order_of(attempt, invoice)
@@ -55,6 +56,15 @@ def execute(order: Order, now: datetime) -> AttemptOutcome:
 
 def pay(order: Order) -> ChargeResult:
     """The call an order stands for; repeating it under its key can never charge twice. Raises GatewayError."""
+    if order.part:
+        return gateway_for(order.source).charge_part(
+            invoice_id=order.invoice,
+            customer_id=order.customer,
+            payment_method_id=order.method,
+            amount=order.amount,
+            currency=order.currency,
+            idempotency_key=order.key,
+        )
     return gateway_for(order.source).pay_invoice(
         invoice_id=order.invoice,
         payment_method_id=order.method,

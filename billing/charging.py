@@ -183,7 +183,8 @@ def _claim(attempt_id: int, invoice_id: int, now: datetime) -> Order | str:
             return "skipped"
         refused = refusal_now(invoice, account, rules_of(attempt), now)
         if refused is not None:
-            attempt_call_off(invoice, attempt, refused.reason, RetryState.STOPPED, now)
+            of_plan = attempt.origin == AttemptOrigin.INSTALMENT
+            attempt_call_off(invoice, attempt, refused.reason, RetryState.NONE if of_plan else RetryState.STOPPED, now)
             return AttemptStatus.CANCELLED.value
         method, again = attempt.payment_method, None
         if method is not None:
@@ -192,7 +193,11 @@ def _claim(attempt_id: int, invoice_id: int, now: datetime) -> Order | str:
             again = "The payment method can no longer be charged."
         elif rules_of(attempt) == AttemptOrigin.RETRY and not permitted(invoice, method, account):
             again = "The payment method is no longer one that may be charged automatically."
-        elif invoice.retry_not_before is not None and invoice.retry_not_before > now:
+        elif (
+            attempt.origin != AttemptOrigin.INSTALMENT
+            and invoice.retry_not_before is not None
+            and invoice.retry_not_before > now
+        ):
             again = "Retries wait for the ladder."
         else:
             again = limit_reached(invoice, method, rules_of(attempt), now, account)

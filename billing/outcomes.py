@@ -44,6 +44,7 @@ _RECOVERED_BY = {
     AttemptOrigin.RETRY: RecoverySource.SILENT_RETRY,
     AttemptOrigin.PORTAL: RecoverySource.PORTAL,
     AttemptOrigin.STAFF: RecoverySource.STAFF,
+    AttemptOrigin.INSTALMENT: RecoverySource.STAFF,
 }
 
 
@@ -204,7 +205,9 @@ def _record_success(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact,
             method=fact.method_type or (attempt.payment_method.type if attempt.payment_method else ""),
         )
     payment_allocate(payment=payment, invoice=invoice)
-    invoice_settle(invoice=invoice, at=at, recovered_by=_RECOVERED_BY.get(AttemptOrigin(attempt.origin), ""))
+    settled = invoice_settle(invoice=invoice, at=at, recovered_by=_RECOVERED_BY.get(AttemptOrigin(attempt.origin), ""))
+    if not settled and attempt.part:
+        _rest_remains(invoice)
     log.record(
         log.Entry(
             customer_id=invoice.customer_id,
@@ -224,6 +227,15 @@ def _record_success(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact,
             key=f"charge:{fact.charge_id}:succeeded",
         )
     )
+
+
+def _rest_remains(invoice: Invoice) -> None:
+    """After a part the retries go on with what is left; in a plan its next instalment does."""
+    again = may_retry_here(invoice)
+    invoice.retry_state, invoice.retry_reason = RetryState.NEEDS_PLAN if again else RetryState.NONE, ""
+    invoice.save(update_fields=["retry_state", "retry_reason", "updated_at"])
+    if again:
+        wake("billing.tasks.plan_retries")
 
 
 def _record_decline(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact, now: datetime) -> None:
@@ -270,6 +282,8 @@ def recovered_by(attempt: PaymentAttempt | None) -> str:
 def may_retry_here(invoice: Invoice) -> bool:
     """Whether our loop has anything to do with a failed invoice: open, charged automatically, its retries ours."""
     if invoice.status != InvoiceStatus.OPEN or invoice.collection_method != CollectionMethod.AUTOMATIC:
+        return False
+    if invoice.in_plan:
         return False
     mode = ProcessorAccount.objects.filter(code=invoice.source).values_list("retry_mode", flat=True).first()
     return mode in (RetryMode.OWN, RetryMode.TAKE_OVER)

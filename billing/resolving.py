@@ -146,6 +146,7 @@ def _read(order: Order, now: datetime) -> str:
     )
     for charge in seen.charges:
         ours = charge.charge_id not in of_others and (not order.method or charge.payment_method == order.method)
+        ours = ours and (not order.part or charge.amount == order.amount)
         if not ours or charge.at is None or charge.at < order.claimed_at - CLOCK_SKEW:
             continue
         if charge.status == ChargeStatus.PROCESSING:

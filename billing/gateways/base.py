@@ -139,6 +139,24 @@ class Gateway(Protocol):
         """Charges what is left of an invoice, at most once per key. A decline is a result, not an error."""
         ...
 
+    def charge_part(
+        self,
+        *,
+        invoice_id: str,
+        customer_id: str,
+        payment_method_id: str,
+        amount: int,
+        currency: str,
+        idempotency_key: str,
+        off_session: bool = True,
+    ) -> ChargeResult:
+        """Charges `amount` (minor units) of an open invoice, at most once per key; the rest stays owed."""
+        ...
+
+    def issue_credit_note(self, *, invoice_id: str, amount: int, memo: str, idempotency_key: str) -> str:
+        """Takes `amount` (minor units) off what is owed on an open invoice; returns the credit note's id."""
+        ...
+
     def retrieve_invoice_outcome(self, invoice_id: str) -> InvoiceOutcome:
         """What became of an invoice, read from its charges."""
         ...

@@ -32,6 +32,22 @@ class ManualGateway:
     ) -> ChargeResult:
         _refuse()
 
+    def charge_part(
+        self,
+        *,
+        invoice_id: str,
+        customer_id: str,
+        payment_method_id: str,
+        amount: int,
+        currency: str,
+        idempotency_key: str,
+        off_session: bool = True,
+    ) -> ChargeResult:
+        _refuse()
+
+    def issue_credit_note(self, *, invoice_id: str, amount: int, memo: str, idempotency_key: str) -> str:
+        _refuse()
+
     def retrieve_invoice_outcome(self, invoice_id: str) -> InvoiceOutcome:
         _refuse()
 

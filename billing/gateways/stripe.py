@@ -25,6 +25,7 @@ from billing.gateways.stripe_charges import (
     refused,
 )
 from billing.gateways.stripe_errors import classified
+from billing.gateways.stripe_parts import StripeParts
 from billing.gateways.throttle import TokenBucket
 
 #: Kind of object → where Stripe keeps it.
@@ -47,7 +48,7 @@ PATHS: Mapping[str, str] = {
 READ_RETRIES = 2
 
 
-class StripeGateway:
+class StripeGateway(StripeParts):
     """One account at Stripe. Safe to share between threads; made once per process by `stripe_gateway`."""
 
     def __init__(

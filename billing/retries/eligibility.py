@@ -44,8 +44,11 @@ def refusal(
     `promised` tells whether an open promise to pay stands for the customer. Needs the invoice's `customer` and
     `subscription` loaded.
     """
-    automatic = origin == AttemptOrigin.RETRY
-    for rule in (_owed, _contested, _by_person) if not automatic else (_owed, _contested, _by_itself):
+    rules = {
+        AttemptOrigin.RETRY: (_owed, _contested, _planned, _by_itself),
+        AttemptOrigin.INSTALMENT: (_owed, _contested, _agreed),
+    }.get(AttemptOrigin(origin), (_owed, _contested, _planned, _by_person))
+    for rule in rules:
         found = rule(invoice, account, promised, origin, now)
         if found is not None:
             return found
@@ -73,9 +76,28 @@ def _contested(
 ) -> Refusal | None:
     if invoice.disputed_at is not None:
         return Refusal("disputed", "The customer disputes this invoice.", resting=True)
+    return None
+
+
+def _planned(
+    invoice: Invoice, account: ProcessorAccount | None, promised: bool, origin: str, now: datetime
+) -> Refusal | None:
     if invoice.in_plan:
         return Refusal("in_plan", "The invoice is in a payment plan.", resting=True)
     return None
+
+
+def _agreed(
+    invoice: Invoice, account: ProcessorAccount | None, promised: bool, origin: str, now: datetime
+) -> Refusal | None:
+    """An instalment is charged because the customer agreed to its day; nothing else may be charging the invoice."""
+    if not invoice.in_plan:
+        return Refusal("plan_ended", "The payment plan has ended.")
+    if invoice.customer.deleted_at is not None:
+        return Refusal("customer_deleted", "The customer was deleted at the processor.")
+    if invoice.processor_next_attempt_at is not None:
+        return Refusal("schedule_conflict", "The processor has planned a try of its own; two would race.")
+    return _in_other_hands(invoice)
 
 
 def _by_person(

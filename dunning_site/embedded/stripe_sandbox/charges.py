@@ -173,13 +173,15 @@ def book(world: World, source: Obj, amount: int, fee: int, kind: str) -> Obj:
 def record_money(world: World, kind: str, charge: Obj, amount: int) -> None:
     """Write a movement of real money into the ledger that judges double charges."""
     intent = charge["payment_intent"]
+    known = world.secret(intent) if intent else {}
     world.ledger.append(
         {
             "kind": kind,
             "at": world.now(),
             "charge": charge["id"],
             "payment_intent": intent,
-            "invoice": world.secret(intent).get("invoice") if intent else None,
+            "invoice": known.get("invoice") or known.get("attached"),
+            "part": "attached" in known,
             "customer": charge["customer"],
             "amount": amount,
             "currency": charge["currency"],

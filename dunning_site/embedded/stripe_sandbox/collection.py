@@ -150,6 +150,31 @@ def failed(world: World, invoice: Obj, *, action: bool, reason: str | None, sche
         _give_up(world, invoice)
 
 
+def credit(world: World, intent: Obj) -> None:
+    """An attached payment intent has succeeded: its invoice owes that much less."""
+    known = world.secret(intent["id"])
+    invoice, payment = world.get("invoice", known["attached"]), world.get("invoice_payment", known["invoice_payment"])
+    before, amount = copy(invoice), payment["amount_requested"]
+    payment.update(status="paid", amount_paid=amount)
+    payment["status_transitions"]["paid_at"] = world.now()
+    world.emit("invoice_payment.paid", payment)
+    invoice["amount_paid"] += amount
+    lower(world, invoice, amount)
+    if invoice["amount_remaining"] > 0:
+        world.emit("invoice.updated", invoice, before)
+    else:
+        settle(world, invoice, out_of_band=True)
+
+
+def lower(world: World, invoice: Obj, amount: int) -> None:
+    """Take `amount` off what is left to pay; the invoice's own payment follows, as Stripe keeps the two alike."""
+    invoice["amount_remaining"] -= amount
+    if invoice["amount_remaining"] > 0:
+        intent_of(world, invoice)["amount"] = invoice["amount_remaining"]
+        own = world.get("invoice_payment", world.secret(invoice["id"])["invoice_payment"])
+        own["amount_requested"] = invoice["amount_remaining"]
+
+
 def _plan_next(world: World, invoice: Obj) -> bool:
     """Set Stripe's own next try if its retries are on; returns whether they are used up."""
     invoice["next_payment_attempt"] = None

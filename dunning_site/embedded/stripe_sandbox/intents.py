@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .charges import card_error
-from .collection import collect
+from .collection import collect, credit
 from .errors import ApiError, bad_request
 from .listing import list_objects
 from .methods import attach_method, create_method, require_own, resolve_method
@@ -58,6 +58,8 @@ def _charge(world: World, intent: Obj, method: Obj, *, off_session: bool, authen
     invoice_id = world.secret(intent["id"]).get("invoice")
     if invoice_id is None:
         charge = attempt(world, intent, method, off_session=off_session, authenticated=authenticated)
+        if charge is not None and charge["paid"] and world.secret(intent["id"]).get("attached"):
+            credit(world, intent)
     else:
         invoice = world.get("invoice", invoice_id)
         charge = collect(world, invoice, method, off_session=off_session, authenticated=authenticated)
@@ -163,6 +165,10 @@ def cancel_payment(world: World, params: Params, intent_id: str) -> Obj:
         raise unexpected("PaymentIntent", intent, "payment_intent")
     reason = params.text("cancellation_reason")
     intent.update(status="canceled", canceled_at=world.now(), cancellation_reason=reason)
+    if world.secret(intent_id).get("attached"):
+        payment = world.get("invoice_payment", world.secret(intent_id)["invoice_payment"])
+        payment["status"] = "canceled"
+        payment["status_transitions"]["canceled_at"] = world.now()
     world.emit("payment_intent.canceled", intent)
     return intent
 

@@ -7,6 +7,7 @@ from .errors import bad_request
 from .invoice_items import pending_items, take_item
 from .invoices import (
     add_line,
+    add_payment,
     announce,
     close,
     finalize,
@@ -144,6 +145,27 @@ def pay_call(world: World, params: Params, invoice_id: str) -> Obj:
         ):
             require_own(method, invoice["customer"], "payment_method")
     collection.pay(world, invoice, method, off_session=bool(params.boolean("off_session", True)))
+    return invoice
+
+
+def attach_payment(world: World, params: Params, invoice_id: str) -> Obj:
+    """Let a payment intent of its own pay a part of an open invoice, now or when it succeeds."""
+    invoice = world.get("invoice", invoice_id, in_path=True)
+    intent = world.get("payment_intent", params.need("payment_intent"), "payment_intent")
+    if invoice["status"] != "open":
+        raise bad_request("Payments can only be attached to open invoices.", code="invoice_not_payable")
+    if intent["customer"] != invoice["customer"] or intent["currency"] != invoice["currency"]:
+        raise bad_request("The PaymentIntent's customer and currency must be the invoice's.", param="payment_intent")
+    known = world.secret(intent["id"])
+    if known.get("invoice") or known.get("attached") or intent["status"] == "canceled":
+        raise bad_request("This PaymentIntent cannot be attached to an invoice.", param="payment_intent")
+    if intent["amount"] > invoice["amount_remaining"]:
+        raise bad_request(
+            "The PaymentIntent is over more than the invoice's remaining amount.", param="payment_intent"
+        )
+    known.update(attached=invoice["id"], invoice_payment=add_payment(world, invoice, intent, default=False)["id"])
+    if intent["status"] == "succeeded":
+        collection.credit(world, intent)
     return invoice
 
 

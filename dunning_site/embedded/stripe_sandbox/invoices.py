@@ -252,23 +252,28 @@ def _add_intent(world: World, invoice: Obj) -> None:
         invoice=invoice["id"],
         setup_future_usage="off_session" if subscription_id(invoice) else None,
     )
-    payment = world.add(
+    payment = add_payment(world, invoice, intent, default=True)
+    world.secret(invoice["id"]).update(payment_intent=intent["id"], invoice_payment=payment["id"])
+
+
+def add_payment(world: World, invoice: Obj, intent: Obj, *, default: bool) -> Obj:
+    """What ties a payment intent to the invoice it pays, wholly or in part."""
+    return world.add(
         {
             "id": world.new_id("inpay"),
             "object": "invoice_payment",
             "amount_paid": None,
-            "amount_requested": invoice["amount_due"],
+            "amount_requested": intent["amount"],
             "created": world.now(),
             "currency": invoice["currency"],
             "invoice": invoice["id"],
-            "is_default": True,
+            "is_default": default,
             "livemode": False,
             "payment": {"payment_intent": intent["id"], "type": "payment_intent"},
             "status": "open",
             "status_transitions": {"canceled_at": None, "paid_at": None},
         }
     )
-    world.secret(invoice["id"]).update(payment_intent=intent["id"], invoice_payment=payment["id"])
 
 
 def subscription_id(invoice: Obj) -> str | None:

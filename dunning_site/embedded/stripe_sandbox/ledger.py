@@ -11,7 +11,7 @@ def report(world: World) -> dict[str, Any]:
     """Charges and refunds per invoice in minor units, totals per currency, and double charges.
 
     An invoice is double-charged when what was charged and not given back exceeds its total, or when more than one
-    of its successful charges was not given back in full.
+    of its successful charges of all that was left was not given back in full; parts may be several.
     """
     invoices: dict[str, dict[str, Any]] = {}
     totals: dict[str, dict[str, int]] = {}
@@ -29,11 +29,14 @@ def report(world: World) -> dict[str, Any]:
                 "charged": 0,
                 "refunded": 0,
                 "charges": {},
+                "parts": [],
             },
         )
         if entry["kind"] == "charge":
             row["charged"] += entry["amount"]
             row["charges"][entry["charge"]] = entry["amount"]
+            if entry.get("part"):
+                row["parts"].append(entry["charge"])
         elif entry["kind"] == "refund":
             row["refunded"] -= entry["amount"]
             row["charges"][entry["charge"]] += entry["amount"]
@@ -42,7 +45,7 @@ def report(world: World) -> dict[str, Any]:
         invoice = world.tables["invoice"].objects.get(invoice_id)
         row["amount_due"] = invoice["amount_due"] if invoice else 0
         row["status"] = invoice["status"] if invoice else None
-        kept = [left for left in row["charges"].values() if left > 0]
+        kept = [left for charge, left in row["charges"].items() if left > 0 and charge not in row["parts"]]
         if row["charged"] - row["refunded"] > row["amount_due"] or len(kept) > 1:
             doubles.append(invoice_id)
     attempts = len(world.tables["charge"])

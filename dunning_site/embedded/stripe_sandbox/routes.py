@@ -167,6 +167,7 @@ def _invoices() -> None:
     _route("POST", "/v1/invoices/:id/finalize", invoice_calls.finalize_call, "auto_advance")
     pay = "payment_method off_session paid_out_of_band forgive source mandate"
     _route("POST", "/v1/invoices/:id/pay", invoice_calls.pay_call, pay)
+    _route("POST", "/v1/invoices/:id/attach_payment", invoice_calls.attach_payment, "payment_intent")
     _route("POST", "/v1/invoices/:id/send", invoice_calls.send)
     _route("POST", "/v1/invoices/:id/void", invoice_calls.void)
     _route("POST", "/v1/invoices/:id/mark_uncollectible", invoice_calls.mark_uncollectible)
