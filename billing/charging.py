@@ -183,8 +183,9 @@ def _claim(attempt_id: int, invoice_id: int, now: datetime) -> Order | str:
             return "skipped"
         refused = refusal_now(invoice, account, rules_of(attempt), now)
         if refused is not None:
-            of_plan = attempt.origin == AttemptOrigin.INSTALMENT
-            attempt_call_off(invoice, attempt, refused.reason, RetryState.NONE if of_plan else RetryState.STOPPED, now)
+            # Out of its plan an invoice is the planner's again; in it, that comes to nothing to retry.
+            state = RetryState.NEEDS_PLAN if attempt.origin == AttemptOrigin.INSTALMENT else RetryState.STOPPED
+            attempt_call_off(invoice, attempt, refused.reason, state, now)
             return AttemptStatus.CANCELLED.value
         method, again = attempt.payment_method, None
         if method is not None:

@@ -7,6 +7,7 @@ from billing import charging, commands
 from billing.fees.collecting import fees_resolve
 from billing.ingest.mirror import mirror_inbox as mirror
 from billing.ingest.process import process_inbox as process
+from billing.plans.collecting import instalments_due
 from billing.retries import loop
 from billing.retries.champion.fitting import model_fit
 from billing.retries.champion.review import models_review
@@ -46,6 +47,18 @@ def plan_retries() -> int:
     total = 0
     for _batch in range(MAX_BATCHES):
         done = loop.plan_retries(now=clock.now(), limit=settings.BATCH_SIZE_PLAN).total
+        total += done
+        if not done:
+            break
+    return total
+
+
+@shared_task(name="billing.tasks.plan_instalments")
+def plan_instalments() -> int:
+    """Has the instalments that are due charged; returns how many were looked at."""
+    total = 0
+    for _batch in range(MAX_BATCHES):
+        done = instalments_due(now=clock.now(), limit=settings.BATCH_SIZE_PLAN).total
         total += done
         if not done:
             break

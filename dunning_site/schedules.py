@@ -19,6 +19,7 @@ SCHEDULES = (
     Schedule("Ingest: process the inbox", "billing.tasks.process_inbox", 10),
     Schedule("Ingest: bring the Stripe mirror up to date", "billing.tasks.mirror_inbox", 60),
     Schedule("Retry: plan", "billing.tasks.plan_retries", 15),
+    Schedule("Plans: charge instalments", "billing.tasks.plan_instalments", 60),
     Schedule("Retry: charge what is due", "billing.tasks.charge_due", 15),
     Schedule("Retry: resolve unknown outcomes", "billing.tasks.resolve_unknown", 60),
     Schedule("Retry: compare, demote and fit models", "billing.tasks.review_models", 604_800),

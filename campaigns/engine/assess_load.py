@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from billing.plans.paid import PAID_SINCE
 from campaigns.engine import ladder as rungs
 from campaigns.engine.calendar import at_local
 from campaigns.engine.specs import ladder_specs, published_texts
@@ -53,20 +54,8 @@ _CASES = """
 _MEMBERS = """
     SELECT case_id, invoice_id, left_at, outcome FROM campaigns_caseinvoice WHERE case_id = ANY(%s)
 """
-# What has come in since a promise or plan was made, in its currency. Money that went to another brand's invoices
-# keeps nobody's word to this one, nor does money for other invoices where the word was about some.
-_SINCE = """
-           (SELECT COALESCE(SUM(GREATEST(y.amount - y.refunded - COALESCE(o.elsewhere, 0), 0)), 0)
-              FROM billing_payment y
-              LEFT JOIN LATERAL (
-                   SELECT SUM(a.amount) AS elsewhere
-                     FROM billing_allocation a JOIN billing_invoice i ON i.id = a.invoice_id
-                    WHERE a.payment_id = y.id AND (i.brand_id <> p.brand_id OR i.id <> ALL(n.named))
-              ) o ON true
-             WHERE y.customer_id = p.customer_id AND y.currency = p.currency AND y.received_at >= p.created_at)
-"""
 _PROMISES = f"""
-    SELECT p.customer_id, p.brand_id, p.id, p.amount, p.expires_at, {_SINCE}, n.named IS NOT NULL,
+    SELECT p.customer_id, p.brand_id, p.id, p.amount, p.expires_at, {PAID_SINCE}, n.named IS NOT NULL,
            (SELECT SUM(i.balance) FILTER (WHERE i.status = 'open')
               FROM billing_invoice i WHERE i.id = ANY(n.named))
       FROM billing_promise p
@@ -76,7 +65,7 @@ _PROMISES = f"""
      WHERE p.customer_id = ANY(%s) AND p.status = 'open'
 """
 _PLANS = f"""
-    SELECT p.customer_id, p.brand_id, p.id, {_SINCE},
+    SELECT p.customer_id, p.brand_id, p.id, {PAID_SINCE},
            ARRAY(SELECT i.due_on FROM billing_planinstalment i WHERE i.plan_id = p.id ORDER BY i.number),
            ARRAY(SELECT i.amount FROM billing_planinstalment i WHERE i.plan_id = p.id ORDER BY i.number),
            n.named

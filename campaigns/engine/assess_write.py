@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from billing.fees import fees_follow_payment
 from billing.models import Invoice, InvoiceStatus, PaymentPlan, Promise, RetryState
+from billing.plans.following import plans_follow_payment
 from billing.retries.services import retries_resume
 from campaigns.engine.addressees import addressees, load_people
 from campaigns.engine.arrays import array
@@ -145,6 +146,7 @@ def write(
         _receipts(cursor, [change.case_id for change in changes if change.receipt and change.case_id], now)
     attribute({*unattributed, *(pk for change in changes for pk, outcome in change.leaves if outcome == "paid")})
     fees_follow_payment(customer_ids=looks, now=now)
+    plans_follow_payment(customer_ids=looks, now=now)
     _history(promises, plans)
     give_back({change.case_id: change.customer_id for change in changes if change.receipt and change.case_id}, now)
     _resume_retries(changes, now)

@@ -9,6 +9,7 @@ from campaigns import tasks as campaigns
 LOOPS: tuple[Callable[[], object], ...] = (
     billing.process_inbox,
     billing.plan_retries,
+    billing.plan_instalments,
     billing.charge_due,
     billing.resolve_unknown,
     billing.run_commands,

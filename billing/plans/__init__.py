@@ -1,0 +1,1 @@
+"""Payment plans: what may be offered, agreeing on one, charging its instalments, and what payments make of it."""
