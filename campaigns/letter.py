@@ -10,12 +10,13 @@ from billing.retries.declines import classify
 from campaigns.context import Sending, since
 from campaigns.guard.zones import zone
 from campaigns.links import MailLinks
-from campaigns.models import MessagePurpose, TemplateText
+from campaigns.models import Message, MessagePurpose, TemplateText
 from campaigns.models.template import TEXT_OF
 from campaigns.rendering import variables
 from campaigns.rendering.reasons import decline_told
-from campaigns.rendering.render import CompiledTemplate, Rendered, render
+from campaigns.rendering.render import EMAIL, CompiledTemplate, Rendered, compile_template, render
 from customers.errors import SollecitoError
+from customers.models import Channel
 
 #: Compiled texts by template version: published versions never change, so neither does what is kept here.
 #: Bounded, because a process lives long; a version holds one text per channel and language.
@@ -52,7 +53,19 @@ def write(sending: Sending, links: MailLinks, now: datetime) -> tuple[Rendered, 
     language = next((code for code in order if code in texts), None)
     if language is None:
         raise SollecitoError("The template has no text.", code="template_without_text")
-    return render(texts[language], mail_context(sending, links, now, language), channel=message.channel), language
+    compiled = _own_words(message, texts[language], language)
+    return render(compiled, mail_context(sending, links, now, language), channel=message.channel), language
+
+
+def _own_words(message: Message, texts: CompiledTemplate, language: str) -> CompiledTemplate:
+    """What a person wrote in place of the template's words; the template's where they left them as they are."""
+    if not (message.own_subject or message.own_text):
+        return texts
+    subject = message.own_subject or texts.subject
+    if not message.own_text:
+        return CompiledTemplate(subject, texts.html, texts.text)
+    kind = message.channel if message.channel != Channel.LETTER else EMAIL
+    return compile_template(subject=subject, mjml=message.own_text, language=language, channel=kind)
 
 
 def mail_context(sending: Sending, links: MailLinks, now: datetime, language: str) -> variables.MailContext:

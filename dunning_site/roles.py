@@ -34,6 +34,7 @@ COLLECTOR = frozenset(
         "billing.change_invoice",
         "billing.write_off_invoice",
         "campaigns.change_case",
+        "campaigns.add_message",
         "campaigns.change_message",
         "campaigns.change_inboundmessage",
         "campaigns.add_printbatch",

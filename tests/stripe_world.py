@@ -49,6 +49,19 @@ class StripeWorld:
             customer, external_id=opened["id"], amount_due=amount, currency=currency.upper(), **fields
         )
 
+    def another(self, invoice: Invoice, *, amount: int = 4900) -> Invoice:
+        """One more open invoice of the same customer, at the sandbox and here."""
+        world = self.server.world
+        with world.lock:
+            wanted = {"customer": invoice.customer.external_id, "currency": invoice.currency.lower()}
+            draft = invoice_calls.create(world, Params(wanted))
+            line = {"amount": str(amount), "description": "y"}
+            invoice_calls.add_lines(world, Params({"lines": [line]}), draft["id"])
+            opened = invoice_calls.finalize_call(world, Params({}), draft["id"])
+        return factories.invoice(
+            invoice.customer, external_id=opened["id"], amount_due=amount, currency=invoice.currency
+        )
+
     def subscribed(self, number: int = 1, card: dict[str, Any] | None = None, **fields: Any) -> list[Invoice]:
         """Open invoices of one new customer, each of a subscription of its own whose first charge failed.
 

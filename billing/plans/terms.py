@@ -1,4 +1,4 @@
-"""What a payment plan may look like: equal parts that sum exactly, days that exist, limits by value and history. Pure."""
+"""What a payment plan may look like: equal parts that sum exactly, days that exist, limits by history. Pure."""
 
 import calendar
 from collections.abc import Sequence

@@ -24,6 +24,7 @@ from billing.approvals.write_off import PERMISSION as WRITE_OFF
 from billing.approvals.write_off import invoices_write_off
 from billing.models import InvoiceStatus
 from campaigns.admin.call_form import call_action
+from campaigns.admin.message_form import MESSAGE_ACTION
 from campaigns.admin.notes import note_action
 from campaigns.models import Case, CaseInvoice, CaseState
 from campaigns.models.case import LIVE_STATES
@@ -149,6 +150,7 @@ def _whole_balance(case: Case, now: datetime) -> dict[str, Any]:
 
 CASE_ACTIONS = [
     call_action(lambda case: (case.customer, case)),
+    MESSAGE_ACTION,
     note_action(lambda case: case.customer_id, lambda case: case.pk),
     attach_action(lambda case: case.customer_id, lambda case: f"case:{case.pk}"),
     PageAction(

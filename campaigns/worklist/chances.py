@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
-from campaigns.contacts import NO_TALK
 from campaigns.engine.specs import asks_for
 from campaigns.models import WorkChance
 from campaigns.worklist.types import BANDS, OVERDUE
+from customers.models.interaction import NO_TALK
 
 #: Within so long of a talk a payment counts as its fruit.
 AFTER = timedelta(days=7)

@@ -111,6 +111,8 @@ class PageAction:
     watched: bool = True
     #: A refusal is shown in the form, with all that was filled in; else on the row's page.
     keeps_form: bool = False
+    #: True for a form that was sent to be shown again, as with a preview, and not to act.
+    asks_again: Callable[[HttpRequest], bool] = field(default=lambda request: False)
 
 
 FactLoader = Callable[[HttpRequest, Any, datetime], list[Fact]]
@@ -262,7 +264,7 @@ class PageAdmin(BaseAdmin):
         customer_id = self.page_customer(obj) if action.watched else None
         seen = request.POST.get("seen") or (last_line(customer_id) if customer_id else "")
         news: tuple[Any, ...] = ()
-        if request.method == "POST" and form.is_valid():
+        if request.method == "POST" and not action.asks_again(request) and form.is_valid():
             asked = Asked(request=request, obj=obj, data=form.cleaned_data, actor_id=staff_id(request), now=now)
             try:
                 done = self._act(action, asked, customer_id, seen)
