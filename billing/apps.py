@@ -10,7 +10,7 @@ class BillingConfig(AppConfig):
     verbose_name = _("Billing")
 
     def ready(self) -> None:
-        """Listens to news of the app below; has the system checks, the acts for approval and what money has to say to
-        a merge known."""
-        from billing import checks, merging, receivers  # noqa: F401
+        """Listens to news of the app below; has checks, acts for approval, acts on many invoices and what money has to
+        say to a merge known."""
+        from billing import bulk, checks, merging, receivers  # noqa: F401
         from billing.approvals import write_off  # noqa: F401

@@ -10,6 +10,6 @@ class CampaignsConfig(AppConfig):
     verbose_name = _("Campaigns")
 
     def ready(self) -> None:
-        """Listens to news of the apps below, and to what mail providers tell."""
-        from campaigns import merging, receivers, tracking  # noqa: F401
+        """Listens to news of the apps below and to what mail providers tell; has the acts on many cases known."""
+        from campaigns import bulk, merging, receivers, tracking  # noqa: F401
         from campaigns.inbound import email  # noqa: F401

@@ -8,3 +8,7 @@ class CustomersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     name = "customers"
     verbose_name = _("Customers")
+
+    def ready(self) -> None:
+        """Has the acts on many customers known."""
+        from customers.bulk import people  # noqa: F401

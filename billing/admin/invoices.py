@@ -27,6 +27,7 @@ from billing.admin.ledgers import ledger_rows
 from billing.imports.resource import InvoiceResource
 from billing.models import AttemptStatus, Fee, Invoice
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
+from customers.admin.bulk import BulkAdmin
 from customers.admin.page import Fact, PageAdmin, Section
 from customers.admin.timeline import load_timeline
 from customers.display import customer_zone, when
@@ -89,7 +90,7 @@ def _log(request: HttpRequest, invoice: Invoice, now: datetime) -> dict[str, Any
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(PageAdmin, ReadOnlyAdmin, ImportExportModelAdmin, ExportActionModelAdmin):
+class InvoiceAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin, ImportExportModelAdmin, ExportActionModelAdmin):
     resource_classes = (InvoiceResource,)
     import_form_class = InvoiceImportForm
     confirm_form_class = InvoiceConfirmForm

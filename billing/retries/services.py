@@ -18,7 +18,7 @@ from billing.models import (
 from billing.retries.debits import mandate_of
 from billing.retries.eligibility import card_country_of
 from customers import log
-from customers.models import Customer
+from customers.models import ActorKind, Customer
 from customers.wake import wake
 
 
@@ -88,12 +88,14 @@ def retries_resume(*, invoice_ids: Iterable[int], now: datetime) -> int:
     return woken
 
 
-def retries_hasten(*, invoice_ids: Iterable[int], reason: str, now: datetime) -> int:
+def retries_hasten(
+    *, invoice_ids: Iterable[int], reason: str, now: datetime, actor_id: int | None = None
+) -> dict[int, datetime]:
     """Brings the planned charge of these invoices forward to `now` (aware UTC), in the caller's transaction.
 
     Never before the wait their last declines impose; the networks' limits are asked again when the charge is made.
-    What has stopped, or is not ours to charge, is left alone. Returns the number of charges brought forward. The
-    caller need not hold the invoices' locks: only planned rows are touched.
+    What has stopped, or is not ours to charge, is left alone. Returns the invoices whose charge was brought forward
+    with its new moment. The caller need not hold the invoices' locks: only planned rows are touched.
     """
     planned = list(
         PaymentAttempt.objects.select_for_update(of=("self",), skip_locked=True)
@@ -113,6 +115,7 @@ def retries_hasten(*, invoice_ids: Iterable[int], reason: str, now: datetime) ->
         if row.at is not None:
             floors[row.invoice_id] = max(row.at + row.verdict.retry.wait, floors.get(row.invoice_id, now))
     hastened = []
+    moments: dict[int, datetime] = {}
     for attempt in planned:
         law = mandate_of(card_country_of(attempt.payment_method), now)
         notice = now + law.notice if law is not None else now
@@ -120,6 +123,7 @@ def retries_hasten(*, invoice_ids: Iterable[int], reason: str, now: datetime) ->
         if attempt.scheduled_for is not None and at < attempt.scheduled_for:
             attempt.scheduled_for, attempt.explanation = at, reason[:500]
             hastened.append(attempt)
+            moments[attempt.invoice_id] = at
     PaymentAttempt.objects.bulk_update(hastened, ["scheduled_for", "explanation"], batch_size=500)
     log.record_many(
         log.Entry(
@@ -127,6 +131,8 @@ def retries_hasten(*, invoice_ids: Iterable[int], reason: str, now: datetime) ->
             at=now,
             kind="attempt.hastened",
             summary=f"Charge of {attempt.invoice} brought forward: {reason}",
+            actor_kind=ActorKind.USER if actor_id else ActorKind.SYSTEM,
+            actor_id=actor_id,
             subject=f"invoice:{attempt.invoice_id}",
             data={"attempt": attempt.pk},
         )
@@ -134,7 +140,7 @@ def retries_hasten(*, invoice_ids: Iterable[int], reason: str, now: datetime) ->
     )
     if hastened:
         wake("billing.tasks.charge_due")
-    return len(hastened)
+    return moments
 
 
 def _lock(invoice_ids: Iterable[int]) -> list[Invoice]:

@@ -4,21 +4,21 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from campaigns.admin.ladder_versions import LadderVersionAdmin
 from campaigns.models import LadderVersion, Segment, VersionStatus
-from campaigns.services.case_moves import cases_migrate, cases_migrate_preview, cases_to_move
+from campaigns.services.case_moves import cases_migrate_preview, cases_to_move
+from customers.admin.bulk import job_url
 from customers.admin.page import Asked, PageAction
+from customers.bulk.jobs import MOST, job_confirm, job_draft
 from customers.models import Customer
 
-#: Cases shown before they are moved, and the most moved by one click; more are moved by another.
+#: Cases shown before they are moved.
 SHOWN = 50
-MOST = 2_000
 
 
 class ScopeForm(forms.Form):
@@ -91,16 +91,19 @@ def _preview(request: HttpRequest, version: LadderVersion, now: datetime) -> dic
     return context
 
 
-def _move(asked: Asked) -> str:
-    ids = _ids(asked.obj, asked.data, MOST, asked.now)
-    done = cases_migrate(
-        case_ids=ids, version_id=asked.obj.pk, actor_id=asked.actor_id, now=asked.now, reason=asked.data["reason"]
+def _move(asked: Asked) -> HttpResponse:
+    """What was previewed is confirmed: the job begins at once."""
+    params = {"version": asked.obj.pk, "reason": asked.data["reason"]}
+    job = job_draft(
+        act="cases.move",
+        targets=_ids(asked.obj, asked.data, MOST, asked.now),
+        selection=_now("Cases of other versions of %(ladder)s") % {"ladder": asked.obj.ladder},
+        actor_id=asked.actor_id,
+        now=asked.now,
+        params=params,
     )
-    words = ngettext("%(n)d case was moved.", "%(n)d cases were moved.", done.moved) % {"n": done.moved}
-    if done.refused:
-        reasons = ", ".join(sorted(set(done.refused.values())))
-        words += " " + _now("%(n)d were not: %(reasons)s") % {"n": len(done.refused), "reasons": reasons}
-    return words
+    job_confirm(job_id=job.pk, params=params, actor_id=asked.actor_id, now=asked.now)
+    return HttpResponseRedirect(job_url(job))
 
 
 LadderVersionAdmin.add_action(

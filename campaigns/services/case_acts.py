@@ -1,9 +1,9 @@
-"""What is done to one case or to thousands: check, change, write, log; in batches, with the customers locked."""
+"""What is done to one case or to many: check, change, write, log, with the customers locked."""
 
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -16,7 +16,7 @@ from campaigns.guard.zones import zone, zone_name
 from campaigns.models import Case, CaseState
 from campaigns.models.case import LIVE_STATES, TRANSITIONS
 from campaigns.worklist.marks import work_mark
-from customers.bulk import BulkResult, batches
+from customers.bulk import Did
 from customers.errors import SollecitoError, check_transition
 from customers.log import Entry, record_many
 from customers.models import ActorKind, Customer
@@ -42,6 +42,8 @@ class CaseAct:
     reason: str = ""
     #: The customer is assessed again: facts may have changed while the case rested.
     reassess: bool = False
+    #: What taking it back needs to know of a case as it was, as JSON.
+    before: Callable[[Case], Mapping[str, Any]] = lambda case: {}
 
 
 def pause_act(*, until: datetime | None, reason: str, now: datetime) -> CaseAct:
@@ -75,8 +77,30 @@ def pause_act(*, until: datetime | None, reason: str, now: datetime) -> CaseAct:
     )
 
 
-def resume_act() -> CaseAct:
-    """Ends a rest: a case goes on with the step it stood before, due at once if its day has come."""
+def pause_again_act(paused: Mapping[int, tuple[datetime | None, str]]) -> CaseAct:
+    """Lets cases that were resumed rest again, each until its own moment (aware UTC; None: until somebody resumes it)
+    and for its own reason."""
+
+    def change(rows: Sequence[Case], now: datetime) -> None:
+        for case in rows:
+            until, reason = paused[case.pk]
+            case.state = CaseState.PAUSED
+            case.rests_until = case.next_action_at = until
+            case.rest_reason, case.next_action_reason = reason, _("Paused by staff.")
+
+    return CaseAct(
+        kind="case.paused",
+        fields=("state", "rests_until", "rest_reason", "next_action_at", "next_action_reason"),
+        check=lambda case: check_transition(TRANSITIONS, what="Case", source=case.state, target=CaseState.PAUSED),
+        change=change,
+        summary=lambda case: _("Paused again."),
+        passed_over=lambda case: "" if case.state == CaseState.OPEN else _state_words(case),
+    )
+
+
+def resume_act(*, only_reason: str | None = None) -> CaseAct:
+    """Ends a rest: a case goes on with the step it stood before, due at once if its day has come. With `only_reason`
+    cases that rest for another one are passed over."""
 
     def change(rows: Sequence[Case], now: datetime) -> None:
         snapshots = {
@@ -88,14 +112,20 @@ def resume_act() -> CaseAct:
             case.next_action_at, case.next_action_reason = now, _("Resumed by staff.")
             case.rests_until, case.rest_reason = None, ""
 
+    def passed_over(case: Case) -> str:
+        if case.state != CaseState.PAUSED:
+            return _state_words(case)
+        return _("Changed since.") if only_reason is not None and case.rest_reason != only_reason else ""
+
     return CaseAct(
         kind="case.resumed",
         fields=("state", "anchor_at", "next_action_at", "next_action_reason", "rests_until", "rest_reason"),
         check=lambda case: check_transition(TRANSITIONS, what="Case", source=case.state, target=CaseState.OPEN),
         change=change,
         summary=lambda case: _("Resumed."),
-        passed_over=lambda case: "" if case.state == CaseState.PAUSED else _state_words(case),
+        passed_over=passed_over,
         reassess=True,
+        before=lambda case: {"until": case.rests_until, "reason": case.rest_reason},
     )
 
 
@@ -125,6 +155,38 @@ def assign_act(*, owner_id: int | None, whoever: bool = False) -> CaseAct:
         change=change,
         summary=lambda case: words,
         passed_over=passed_over,
+        before=lambda case: {"owner": case.owner_id},
+    )
+
+
+def assign_back_act(*, owners: Mapping[int, int | None], owner_id: int | None) -> CaseAct:
+    """Gives cases back to who had them before `owner_id`; those that went on to somebody else are passed over, and who
+    is no active member of staff any more is followed by nobody."""
+    people = (
+        get_user_model()
+        .objects.filter(is_active=True, is_staff=True)
+        .in_bulk({pk for pk in owners.values() if pk is not None})
+    )
+
+    def change(rows: Sequence[Case], now: datetime) -> None:
+        for case in rows:
+            case.owner = people.get(owners[case.pk] or 0)
+
+    def passed_over(case: Case) -> str:
+        if case.state not in LIVE_STATES:
+            return _state_words(case)
+        return "" if case.owner_id == owner_id else _("Changed since.")
+
+    def summary(case: Case) -> str:
+        return _("Assigned to %(name)s.") % {"name": case.owner} if case.owner else _("Assigned to nobody.")
+
+    return CaseAct(
+        kind="case.assigned",
+        fields=("owner",),
+        check=lambda case: None,
+        change=change,
+        summary=summary,
+        passed_over=passed_over,
     )
 
 
@@ -145,30 +207,25 @@ def case_do(*, case_id: int, act: CaseAct, actor_id: int, now: datetime) -> None
         wake("campaigns.tasks.assess_customers")
 
 
-def cases_plan(*, case_ids: Collection[int], act: CaseAct) -> BulkResult:
-    """What `cases_do` would do now: how many, and how many are passed over for which reason. Writes nothing."""
-    found = BulkResult()
-    for batch in batches(case_ids):
-        rows = Case.objects.filter(pk__in=batch).only("state", "owner_id")
-        reasons = Counter(_passed_over(row, act) for row in rows)
-        found += BulkResult(reasons.pop("", 0), dict(reasons))
-    return found
+def cases_check(*, case_ids: Collection[int], act: CaseAct) -> dict[int, str]:
+    """Why cases that are there would be passed over now, by id; empty if they would not. One query."""
+    rows = Case.objects.filter(pk__in=case_ids).only("state", "owner_id", "rests_until", "rest_reason")
+    return {row.pk: _passed_over(row, act) for row in rows}
 
 
-def cases_do(*, case_ids: Collection[int], act: CaseAct, actor_id: int, now: datetime) -> BulkResult:
-    """Carries out an act on many cases at `now` (aware UTC), each batch in a transaction and a fixed number of
-    statements of its own; those it does not fit are passed over. A second call changes nothing."""
-    found = BulkResult()
-    for batch in batches(case_ids):
-        with transaction.atomic():
-            rows = _locked(batch)
-            reasons = {row.pk: _passed_over(row, act) for row in rows}
-            fit = [row for row in rows if not reasons[row.pk]]
-            _carry_out(fit, act, actor_id, now)
-        found += BulkResult(len(fit), dict(Counter(filter(None, reasons.values()))))
-    if act.reassess and found.done:
+def cases_do(*, case_ids: Collection[int], act: CaseAct, actor_id: int, now: datetime) -> dict[int, Did]:
+    """Carries out an act on many cases at `now` (aware UTC), in the caller's transaction and a fixed number of
+    statements; says what became of each that is there. A second call changes nothing."""
+    rows = _locked(case_ids)
+    did: dict[int, Did] = {}
+    for row in rows:
+        why = _passed_over(row, act)
+        did[row.pk] = Did.not_done(why) if why else Did(before=act.before(row))
+    done = [row for row in rows if did[row.pk].done]
+    _carry_out(done, act, actor_id, now)
+    if act.reassess and done:
         wake("campaigns.tasks.assess_customers")
-    return found
+    return did
 
 
 def _passed_over(case: Case, act: CaseAct) -> str:

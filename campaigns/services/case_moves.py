@@ -116,6 +116,17 @@ def cases_migrate_preview(
     return found
 
 
+def cases_refusals(*, case_ids: Collection[int], version_id: int, still_on: int | None = None) -> dict[int, str]:
+    """Why cases cannot be moved to a version now, by id; with `still_on` also those that no longer follow that one.
+    Two queries. Raises SollecitoError for a version that cannot be followed."""
+    version = _followable(version_id)
+    found = dict.fromkeys(case_ids, _("It is not there any more."))
+    for row in Case.objects.filter(pk__in=case_ids).only("state", "ladder_version_id", "trigger"):
+        moved_on = still_on is not None and row.ladder_version_id != still_on
+        found[row.pk] = _("Changed since.") if moved_on else _refusal(row, version)
+    return {pk: why for pk, why in found.items() if why}
+
+
 def cases_migrate(
     *, case_ids: Collection[int], version_id: int, actor_id: int, now: datetime, reason: str = ""
 ) -> MigrateResult:
@@ -214,12 +225,17 @@ def _carry_over(runs: Sequence[tuple[int, int, int, int]]) -> None:
 
 
 def _target(version_id: int) -> tuple[LadderVersion, LadderSpec]:
+    version = _followable(version_id)
+    return version, ladder_specs({version.pk}, published_texts())[version.pk]
+
+
+def _followable(version_id: int) -> LadderVersion:
     version = LadderVersion.objects.select_related("ladder").filter(pk=version_id).first()
     if version is None:
         raise SollecitoError(_("There is no such version."), code="version_missing")
     if version.status == VersionStatus.DRAFT:
         raise SollecitoError(_("A draft cannot be followed: publish it first."), code="version_draft")
-    return version, ladder_specs({version.pk}, published_texts())[version.pk]
+    return version
 
 
 def _refusal(row: Case, version: LadderVersion) -> str:

@@ -1,7 +1,7 @@
-"""Acts on many rows that ask first: one page that counts, says what is passed over and why, and takes the form.
+"""Acts on many rows from a list or a page: the rows are counted and fixed, then a page asks, then a job does it.
 
-The same `BulkAction` serves the rows ticked in a list (BulkAdmin) and whatever other set of rows a page stands for
-(`bulk_page_action`).
+The same `BulkAction` serves the rows ticked in a list (BulkAdmin), whatever other set of rows a page stands for
+(`bulk_page_action`), and the page that asks (customers.admin.bulk_jobs).
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -12,76 +12,132 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.utils.translation import gettext as _now
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from customers import clock
 from customers.admin.base import BaseAdmin
-from customers.admin.page import Asked, EmptyForm, PageAction, Words, staff_id
-from customers.bulk import BulkResult
+from customers.admin.page import EmptyForm, PageAction, Words, staff_id
+from customers.bulk import BulkAct, BulkResult, Params, act_named
+from customers.bulk.jobs import MOST as MOST
+from customers.bulk.jobs import job_draft
 from customers.errors import SollecitoError
-
-#: Rows acted on by one click; more by another.
-MOST = 10_000
-PLAN = "admin/page/plan.html"
+from customers.models import BulkJob
 
 
 @dataclass(frozen=True, slots=True)
 class BulkAction:
-    """Something done to many rows by their ids. `plan` says what would be done; `run` calls one service with the ids,
-    the cleaned form, the actor's id and the moment."""
+    """The face of a bulk act: its question and its form. `params` makes of the cleaned form what the act is called
+    with, as JSON holds it."""
 
     slug: str
-    label: Words
-    permission: str
-    plan: Callable[[Collection[int]], BulkResult]
-    run: Callable[[Collection[int], dict[str, Any], int, datetime], BulkResult]
     icon: str = "bolt"
     question: Words = ""
     form: type[forms.Form] = EmptyForm
+    params: Callable[[dict[str, Any]], Params] = dict
     danger: bool = False
-    #: Read by the page's template; a bulk act brings its own details.
-    details: str = PLAN
+    #: What params say, in words, for the job's page.
+    told: Callable[[Params], str] = lambda params: str(params.get("reason", ""))
+
+    @property
+    def act(self) -> BulkAct:
+        """The act it is the face of."""
+        return act_named(self.slug)
+
+    @property
+    def name(self) -> str:
+        """Its slug as an address and a form field hold it."""
+        return self.slug.replace(".", "_")
 
 
-def plan_context(action: BulkAction, ids: Sequence[int]) -> dict[str, Any]:
-    """Context of the page's details; `ids` may hold one more than MOST, to tell that there are more."""
-    plan = action.plan(ids[:MOST])
-    return {"plan": plan, "more": len(ids) > MOST, "most": MOST, "refused": not plan.done}
+_faces: dict[str, BulkAction] = {}
+
+
+def face(action: BulkAction) -> BulkAction:
+    """Makes an act's face known; returns it."""
+    _faces[action.slug] = action
+    return action
+
+
+def face_of(slug: str) -> BulkAction:
+    """The face of an act; a bare one for acts nobody chooses from a list (taking back)."""
+    return _faces.get(slug, BulkAction(slug))
+
+
+def job_url(job: BulkJob, name: str = "change") -> str:
+    """Address of a job's page, or of its `confirm` page."""
+    return reverse(f"admin:customers_bulkjob_{name}", args=[job.pk])
+
+
+def ask(
+    request: HttpRequest,
+    action: BulkAction,
+    ids: Collection[int],
+    selection: str,
+    *,
+    back: str,
+    params: Params | None = None,
+) -> HttpResponse:
+    """Counts and fixes the rows and goes to the page that asks; back with a word where there is nothing to ask about.
+
+    Raises PermissionDenied without the act's permission.
+    """
+    if not request.user.has_perm(action.act.permission):
+        raise PermissionDenied
+    try:
+        job = job_draft(
+            act=action.slug,
+            targets=ids,
+            selection=selection,
+            actor_id=staff_id(request),
+            now=clock.now(),
+            params=params,
+        )
+    except SollecitoError as error:
+        messages.error(request, error.message)
+        return HttpResponseRedirect(back)
+    if len(ids) > MOST:
+        words = _("Only the first %(most)s rows were taken; the others by doing it again.")
+        messages.warning(request, words % {"most": f"{MOST:,}"})
+    return HttpResponseRedirect(job_url(job, "confirm"))
 
 
 def result_words(done: BulkResult) -> str:
-    """What was done and what was not, in a sentence or two."""
+    """What was done at once to a handful of rows and what was not, in a sentence or two."""
     words = ngettext("%(n)d was changed.", "%(n)d were changed.", done.done) % {"n": done.done}
     for reason, count in done.skipped.items():
-        words += " " + _now("%(n)d left alone: %(reason)s") % {"n": count, "reason": reason}
+        words += " " + _("%(n)d left alone: %(reason)s") % {"n": count, "reason": reason}
     return words
 
 
-def bulk_page_action(action: BulkAction, ids: Callable[[HttpRequest, Any, datetime], list[int]], order: int) -> Any:
-    """The act as a button of a page, on the ids that page stands for; read anew when it is confirmed."""
+def bulk_page_action(
+    action: BulkAction, ids: Callable[[HttpRequest, Any, datetime], list[int]], order: int
+) -> PageAction:
+    """The act as a button of a page, on the ids that page stands for (more than MOST: the first of them)."""
 
-    def run(asked: Asked) -> str:
-        rows = ids(asked.request, asked.obj, asked.now)[:MOST]
-        return result_words(action.run(rows, asked.data, asked.actor_id, asked.now))
+    def go(request: HttpRequest, obj: Any, now: datetime) -> HttpResponse:
+        return ask(
+            request,
+            action,
+            ids(request, obj, now),
+            str(obj),
+            back=request.headers.get("Referer", reverse("admin:index")),
+        )
 
+    act = action.act
     return PageAction(
-        slug=action.slug,
-        label=action.label,
-        permission=action.permission,
-        run=run,
+        slug=action.name,
+        label=act.label,
+        permission=act.permission,
+        run=lambda asked: "",
         icon=action.icon,
-        question=action.question,
-        form=action.form,
         danger=action.danger,
         order=order,
-        details=PLAN,
-        load=lambda request, obj, now: plan_context(action, ids(request, obj, now)),
+        opens=go,
     )
 
 
@@ -93,45 +149,15 @@ class BulkAdmin(BaseAdmin):
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         found: dict[str, Any] = super().get_actions(request)
         for action in self.bulk_actions:
-            if request.user.has_perm(action.permission):
-                found[action.slug] = (partial(_ask, action), action.slug, action.label)
+            if request.user.has_perm(action.act.permission):
+                found[action.name] = (partial(_from_list, action), action.name, action.act.label)
         return found
 
 
-def _ask(action: BulkAction, admin: BulkAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
-    """Asks; acts when the form comes back confirmed. Raises PermissionDenied without the action's permission."""
-    if not request.user.has_perm(action.permission):
-        raise PermissionDenied
+def _from_list(action: BulkAction, admin: BulkAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
     ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST + 1])
-    confirmed = "confirmed" in request.POST
-    form = action.form(request.POST if confirmed else None)
-    back = request.get_full_path()
-    if confirmed and form.is_valid():
-        try:
-            done = action.run(ids[:MOST], form.cleaned_data, staff_id(request), clock.now())
-        except SollecitoError as error:
-            messages.error(request, error.message)
-        else:
-            messages.success(request, result_words(done))
-        return HttpResponseRedirect(back)
     across = request.POST.get("select_across") == "1"
-    ticked = request.POST.getlist(ACTION_CHECKBOX_NAME)
-    hidden = [("action", action.slug), ("confirmed", "1"), ("index", "0"), ("select_across", "1" if across else "0")]
-    # The whole filtered list is asked for by its filters; one tick is all Django wants with it.
-    hidden += [(ACTION_CHECKBOX_NAME, pk) for pk in (ticked[:1] if across else ticked)]
-    return TemplateResponse(
-        request,
-        "admin/page/action.html",
-        {
-            **admin.admin_site.each_context(request),
-            "title": action.label,
-            "opts": admin.opts,
-            "media": admin.media + form.media,
-            "action": action,
-            "form": form,
-            "hidden": hidden,
-            "page_title": ngettext("%(n)d row", "%(n)d rows", len(ids)) % {"n": min(len(ids), MOST)},
-            "back_url": back,
-            **plan_context(action, ids),
-        },
-    )
+    where = request.GET.urlencode() if across else ""
+    named = str(admin.opts.verbose_name_plural)
+    selection = _("%(rows)s, the whole list: %(filter)s") if across else _("%(rows)s, ticked")
+    return ask(request, action, ids, selection % {"rows": named, "filter": where or "–"}, back=request.get_full_path())

@@ -113,6 +113,8 @@ class PageAction:
     keeps_form: bool = False
     #: True for a form that was sent to be shown again, as with a preview, and not to act.
     asks_again: Callable[[HttpRequest], bool] = field(default=lambda request: False)
+    #: Where the button leads instead of to a page that asks: that page is elsewhere.
+    opens: Callable[[HttpRequest, Any, datetime], HttpResponse] | None = None
 
 
 FactLoader = Callable[[HttpRequest, Any, datetime], list[Fact]]
@@ -259,6 +261,8 @@ class PageAdmin(BaseAdmin):
         if not action.allows(request, obj):
             raise PermissionDenied
         now, back = clock.now(), came_from(request) or self.page_url(obj)
+        if action.opens is not None:
+            return action.opens(request, obj, now)
         data, files = (request.POST, request.FILES) if request.method == "POST" else (None, None)
         form = action.form(data, files, initial=action.initial(obj, now))
         customer_id = self.page_customer(obj) if action.watched else None

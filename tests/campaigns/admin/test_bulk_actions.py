@@ -10,12 +10,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from campaigns.models import Case, Segment
-from campaigns.services.case_acts import assign_act, cases_do, cases_plan, pause_act, resume_act
-from customers import bulk
+from billing.models import Adjustment, ApprovalLimit, Invoice, PaymentAttempt
+from campaigns.models import Case, LadderVersion, Message, Segment, Step
+from campaigns.services.case_acts import assign_act
+from customers.bulk.jobs import job_confirm, job_draft, job_undo_draft, reasons_of, undo_of
+from customers.bulk.run import jobs_run
 from customers.errors import SollecitoError
-from customers.exclusions import no_dunning_set
-from customers.models import Customer, Interaction
+from customers.models import BulkJob, Customer, Interaction
 from dunning_site.roles import roles_sync
 from tests import factories as f
 from tests.factories import NOW
@@ -59,25 +60,132 @@ def states(cases: dict[str, Case]) -> dict[str, str]:
     return {name: Case.objects.get(pk=row.pk).state for name, row in cases.items()}
 
 
-def test_the_plan_says_what_the_act_then_does_and_a_second_time_there_is_nothing(
-    cases: dict[str, Case], maria: User
-) -> None:
+def run(act: str, rows: list[int], user: User, **params: Any) -> BulkJob:
+    job = job_draft(act=act, targets=rows, selection="", actor_id=user.pk, now=NOW)
+    job_confirm(job_id=job.pk, params=params, actor_id=user.pk, now=NOW)
+    return finish(job)
+
+
+def take_back(job: BulkJob, user: User) -> BulkJob:
+    draft = job_undo_draft(job_id=job.pk, actor_id=user.pk, now=NOW)
+    job_confirm(job_id=draft.pk, params=job.params, actor_id=user.pk, now=NOW)
+    return finish(draft)
+
+
+def finish(job: BulkJob) -> BulkJob:
+    while jobs_run(now=NOW).job_id is not None:
+        pass
+    job.refresh_from_db()
+    return job
+
+
+def reasons(job: BulkJob) -> dict[str, int]:
+    return {reason: count for _outcome, reason, count in reasons_of(job)}
+
+
+def test_what_is_counted_is_done_and_a_second_time_there_is_nothing(cases: dict[str, Case], maria: User) -> None:
     ids = [row.pk for row in cases.values()]
-    act = pause_act(until=NOW + DAY, reason="Strike at the bank", now=NOW)
-    plan = cases_plan(case_ids=ids, act=act)
-    assert (plan.done, dict(plan.skipped)) == (
-        3,
-        {"Its state is: Promised.": 1, "Its state is: Paused.": 1, "Its state is: Lost.": 1},
-    )
-    assert cases_do(case_ids=ids, act=act, actor_id=maria.pk, now=NOW) == plan
+    left = {"Its state is: Promised.": 1, "Its state is: Paused.": 1, "Its state is: Lost.": 1}
+    job = run("cases.pause", ids, maria, until=(NOW + DAY).isoformat(), reason="Strike at the bank")
+    assert (job.done, reasons(job)) == (3, left)
     assert set(Interaction.objects.filter(kind="case.paused").values_list("subject", "body", "actor_id")) == {
         (f"case:{cases[name].pk}", "Strike at the bank", maria.pk) for name in ("one", "two", "other")
     }
-    assert cases_do(case_ids=ids, act=act, actor_id=maria.pk, now=NOW).done == 0
+    with pytest.raises(SollecitoError, match="nothing to do"):
+        run("cases.pause", ids, maria, until=None, reason="x")
     assert Interaction.objects.filter(kind="case.paused").count() == 3
-    done = cases_do(case_ids=ids, act=resume_act(), actor_id=maria.pk, now=NOW + DAY)
-    assert (done.done, states(cases)["promised"], states(cases)["one"]) == (4, "promised", "open")
-    assert Customer.objects.filter(reassess_at=NOW + DAY).count() == 4
+    back = take_back(job, maria)
+    assert (back.done, states(cases)["promised"], states(cases)["paused"]) == (3, "promised", "paused")
+    assert Customer.objects.filter(reassess_at=NOW).count() == 3
+
+
+def test_resumed_they_are_paused_again_as_each_was(cases: dict[str, Case], maria: User) -> None:
+    until = NOW + 9 * DAY
+    Case.objects.filter(pk=cases["one"].pk).update(
+        state="paused", rests_until=until, rest_reason="Trade fair", next_action_at=until
+    )
+    ids = [cases["one"].pk, cases["paused"].pk]
+    job = run("cases.resume", ids, maria)
+    assert set(states(cases).values()) == {"open", "promised", "lost"}
+    Case.objects.filter(pk=cases["paused"].pk).update(state="disputed")
+    back = take_back(job, maria)
+    assert (back.done, reasons(back)) == (1, {"Its state is: Disputed.": 1})
+    one = Case.objects.get(pk=cases["one"].pk)
+    assert (one.state, one.rests_until, one.rest_reason, one.next_action_at) == ("paused", until, "Trade fair", until)
+
+
+def test_assigned_they_go_back_to_who_had_them(cases: dict[str, Case], maria: User) -> None:
+    paolo = User.objects.create_user("paolo", is_staff=True)
+    Case.objects.filter(pk=cases["one"].pk).update(owner=paolo)
+    ids = [cases[name].pk for name in ("one", "two", "other")]
+    job = run("cases.assign", ids, maria, owner=maria.pk)
+    assert Case.objects.filter(owner=maria).count() == 3
+    Case.objects.filter(pk=cases["other"].pk).update(owner=paolo)
+    back = take_back(job, maria)
+    assert (back.done, reasons(back)) == (2, {"Changed since.": 1})
+    owners = dict(Case.objects.filter(pk__in=ids).values_list("pk", "owner"))
+    assert owners == {cases["one"].pk: paolo.pk, cases["two"].pk: None, cases["other"].pk: paolo.pk}
+
+
+def test_written_to_by_template_each_by_the_rules_and_called_back(cases: dict[str, Case], maria: User) -> None:
+    Customer.objects.filter(pk=cases["two"].customer_id).update(do_not_contact=True)
+    template = f.template()
+    ids = [row.pk for row in cases.values()]
+    job = run("cases.write", ids, maria, template=template.pk, channel="email")
+    assert job.done == 2
+    assert reasons(job)["The case rests or has ended."] == 3
+    assert len(reasons(job)) == 2
+    queued = {row.case_id: row for row in Message.objects.all()}
+    assert queued.keys() == {cases["one"].pk, cases["other"].pk}
+    assert {(row.status, row.actor_id, row.purpose) for row in queued.values()} == {("queued", maria.pk, "dunning")}
+    Message.objects.filter(case=cases["other"]).update(status="sent")
+    back = take_back(job, maria)
+    assert (back.done, reasons(back)) == (1, {"It is not queued any more: Sent.": 1})
+    assert Message.objects.get(case=cases["one"]).status == "cancelled"
+
+
+def test_moved_to_another_version_and_back(maria: User) -> None:
+    maria.groups.add(Group.objects.get(name="manager"))
+    old = f.ladder()
+    new = LadderVersion.objects.create(ladder=old.ladder, number=2, status="retired", published_at=NOW)
+    Step.objects.create(version=new, position=1, key="step-1", name="x", action="notify_staff", offset=0)
+    rows = [f.case(f.customer(), ladder_version=old) for _ in range(3)]
+    ids = [row.pk for row in rows]
+    job = job_draft(
+        act="cases.move", targets=ids, selection="", actor_id=maria.pk, now=NOW, params={"version": new.pk}
+    )
+    job_confirm(job_id=job.pk, params={"version": new.pk, "reason": "x"}, actor_id=maria.pk, now=NOW)
+    assert finish(job).done == 3
+    assert Case.objects.filter(ladder_version=new).count() == 3
+    assert take_back(job, maria).done == 3
+    assert Case.objects.filter(ladder_version=old).count() == 3
+
+
+def test_retried_now_within_the_waits(maria: User) -> None:
+    planned, idle, paid = f.invoice(f.customer()), f.invoice(f.customer()), f.invoice(f.customer(), status="paid")
+    for invoice in (planned, paid):
+        f.attempt(invoice, status="planned", origin="retry", scheduled_for=NOW + 5 * DAY, at=None, decline_code="")
+    PaymentAttempt.objects.filter(invoice=paid).update(status="cancelled")
+    job = run("invoices.retry_now", [planned.pk, idle.pk, paid.pk], maria)
+    assert (job.done, reasons(job)) == (1, {"Its status is: Paid.": 1, "No charge of ours is planned for later.": 1})
+    assert PaymentAttempt.objects.get(invoice=planned).scheduled_for == NOW
+    assert Interaction.objects.get(kind="attempt.hastened").actor_id == maria.pk
+    assert undo_of(job) is None
+
+
+def test_written_off_once(maria: User) -> None:
+    maria.groups.add(Group.objects.get(name="manager"))
+    ApprovalLimit.objects.filter(act="write_off", group__name="manager", currency="EUR").update(amount=4900)
+    open_, paid = f.invoice(f.customer(), source="manual"), f.invoice(f.customer(), status="paid")
+    job = run("invoices.write_off", [open_.pk, paid.pk], maria, reason="Too small")
+    assert (job.done, reasons(job)) == (1, {"Its status is: Paid.": 1})
+    noted = Adjustment.objects.get()
+    assert (noted.invoice, noted.amount, noted.actor, noted.reason) == (open_, 4900, maria, "Too small")
+    assert Invoice.objects.get(pk=open_.pk).status == "uncollectible"
+    more = run(
+        "invoices.write_off", [f.invoice(f.customer(), source="manual").pk for _ in range(2)], maria, reason="x"
+    )
+    assert (more.status, more.done) == ("to_approve", 0)  # together more than she gives up alone
 
 
 def test_an_owner_who_may_not_be_one_is_refused_and_nothing_changes(cases: dict[str, Case], maria: User) -> None:
@@ -87,83 +195,49 @@ def test_an_owner_who_may_not_be_one_is_refused_and_nothing_changes(cases: dict[
     assert not Case.objects.exclude(owner=None).exists()
 
 
-@pytest.mark.parametrize("which", ["pause", "resume", "assign", "no_dunning"])
-def test_a_batch_costs_the_same_for_few_and_many(which: str, maria: User) -> None:
+@pytest.mark.parametrize(
+    ("act", "params"),
+    [
+        ("cases.pause", {"until": None, "reason": "x"}),
+        ("cases.resume", {}),
+        ("cases.assign", {"owner": "maria"}),
+        ("cases.write", {"template": "reminder", "channel": "email"}),
+    ],
+)
+def test_a_chunk_costs_the_same_for_few_and_many(act: str, params: dict[str, Any], maria: User) -> None:
+    if "owner" in params:
+        params = {"owner": maria.pk}
+    if "template" in params:
+        params = params | {"template": f.template().pk}
+
     def queries(count: int) -> int:
-        rows = [f.case(f.customer(), state="paused" if which == "resume" else "open") for _ in range(count)]
+        state = "paused" if act == "cases.resume" else "open"
+        version = f.ladder()
+        rows = [f.case(f.customer(), state=state, ladder_version=version).pk for _ in range(count)]
+        job = job_draft(act=act, targets=rows, selection="", actor_id=maria.pk, now=NOW)
+        job_confirm(job_id=job.pk, params=params, actor_id=maria.pk, now=NOW)
         with CaptureQueriesContext(connection) as found:
-            if which == "no_dunning":
-                people = [row.customer_id for row in rows]
-                done = no_dunning_set(customer_ids=people, reason="x", actor_id=maria.pk, now=NOW)
-            else:
-                act = {
-                    "pause": lambda: pause_act(until=None, reason="x", now=NOW),
-                    "resume": resume_act,
-                    "assign": lambda: assign_act(owner_id=maria.pk),
-                }[which]()
-                done = cases_do(case_ids=[row.pk for row in rows], act=act, actor_id=maria.pk, now=NOW)
-        assert done.done == count
+            assert jobs_run(now=NOW).done == count
         return len(found)
 
     assert queries(2) == queries(40)
 
 
-def test_more_than_a_batch_is_done_whole(monkeypatch: pytest.MonkeyPatch, cases: dict[str, Case], maria: User) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 2)
-    ids = [row.pk for row in cases.values()]
-    done = cases_do(case_ids=ids, act=assign_act(owner_id=maria.pk), actor_id=maria.pk, now=NOW)
-    assert (done.done, dict(done.skipped)) == (5, {"Its state is: Lost.": 1})
-
-
-def test_exclusions_are_logged_kept_in_history_and_told(maria: User) -> None:
-    fresh, already = f.customer(), f.customer(no_dunning=True, exclusion_reason="before")
-    gone = f.customer(deleted_at=NOW)
-    ids = [fresh.pk, already.pk, gone.pk]
-    done = no_dunning_set(customer_ids=ids, reason="Goodwill", actor_id=maria.pk, now=NOW)
-    assert (done.done, dict(done.skipped)) == (1, {"Excluded already.": 1, "Deleted at the source.": 1})
-    fresh.refresh_from_db()
-    already.refresh_from_db()
-    assert (fresh.no_dunning, fresh.exclusion_reason, fresh.reassess_at) == (True, "Goodwill", NOW)
-    assert already.exclusion_reason == "before"
-    newest: Any = fresh.history.first()
-    assert (newest.history_user, newest.no_dunning) == (maria, True)
-    assert Interaction.objects.get().body == "Goodwill"
-    with pytest.raises(SollecitoError, match="Say why"):
-        no_dunning_set(customer_ids=ids, reason=" ", actor_id=maria.pk, now=NOW)
-
-
 def test_a_whole_segment_is_paused_after_a_page_that_counts(collector: Client, cases: dict[str, Case]) -> None:
     segment = Segment.objects.create(code="vip", name="VIP", query='tags = "vip"')
-    url = reverse("admin:campaigns_segment_do", args=[segment.pk, "pause_cases"])
-    page = collector.get(url).content.decode()
+    asked = collector.get(reverse("admin:campaigns_segment_do", args=[segment.pk, "cases_pause"]), follow=True)
+    page = asked.content.decode()
     assert "2 will be changed." in page
     assert "1 · Its state is: Promised." in page
-    assert states(cases)["one"] == "open"
-    collector.post(url, {"until_0": "", "until_1": "", "reason": "Strike"})
+    assert "VIP" in page
+    late = f.case(f.customer(tags=["vip"]))
+    collector.post(asked.redirect_chain[-1][0], {"until_0": "", "until_1": "", "reason": "Strike"})
+    finish(BulkJob.objects.get())
     assert states(cases) == {
         "one": "paused", "two": "paused", "promised": "promised", "paused": "paused", "closed": "lost",
         "other": "open",
     }  # fmt: skip
-    assert "There is nothing to do." in collector.get(url).content.decode()
-    out = reverse("admin:campaigns_segment_do", args=[segment.pk, "no_dunning"])
-    collector.post(out, {"reason": "Goodwill"})
-    assert Customer.objects.filter(no_dunning=True).count() == 5
-
-
-def test_ticked_rows_of_a_list_are_asked_about_first(collector: Client, cases: dict[str, Case]) -> None:
-    url = reverse("admin:campaigns_case_changelist") + "?brand__id__exact=" + str(cases["one"].brand_id)
-    data = {"action": "pause_cases", "_selected_action": [cases["one"].pk, cases["promised"].pk], "index": "0"}
-    page = collector.post(url, data).content.decode()
-    assert "1 will be changed." in page
-    assert "1 · Its state is: Promised." in page
-    assert f'name="_selected_action" value="{cases["one"].pk}"' in page
-    assert states(cases)["one"] == "open"
-    refused = collector.post(url, data | {"confirmed": "1", "reason": ""})
-    assert "This field is required" in refused.content.decode()
-    done = collector.post(url, data | {"confirmed": "1", "reason": "Strike"}, follow=True).content.decode()
-    assert "1 was changed. 1 left alone: Its state is: Promised." in done
-    assert states(cases)["one"] == "paused"
-    assert states(cases)["two"] == "open"
+    assert Case.objects.get(pk=late.pk).state == "open"  # counted before it was there
 
 
 def test_the_whole_filtered_list_is_acted_on_when_asked_for(
@@ -171,9 +245,11 @@ def test_the_whole_filtered_list_is_acted_on_when_asked_for(
 ) -> None:
     Segment.objects.create(code="vip", name="VIP", query='tags = "vip"')
     url = reverse("admin:campaigns_case_changelist") + "?segment=vip"
-    data = {"action": "assign_cases", "_selected_action": [cases["one"].pk], "index": "0", "select_across": "1"}
-    assert "4 will be changed." in collector.post(url, data).content.decode()
-    collector.post(url, data | {"confirmed": "1", "owner": maria.pk})
+    data = {"action": "cases_assign", "_selected_action": [cases["one"].pk], "index": "0", "select_across": "1"}
+    asked = collector.post(url, data, follow=True)
+    assert "4 will be changed." in asked.content.decode()
+    collector.post(asked.redirect_chain[-1][0], {"owner": maria.pk})
+    finish(BulkJob.objects.get())
     owned = set(Case.objects.filter(owner=maria).values_list("pk", flat=True))
     assert owned == {cases[name].pk for name in ("one", "two", "promised", "paused")}
 
@@ -185,9 +261,8 @@ def test_who_may_not_change_cases_is_not_offered_it(cases: dict[str, Case]) -> N
     client = Client()
     client.force_login(user)
     url = reverse("admin:campaigns_case_changelist")
-    assert "pause_cases" not in client.get(url).content.decode()
-    data = {"action": "pause_cases", "_selected_action": [cases["one"].pk], "index": "0", "confirmed": "1"}
-    client.post(url, data | {"reason": "x"})
-    assert states(cases)["one"] == "open"
+    assert "cases_pause" not in client.get(url).content.decode()
+    client.post(url, {"action": "cases_pause", "_selected_action": [cases["one"].pk], "index": "0"})
     segment = Segment.objects.create(code="vip", name="VIP", query='tags = "vip"')
-    assert client.get(reverse("admin:campaigns_segment_do", args=[segment.pk, "pause_cases"])).status_code == 403
+    assert client.get(reverse("admin:campaigns_segment_do", args=[segment.pk, "cases_pause"])).status_code == 403
+    assert not BulkJob.objects.exists()
