@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "sollecito"
 #: Nothing survives a crash of the machine; twice as fast for clusters that are thrown away.
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+#: Templates of one cache: about 60 MB each, one per state of the migrations in use side by side.
+_TEMPLATES_KEPT = 12
 #: The server refuses to run as root, so as root it runs as this user, which every system has.
 _UNPRIVILEGED = "nobody"
 
@@ -172,8 +174,10 @@ def template() -> Path:
                 print("Preparing the database, once: about a minute …", file=sys.stderr, flush=True)
                 _build(cache / base, None, ["djstripe"])
             _build(cache / full, cache / base, [])
-            for old in sorted(cache.glob("pg-full-*"), key=lambda p: p.stat().st_mtime)[:-5]:
+            for old in sorted(cache.glob("pg-full-*"), key=lambda p: p.stat().st_mtime)[:-_TEMPLATES_KEPT]:
                 shutil.rmtree(old, ignore_errors=True)
+        # By last use: branches that share a cache must not throw away each other's.
+        os.utime(cache / full)
     return cache / full
 
 
