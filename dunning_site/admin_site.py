@@ -94,6 +94,7 @@ NAVIGATION: list[dict[str, Any]] = [
                 "retrymodelevent",
                 badge="dunning_site.admin_site.model_news",
             ),
+            _list(_("Risk models"), "query_stats", "billing", "riskmodel"),
             _list(_("Payments"), "payments", "billing", "payment"),
             _list(_("Promises"), "handshake", "billing", "promise"),
             _list(_("Payment plans"), "calendar_month", "billing", "paymentplan"),

@@ -36,6 +36,8 @@ SCHEDULES = (
     Schedule("Endpoints: find what is to be told", "integrations.tasks.gather_events", 10),
     Schedule("Endpoints: tell what is due", "integrations.tasks.deliver_events", 15),
     Schedule("Endpoints: drop what was told long ago", "integrations.tasks.tidy_up", 86_400),
+    Schedule("Risk: score customers and their open invoices", "insights.tasks.refresh_risk", 3_600),
+    Schedule("Risk: fit the model anew", "insights.tasks.fit_risk", 604_800),
     Schedule("Portal: send the links that were asked for", "portal.tasks.send_requested_links", 30),
     Schedule("Portal: drop old links and counters", "portal.tasks.tidy_up", 86_400),
 )

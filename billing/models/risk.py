@@ -12,7 +12,7 @@ from customers.models import Customer
 
 
 class Band(models.TextChoices):
-    """The one scale of risk. Of a chance: see BAND_FROM; without a model, of the rating: see BAND_OF_RATING."""
+    """The one scale of risk; billing.behaviour.band_of says which band it is."""
 
     LOW = "low", _("Low")
     MEDIUM = "medium", _("Medium")
@@ -27,22 +27,6 @@ class Rating(models.TextChoices):
     C = "C", _("C: late now and then")
     D = "D", _("D: often late")
     E = "E", _("E: late as a rule")
-
-
-#: From which chance of being paid late each band begins.
-BAND_FROM = {Band.HIGH: 0.5, Band.MEDIUM: 0.2, Band.LOW: 0.0}
-BAND_OF_RATING = {
-    Rating.A: Band.LOW,
-    Rating.B: Band.MEDIUM,
-    Rating.C: Band.MEDIUM,
-    Rating.D: Band.HIGH,
-    Rating.E: Band.HIGH,
-}
-
-
-def band_of(chance: float) -> Band:
-    """The band of a chance of being paid late, 0 to 1."""
-    return next(band for band, least in BAND_FROM.items() if chance >= least)
 
 
 class RiskModel(models.Model):
@@ -93,7 +77,7 @@ class CustomerRisk(models.Model):
     #: That an invoice issued now would be paid late, 0 to 1; empty without a model.
     late_chance = models.FloatField(_("chance of paying late"), null=True)
     rating = models.CharField(_("rating"), max_length=1, choices=Rating.choices, blank=True)
-    #: What weighed most, as (code, value, effect); insights.risk.words says them.
+    #: What weighed most, as (code, value, effect); insights.admin.risk_words says them.
     reasons = models.JSONField(_("reasons"), default=list)
     #: What the rating was counted from: invoices, late, charges, declined, broken.
     counts = models.JSONField(default=dict)

@@ -6,7 +6,6 @@ from typing import Any
 from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils.html import format_html
-from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from billing import money
@@ -23,7 +22,6 @@ from campaigns.admin.rungs import rungs
 from campaigns.admin.segments import OwnedSegmentFilter, SegmentFilter
 from campaigns.models import EndAction, Task
 from campaigns.models.case import LIVE_STATES
-from campaigns.segments.risk import Band, risk_of
 from customers.admin.customer import CustomerAdmin
 from customers.admin.page import Fact, PageAction, Section
 from customers.display import choice_badge, customer_zone, when
@@ -94,25 +92,11 @@ class AttemptSegmentFilter(SegmentFilter):
     owner = "invoice__customer"
 
 
-def _risk(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
-    """The band of the segment field `risk`, with what it was counted from."""
-    risk = risk_of([customer.pk], now).get(customer.pk)
-    if risk is None:
-        return []
-    counted = _now(
-        "in 12 months %(late)d of %(invoices)d invoices late, %(declined)d of %(charges)d charges declined,"
-        " %(broken)d promises broken"
-    ) % {name: getattr(risk, name) for name in ("late", "invoices", "declined", "charges", "broken")}
-    shown = Band(risk.band).label if risk.band else _("Not enough to say")
-    return [Fact(_("Risk"), format_html("{}<span class='sol-sub'>{}</span>", shown, counted), 46)]
-
-
 CustomerAdmin.list_filter = (SegmentFilter, *CustomerAdmin.list_filter)
 InvoiceAdmin.list_filter = (*InvoiceAdmin.list_filter, OwnedSegmentFilter)
 PaymentAttemptAdmin.list_filter = (*PaymentAttemptAdmin.list_filter, AttemptSegmentFilter)
 CustomerAdmin.add_action(note_action(lambda customer: customer.pk))
 CustomerAdmin.add_fact(_live_case)
-CustomerAdmin.add_fact(_risk)
 CustomerAdmin.add_action(call_action(live_case))
 CustomerAdmin.add_action(
     PageAction(

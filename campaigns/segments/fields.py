@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 
 from django.utils.translation import gettext_lazy as _
 
-from billing.models import CollectionMethod, SubscriptionStatus
+from billing.models import Band, CollectionMethod, Rating, SubscriptionStatus
 from billing.money import exponent
 from billing.retries.taxonomy import Category
 from campaigns.models.case import LIVE_STATES
-from campaigns.segments import risk
 from campaigns.segments.kinds import Field, Kind, Source
 from customers.errors import SollecitoError
 from customers.models import CustomerKind
@@ -53,7 +52,7 @@ SOURCES: dict[str, Source] = {
         ),
         Source("past", "campaigns_case k WHERE k.closed_at IS NOT NULL", "k.customer_id"),
         Source("written", "campaigns_message m WHERE m.purpose = 'dunning'", "m.customer_id"),
-        risk.SOURCE,
+        Source("judged", "billing_customerrisk r WHERE true", "r.customer_id"),
         Source("visited", "customers_interaction t WHERE t.kind = 'portal.visited'", "t.customer_id"),
     )
 }
@@ -198,8 +197,16 @@ FIELDS: dict[str, Field] = {
             "count(*) FILTER (WHERE k.state = 'recovered')", "past", _HISTORY,
         ),
         Field(
-            "risk", Kind.TEXT, _("How it has paid in the last twelve months"), risk.BAND, risk.SOURCE.key, _HISTORY,
-            choices=tuple(risk.Band.values), may_lack=True, example='risk = "high"',
+            "risk", Kind.TEXT, _("Risk of paying late"), "MAX(NULLIF(r.band, ''))", "judged", _HISTORY,
+            choices=tuple(Band.values), may_lack=True, example='risk = "high"',
+        ),
+        Field(
+            "rating", Kind.TEXT, _("How it paid in the last twelve months, A to E"), "MAX(NULLIF(r.rating, ''))",
+            "judged", _HISTORY, choices=tuple(Rating.values), may_lack=True, example='rating in ("D", "E")',
+        ),
+        Field(
+            "late_chance", Kind.NUMBER, _("Predicted chance of paying the next invoice late, in percent"),
+            "MAX(r.late_chance) * 100", "judged", _HISTORY, may_lack=True, example="late_chance >= 50",
         ),
         # --- subscription
         Field(

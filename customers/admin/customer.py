@@ -74,8 +74,17 @@ class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportExportModelAdmin, 
     import_form_class = ImportForm
     export_form_class = SelectableFieldsExportForm
 
-    list_display = ("who", "external_id", "country", "language", "kind", "brand", "flags", "created_at")
-    list_select_related = ("brand",)
+    list_display: tuple[Any, ...] = (
+        "who",
+        "external_id",
+        "country",
+        "language",
+        "kind",
+        "brand",
+        "flags",
+        "created_at",
+    )
+    list_select_related: tuple[str, ...] = ("brand",)
     list_filter: tuple[Any, ...] = (
         ("brand", RelatedDropdownFilter),
         ("kind", ChoicesDropdownFilter),
