@@ -26,6 +26,7 @@ from billing.models import (
     RetryModel,
     RetryModelEvent,
     RetryPolicy,
+    RiskModel,
     UnknownCode,
 )  # fmt: skip
 from campaigns.models import (
@@ -106,6 +107,9 @@ def world(n: int, *, serial: int = 0) -> Customer:
             strategy="rules", state="retired", fitted_at=NOW, trained_from=NOW, trained_until=NOW, rows=1,
             customers=1, data=b"", checksum="",
         )  # fmt: skip
+        RiskModel.objects.create(
+            state="retired", fitted_at=NOW, trained_from=NOW, trained_until=NOW, rows=1, customers=1
+        )
         RetryModelEvent.objects.create(model=model, at=NOW, kind="retired", reason="x", alert=True)
         RetryPolicy.objects.create(name="All", segment="late")
         ProcessorCommand.objects.create(

@@ -43,4 +43,4 @@ def test_a_renamed_task_is_followed() -> None:
 def test_a_migrated_database_has_schedules_and_roles() -> None:
     """Nothing but `migrate` has run on this database."""
     assert PeriodicTask.objects.filter(name__in=[s.name for s in SCHEDULES]).count() == len(SCHEDULES)
-    assert set(Group.objects.values_list("name", flat=True)) == {"auditor", "collector", "manager"}
+    assert set(Group.objects.values_list("name", flat=True)) == {"admin", "auditor", "collector", "manager", "senior"}
