@@ -1,7 +1,7 @@
 """Owns what a message needs just before it leaves: fresh facts of a batch in a constant number of queries."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -75,6 +75,11 @@ def load(message_ids: Collection[int], now: datetime) -> list[Sending]:
         .order_by("send_at", "id")
     )
     readdress(messages)
+    return sendings(messages, now)
+
+
+def sendings(messages: Sequence[Message], now: datetime) -> list[Sending]:
+    """The same for messages at hand with their relations loaded; they need not be saved (previews, calls)."""
     customer_ids = {message.customer_id for message in messages}
     invoices = _invoices({message.case_id for message in messages})
     cards = _cards(customer_ids)

@@ -4,12 +4,11 @@ from datetime import datetime
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from campaigns.channels.base import Outgoing
 from campaigns.channels.email import EmailChannel
-from campaigns.context import load
+from campaigns.context import sendings
 from campaigns.letter import mail_context
 from campaigns.links import MailLinks
 from campaigns.models import Case, Message, TemplateText, TemplateVersion
@@ -27,32 +26,29 @@ def _example_links() -> MailLinks:
     )
 
 
-def case_context(*, case_id: int, version_id: int, channel: str, language: str, now: datetime) -> MailContext:
+def case_context(*, case_id: int, channel: str, language: str, now: datetime) -> MailContext:
     """What a message of this template to this case would be filled in with at `now` (aware UTC).
 
-    The way of a real message, links apart: one is written, read back with its facts, and rolled back. Raises
-    SollecitoError if there is no such case.
+    The way of a real message, links apart, which is not saved. Raises SollecitoError if there is no such case.
     """
-    with transaction.atomic():
-        case = Case.objects.select_related("customer").filter(pk=case_id).first()
-        if case is None:
-            raise SollecitoError(_("There is no such case."), code="case_missing")
-        message = Message.objects.create(
-            customer_id=case.customer_id,
-            brand_id=case.brand_id,
-            case=case,
-            channel=channel,
-            template_version_id=version_id,
-            language=language,
-            recipient=case.customer.email or case.customer.phone,
-            key=f"preview:{uuid4()}",
-            queued_at=now,
-            send_at=now,
-        )
-        sending = load([message.pk], now)[0]
-        context = mail_context(sending, _example_links(), now, language)
-        transaction.set_rollback(True)
-    return context
+    case = (
+        Case.objects.select_related("customer", "brand", "ladder_version", "owner", "subscription")
+        .filter(pk=case_id)
+        .first()
+    )
+    if case is None:
+        raise SollecitoError(_("There is no such case."), code="case_missing")
+    message = Message(
+        customer=case.customer,
+        brand=case.brand,
+        case=case,
+        channel=channel,
+        language=language,
+        recipient=case.customer.email or case.customer.phone,
+        queued_at=now,
+        send_at=now,
+    )
+    return mail_context(sendings([message], now)[0], _example_links(), now, language)
 
 
 def text_preview(
@@ -71,7 +67,7 @@ def text_preview(
     if case_id is None:
         context = example_context(language)
     else:
-        context = case_context(case_id=case_id, version_id=version_id, channel=channel, language=language, now=now)
+        context = case_context(case_id=case_id, channel=channel, language=language, now=now)
     return render(compiled, context, channel=channel)
 
 

@@ -25,6 +25,7 @@ from campaigns.engine.calendar import at_local
 from campaigns.guard.zones import zone
 from campaigns.models import Case
 from campaigns.models.case import LIVE_STATES
+from campaigns.playbooks import brief_for
 from campaigns.services.calls import (
     MORNING,
     CallResult,
@@ -198,7 +199,7 @@ def initial(customer: Customer, case: Case | None, now: datetime) -> dict[str, A
 
 
 def side(customer: Customer, case: Case | None, now: datetime) -> dict[str, Any]:
-    """What stands beside the form: the guard's word on a call now, and what o'clock it is there."""
+    """What stands beside the form: the guard's word on a call now, what o'clock it is there, and the call's brief."""
     verdict = guard_word(case, now) if case is not None else None
     return {
         "verdict": verdict_words(verdict) if verdict else "",
@@ -206,6 +207,7 @@ def side(customer: Customer, case: Case | None, now: datetime) -> dict[str, Any]
         "there": words(now.astimezone(zone(customer_zone_name(customer)))),
         "zone": customer_zone_name(customer),
         "wide": True,
+        "brief": brief_for(case or customer, now),
         "next_words": [(str(outcome), sentence) for outcome, sentence in NEXT.items()],
     }
 

@@ -69,6 +69,8 @@ def _write(rows: Sequence[Row], params: Params, actor_id: int, now: datetime) ->
             did[case.case_id] = Did.not_done(why)
             continue
         who = loaded.addressees[channel]
+        verdict = guard_check(case.guard, channel, now)
+        later = verdict if isinstance(verdict, Deferred) else None
         queued.append(
             Message(
                 customer_id=case.customer_id,
@@ -81,20 +83,19 @@ def _write(rows: Sequence[Row], params: Params, actor_id: int, now: datetime) ->
                 recipient=who.address,
                 key=f"staff:{uuid4()}",
                 queued_at=now,
-                send_at=now,
+                send_at=later.until if later else now,
                 actor_id=actor_id,
             )
         )
-        verdict = guard_check(case.guard, channel, now)
-        did[case.case_id] = Did(reason=verdict.reason if isinstance(verdict, Deferred) else "")
+        did[case.case_id] = Did(reason=later.reason if later else "")
     for message in Message.objects.bulk_create(queued):
         did[message.case_id] = Did(reason=did[message.case_id].reason, before={"message": message.pk})
     record_many(
         Entry(
             customer_id=message.customer_id,
             at=now,
-            kind="message.queued",
-            summary=_now("Message to %(recipient)s queued.") % {"recipient": " ".join(message.recipient.split("\n"))},
+            kind="message.written",
+            summary=_now("To be sent to %(recipient)s") % {"recipient": " ".join(message.recipient.split("\n"))},
             channel=message.channel,
             actor_kind=ActorKind.USER,
             actor_id=actor_id,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from campaigns.models import Experiment, Ladder, Segment, TemplateVariant
+from campaigns.models import Experiment, Ladder, Playbook, Segment, TemplateVariant
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,13 @@ class SegmentUse:
 
 
 def segment_uses(segment: Segment) -> list[SegmentUse]:
-    """Ladders for it, experiments within it, templates with a text for it. Three queries."""
+    """Ladders for it, experiments within it, templates with a text and playbooks for it. Four queries."""
     ladders = Ladder.objects.filter(segment=segment).order_by("name")
     experiments = Experiment.objects.filter(segment=segment).order_by("name")
     variants = TemplateVariant.objects.filter(segment=segment).select_related("template", "instead")
+    playbooks = Playbook.objects.filter(segment=segment).order_by("name", "language")
     return [
+        *(SegmentUse(_("Playbook “%(name)s”") % {"name": row}, "campaigns_playbook", row.pk) for row in playbooks),
         *(SegmentUse(_("Ladder “%(name)s”") % {"name": row}, "campaigns_ladder", row.pk) for row in ladders),
         *(
             SegmentUse(_("Experiment “%(name)s”") % {"name": row}, "campaigns_experiment", row.pk)

@@ -8,6 +8,7 @@ from simple_history.utils import bulk_create_with_history
 
 from campaigns.ladder_yaml import LadderDoc
 from campaigns.models import Ladder, LadderVersion, Segment, Template, TemplateText, TemplateVersion, VersionStatus
+from campaigns.playbooks.shipped import playbooks_load
 from campaigns.segments.shipped import segments_load
 from campaigns.services.ladder_files import content, doc_of, draft_fill
 from campaigns.services.versions import ladder_draft, ladder_publish, template_draft, template_publish
@@ -24,6 +25,7 @@ class ShippedResult:
     """Codes of what was published anew; `unchanged` were there already, `kept` are staff's own."""
 
     segments: tuple[str, ...] = ()
+    playbooks: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
     ladders: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
@@ -32,12 +34,14 @@ class ShippedResult:
 
 @transaction.atomic
 def shipped_load(*, now: datetime, brand_id: int | None = None) -> ShippedResult:
-    """Saves the shipped segments and publishes templates and ladders at `now` (aware UTC); again changes nothing.
+    """Saves the shipped segments and playbooks, publishes templates and ladders at `now` (aware
+    UTC); again changes nothing.
 
     With `brand_id` the ladders are for that brand only. What staff have published after us, or are drafting, is
     kept. Raises SollecitoError (TemplateRefused for a text) naming file and place; nothing is loaded then.
     """
     segments = segments_load()
+    playbooks = playbooks_load()
     templates: list[str] = []
     ladders: list[str] = []
     unchanged: list[str] = []
@@ -85,7 +89,7 @@ def shipped_load(*, now: datetime, brand_id: int | None = None) -> ShippedResult
         else:
             _publish_ladder(ladder_row, doc, now)
             ladders.append(doc.code)
-    return ShippedResult(segments, tuple(templates), tuple(ladders), tuple(unchanged), tuple(kept))
+    return ShippedResult(segments, playbooks, tuple(templates), tuple(ladders), tuple(unchanged), tuple(kept))
 
 
 def _same_texts(version: TemplateVersion, shipped: ShippedTemplate) -> bool:

@@ -23,8 +23,7 @@ TEMPLATES = {template.code: template for template in shipped_templates()}
 
 
 def context_of(case: Any, language: str = "en") -> MailContext:
-    version = f.template().versions.get()
-    return case_context(case_id=case.pk, version_id=version.pk, channel="email", language=language, now=NOW)
+    return case_context(case_id=case.pk, channel="email", language=language, now=NOW)
 
 
 def written(code: str, context: MailContext, channel: str = "email") -> str:

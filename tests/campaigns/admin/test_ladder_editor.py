@@ -16,6 +16,8 @@ from campaigns.admin.sentences import sentence
 from campaigns.engine.conditions import FACTS
 from campaigns.models import Ladder, LadderVersion, Step, Template
 from campaigns.services.versions import ladder_draft
+from customers import clock
+from customers.bulk.run import jobs_run
 from dunning_site.roles import roles_sync
 from tests import factories as make
 
@@ -240,7 +242,9 @@ def test_cases_in_flight_are_moved_after_a_preview(
     assert "Ada 2" in shown
     assert "Softer" in shown
     assert manager.post(do(draft, "move"), {"reason": ""}).status_code == 200
-    manager.post(do(draft, "move"), {"reason": "Softer words"})
+    job = manager.post(do(draft, "move"), {"reason": "Softer words"}, follow=True).content.decode()
+    assert 'role="progressbar"' in job
+    jobs_run(now=clock.now())
     for case in cases:
         case.refresh_from_db()
         assert case.ladder_version_id == draft.pk
