@@ -5,6 +5,7 @@ from itertools import islice
 from celery import shared_task
 
 from campaigns import delivery, sweeping
+from campaigns.agencies import handovers_follow
 from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
 from campaigns.services.simulations import simulations_run
@@ -44,6 +45,12 @@ def sweep_messages() -> None:
     for _batch in range(MOST_BATCHES):
         if not sweeping.sweep(now=now()).total:
             break
+
+
+@shared_task(name="campaigns.tasks.follow_handovers")
+def follow_handovers() -> None:
+    """Counts what came in while agencies collect, and ends hand-overs whose cases did."""
+    handovers_follow(now=now())
 
 
 @shared_task(name="campaigns.tasks.run_simulations")

@@ -183,6 +183,28 @@ def evidence(
     return _compile("evidence.typ", data, at.replace(microsecond=0), check=False)
 
 
+def dossier(
+    *,
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    tables: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str]]]],
+    at: datetime,
+    language: str,
+) -> Sheet:
+    """Sets what an agency is told of one case: facts, and tables (title, headings, rows); empty ones are left out."""
+    data = {
+        "title": legible(title),
+        "language": language.split("-")[0],
+        "facts": [(name, legible(value)) for name, value in facts],
+        "tables": [
+            {"title": name, "head": list(head), "rows": [[legible(cell) for cell in row] for row in rows]}
+            for name, head, rows in tables
+            if rows
+        ],
+    }
+    return _compile("dossier.typ", data, at.replace(microsecond=0), check=False)
+
+
 def together(sheets: Sequence[bytes]) -> bytes:
     """All PDFs in one, in their order."""
     writer = PdfWriter()

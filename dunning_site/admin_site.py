@@ -113,6 +113,8 @@ NAVIGATION: list[dict[str, Any]] = [
             _list(_("Segments"), "filter_alt", "campaigns", "segment"),
             _list(_("Simulations"), "event_upcoming", "campaigns", "simulationrun"),
             _list(_("Templates"), "draft", "campaigns", "template"),
+            _list(_("Agencies"), "real_estate_agent", "campaigns", "agency"),
+            _list(_("Hand-overs"), "handshake", "campaigns", "handover", "?status__exact=open"),
             _list(_("Playbooks"), "menu_book", "campaigns", "playbook"),
             _list(_("Messages"), "mail", "campaigns", "message"),
             _list(_("Incoming"), "move_to_inbox", "campaigns", "inboundmessage"),

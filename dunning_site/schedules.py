@@ -31,6 +31,7 @@ SCHEDULES = (
     Schedule("Worklist: rank what changed", "campaigns.tasks.refresh_work", 5),
     Schedule("Worklist: count what talks brought", "campaigns.tasks.count_chances", 86_400),
     Schedule("Simulate: play what staff asked for", "campaigns.tasks.run_simulations", 15),
+    Schedule("Agencies: count what came in", "campaigns.tasks.follow_handovers", 60),
     Schedule("Bulk acts: carry out what staff confirmed", "customers.tasks.run_bulk_jobs", 15),
     Schedule("Bulk acts: drop what nobody confirmed", "customers.tasks.tidy_bulk_drafts", 86_400),
     Schedule("Endpoints: find what is to be told", "integrations.tasks.gather_events", 10),

@@ -1,11 +1,13 @@
 """The back office for collecting: cases, tasks, messages, letters, ladders, simulations and templates."""
 
 from campaigns.admin import (
+    agencies,
     bulk_actions,
     cases,
     customer_sections,
     evidence,
     experiments,
+    handovers,
     inbound,
     ladder_moves,
     ladder_versions,
@@ -24,11 +26,13 @@ from campaigns.admin import (
 )
 
 __all__ = [
+    "agencies",
     "bulk_actions",
     "cases",
     "customer_sections",
     "evidence",
     "experiments",
+    "handovers",
     "inbound",
     "ladder_moves",
     "ladder_versions",

@@ -165,7 +165,8 @@ def _invoices(request: HttpRequest, segment: Segment, now: datetime) -> list[int
     return list(owed.order_by("pk").values_list("pk", flat=True)[: MOST + 1])
 
 
-CaseAdmin.bulk_actions = (ASSIGN, PAUSE, RESUME, WRITE)
+CASE_BULK = (ASSIGN, PAUSE, RESUME, WRITE)
+CaseAdmin.bulk_actions = CASE_BULK
 CustomerAdmin.bulk_actions = (TAG, UNTAG, NO_DUNNING, DO_NOT_CONTACT)
 InvoiceAdmin.bulk_actions = (RETRY, WRITE_OFF)
 for place, (action, ids) in enumerate(

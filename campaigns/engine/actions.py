@@ -1,11 +1,10 @@
 """What each action of a ladder takes as parameters, and who must not be subjected to it without a person. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from django.utils.translation import gettext as _
 
-from campaigns.guard.types import GuardSnapshot
 from campaigns.models.ladder import Action
 from customers.errors import SollecitoError
 
@@ -73,7 +72,20 @@ def check_params(action: str, params: Mapping[str, Any], place: str) -> None:
             )
 
 
-def forbidden(action: str, guard: GuardSnapshot) -> tuple[str, str]:
+class Excluded(Protocol):
+    """What forbids acts on a customer: a guard's snapshot, or the customer's own row."""
+
+    @property
+    def legal_hold(self) -> bool: ...
+    @property
+    def bankrupt(self) -> bool: ...
+    @property
+    def no_dunning(self) -> bool: ...
+    @property
+    def vulnerable(self) -> bool: ...
+
+
+def forbidden(action: str, guard: Excluded) -> tuple[str, str]:
     """The rule that keeps an action other than a message from a customer, and why; empty texts if none does."""
     if action in _MONEY:
         if guard.legal_hold:

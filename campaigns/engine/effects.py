@@ -15,6 +15,7 @@ from billing.fees import fees_charge
 from billing.models import ProcessorCommand
 from billing.retries.services import retries_hasten
 from billing.uncollectible import invoices_give_up
+from campaigns.agencies.services import Given, handovers_open
 from campaigns.engine.one_clock import chargeable
 from campaigns.engine.types import CaseSnapshot, Decision, Outcome
 from campaigns.engine.words import phrase as _
@@ -34,6 +35,7 @@ _NEEDS_LOCK = frozenset(
         Action.INTEREST.value,
         Action.MARK_UNCOLLECTIBLE.value,
         Action.WRITE_OFF.value,
+        Action.HAND_TO_AGENCY.value,
     }
 )
 _FEES = frozenset({Action.LATE_FEE.value, Action.INTEREST.value})
@@ -194,7 +196,8 @@ def _suspend(rows: Iterable[Effect], entries: list[Entry], now: datetime) -> Non
         announce_service(case_id=case.case_id, customer_id=case.customer_id, suspend=True)
 
 
-def _hand_over(rows: Iterable[Effect], entries: list[Entry], now: datetime) -> None:
+def _hand_over(rows: Sequence[Effect], entries: list[Entry], now: datetime) -> None:
+    handovers_open(given=[Given(e.case.case_id, str(e.params.get("agency", ""))) for e in rows], now=now)
     for effect in rows:
         agency = str(effect.params.get("agency", ""))
         words = _("Handed to an agency: %(agency)s") % {"agency": agency} if agency else _("Handed to an agency.")

@@ -30,11 +30,16 @@ from billing.models import (
     UnknownCode,
 )  # fmt: skip
 from campaigns.models import (
+    Agency,
+    AgencyRecovery,
     Case,
     DeliveryEvent,
     ExperimentExposure,
+    Handover,
+    HandoverInvoice,
     InboundMessage,
     Message,
+    Playbook,
     PolicyOverride,
     PrintBatch,
     Segment,
@@ -45,7 +50,7 @@ from campaigns.models import (
 from customers.clock import running_on
 from customers.consent import Evidence, Source, opt_out_record
 from customers.log import Entry, record_many
-from customers.models import Customer, RoleVisibility, Suppression, Team
+from customers.models import BulkItem, BulkJob, Customer, RoleVisibility, Suppression, Team
 from portal.models import PortalLink
 from tests import factories as make
 from tests.factories import NOW
@@ -98,7 +103,19 @@ def world(n: int, *, serial: int = 0) -> Customer:
             customer=one, invoice=invoice, kind="interest", amount=100, currency="EUR", rule="eu.interest", at=NOW
         )
         payment = Payment.objects.create(customer=one, amount=100, allocated=100, currency="EUR", received_at=NOW)
-        Allocation.objects.create(payment=payment, invoice=invoice, amount=100)
+        allocation = Allocation.objects.create(payment=payment, invoice=invoice, amount=100)
+        agency = Agency.objects.create(code=f"a{serial}-{invoice.pk}", name="Agency")
+        handover = Handover.objects.create(
+            case=row, agency=agency, status="ended", handed_at=NOW, ended_at=NOW, commission_bps=2500
+        )
+        HandoverInvoice.objects.create(handover=handover, invoice=invoice, balance=100, currency="EUR")
+        AgencyRecovery.objects.create(
+            handover=handover, allocation=allocation, amount=100, commission=25, currency="EUR", at=NOW
+        )
+        Playbook.objects.create(name="Any call", body="Hello {{ customer.name }}")
+        staff = User.objects.get_or_create(username="office")[0]
+        job = BulkJob.objects.create(act="customers.tag", asked_by=staff, created_at=NOW, total=1)
+        BulkItem.objects.create(job=job, target=one.pk)
         UnknownCode.objects.create(
             field="decline_code", code=f"new_{serial}_{i}", seen=1, first_seen_at=NOW, last_seen_at=NOW,
             example=invoice.attempts.first(),
