@@ -4,7 +4,10 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from customers.admin.tips import tip_away
+
 urlpatterns = [
+    path("admin/tips/<slug:tip>/", admin.site.admin_view(tip_away), name="tip_away"),
     path("admin/", admin.site.urls),
     path("p/", include("portal.urls")),
     path("feed/", include("portal.feed_urls")),

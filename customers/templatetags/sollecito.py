@@ -2,9 +2,10 @@
 
 from django import template
 
-from customers import display
+from customers import display, tips
 
 register = template.Library()
+register.simple_tag(tips.next_tip)
 
 register.simple_tag(display.badge)
 register.filter(display.when)

@@ -20,6 +20,7 @@ from dunning_site.demo.inhabitant import Town
 from dunning_site.demo.mailbox import Mailbox
 from dunning_site.demo.network import Network
 from dunning_site.demo.office import Office
+from dunning_site.demo.practice import practice_case
 from dunning_site.embedded.installation import demo_users
 from dunning_site.embedded.sandbox_control import SandboxControl
 
@@ -75,6 +76,7 @@ def play(
                 settle(sandbox)
             progress(at)
         office.look_ahead(at)
+        practice_case(at)
         # Ranked once, not at every step of sixty days: nobody looks at the list before the demo is served.
         campaigns.count_chances()
         campaigns.refresh_work()
