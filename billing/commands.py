@@ -1,4 +1,4 @@
-"""Owns orders to the processor other than charges (cancel a subscription, write an invoice off): an outbox.
+"""Owns orders to the processor other than charges (cancel a subscription, write off or credit an invoice): an outbox.
 
 Each is asked for once by its key and carried out at least once: both orders have no further effect when repeated,
 at the processor and here. Whether it is still wanted is asked again just before: who has paid keeps the subscription.
@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from billing import breaker
 from billing.gateways import ErrorKind, GatewayError, gateway_for
+from billing.ingest.again import invoice_look_again
 from billing.models import Invoice, InvoiceStatus, ProcessorCommand, Subscription, SubscriptionStatus
 from customers import log
 from customers.errors import SollecitoError
@@ -50,13 +51,15 @@ def command_enqueue(
     now: datetime,
     invoice_id: int | None = None,
     subscription_id: int | None = None,
+    adjustment_id: int | None = None,
 ) -> bool:
     """Orders an act at the processor, in the caller's transaction; false when `key` was ordered before.
 
     Raises SollecitoError (`bad_command`) for a kind without its subject.
     """
     subject = subscription_id if kind == ProcessorCommand.Kind.CANCEL_SUBSCRIPTION else invoice_id
-    if kind not in ProcessorCommand.Kind.values or subject is None:
+    lacks_sum = kind == ProcessorCommand.Kind.CREDIT_NOTE and adjustment_id is None
+    if kind not in ProcessorCommand.Kind.values or subject is None or lacks_sum:
         raise SollecitoError(f"The order {kind!r} lacks what it is about.", code="bad_command")
     before = ProcessorCommand.objects.filter(key=key).exists()
     ProcessorCommand.objects.bulk_create(
@@ -65,6 +68,7 @@ def command_enqueue(
                 kind=kind,
                 invoice_id=invoice_id,
                 subscription_id=subscription_id,
+                adjustment_id=adjustment_id,
                 key=key,
                 due_at=now,
                 created_at=now,
@@ -105,7 +109,7 @@ def _claim(pk: int, now: datetime) -> ProcessorCommand | None:
     """Takes an order by putting its next try off: a worker that dies leaves it due again then."""
     with transaction.atomic(durable=True):
         command = (
-            ProcessorCommand.objects.select_related("invoice", "subscription")
+            ProcessorCommand.objects.select_related("invoice", "subscription", "adjustment")
             .select_for_update(of=("self",), skip_locked=True)
             .filter(pk=pk, status=ProcessorCommand.Status.PENDING, due_at__lte=now)
             .first()
@@ -139,13 +143,18 @@ def _call(command: ProcessorCommand) -> None:
     gateway, external_id = gateway_for(subject.source), subject.external_id or ""
     if command.kind == ProcessorCommand.Kind.CANCEL_SUBSCRIPTION:
         gateway.cancel_subscription(subscription_id=external_id, idempotency_key=command.key)
+    elif command.kind == ProcessorCommand.Kind.CREDIT_NOTE and command.adjustment is not None:
+        credit = command.adjustment
+        gateway.issue_credit_note(
+            invoice_id=external_id, amount=credit.amount, memo=credit.reason, idempotency_key=command.key
+        )
     else:
         gateway.mark_uncollectible(invoice_id=external_id, idempotency_key=command.key)
 
 
 def _unwanted(command: ProcessorCommand) -> str:
     """Why an order is not carried out any more; empty while it is wanted."""
-    if command.kind == ProcessorCommand.Kind.MARK_UNCOLLECTIBLE:
+    if command.kind != ProcessorCommand.Kind.CANCEL_SUBSCRIPTION:
         invoice = command.invoice
         if invoice is not None and invoice.status not in (InvoiceStatus.OPEN, InvoiceStatus.DRAFT):
             return f"The invoice is {invoice.get_status_display().lower()}."
@@ -188,6 +197,13 @@ def _finish(command: ProcessorCommand, status: str, outcome: str, note: str, now
         )
         if not moved:
             return
+        if command.adjustment is not None and outcome == "done":
+            # Its event may be lost: the invoice is read, and falls by what was credited.
+            invoice_look_again(source=subject.source, external_id=subject.external_id or "", now=now)
+        elif command.adjustment is not None:
+            # Nothing was given: the books say so, and their history that it was tried.
+            ProcessorCommand.objects.filter(pk=command.pk).update(adjustment=None)
+            command.adjustment.delete()
         customers_reassess([subject.customer_id], now)
         about = "subscription" if command.subscription_id else "invoice"
         words = {"done": "carried out", "withdrawn": "not carried out", "failed": "failed"}[outcome]

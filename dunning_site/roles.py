@@ -25,6 +25,7 @@ COLLECTOR = frozenset(
         "customers.add_attachment",
         "customers.export_interaction",
         "customers.add_bulkjob",
+        "billing.add_adjustment",
         "billing.add_promise",
         "billing.change_promise",
         "billing.add_dispute",

@@ -23,6 +23,7 @@ from billing.retries.declines import AsksFor
 from billing.retries.eligibility import credential_of, refusal
 from billing.retries.loading import Material, context_of, declines_elsewhere, load, past_attempts
 from billing.retries.methods import DEFAULT, Candidate, expired
+from billing.retries.parts import part_of, part_words
 from billing.retries.planner import NEW_METHOD_RULE, Strategy, plan_with
 from billing.retries.types import PlannedRetry, Stop
 from billing.signals import announce_facts_changed
@@ -82,6 +83,8 @@ class Plan:
     rule: str = ""
     asks_for: str = ""
     drawn: Drawn | None = None
+    #: Minor units asked for in place of the whole; 0: the whole.
+    part: int = 0
 
 
 def plan_retries(*, now: datetime, limit: int) -> PlanRun:
@@ -138,7 +141,11 @@ def decide(invoice: Invoice, material: Material, models: Serving, now: datetime)
         if isinstance(drawn.answer, PlannedRetry):
             material.planned[credential_of(candidate.method)].append(drawn.answer.at)
             told = _with_method(drawn.answer, candidate, stops)
-            return Plan(invoice, RetryState.PLANNED, retry=told, method=candidate.method, drawn=drawn)
+            part = part_of(invoice, account, material.attempts[invoice.pk])
+            if part:
+                words = part_words(invoice, part, material.attempts[invoice.pk])
+                told = replace(told, explanation=f"{told.explanation} {words}")
+            return Plan(invoice, RetryState.PLANNED, retry=told, method=candidate.method, drawn=drawn, part=part)
         stops.append(drawn.answer)
     stop = stops[0] if stops else Stop("No stored payment method can be charged.", "method.none", AsksFor.NEW_CARD)
     return Plan(invoice, RetryState.STOPPED, stop.reason, rule=stop.rule, asks_for=stop.asks_for.value)
@@ -195,7 +202,8 @@ def _write(plans: list[Plan], material: Material, now: datetime) -> None:
             origin=AttemptOrigin.NEW_METHOD if plan.retry.rule == NEW_METHOD_RULE else AttemptOrigin.RETRY,
             idempotency_key=new_key(),
             payment_method=plan.method,
-            amount=plan.invoice.balance,
+            amount=plan.part or plan.invoice.balance,
+            part=bool(plan.part),
             currency=plan.invoice.currency,
             scheduled_for=plan.retry.at,
             strategy=plan.retry.strategy,

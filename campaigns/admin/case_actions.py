@@ -19,6 +19,7 @@ from unfold.widgets import (
 )
 
 from billing import money
+from billing.admin.debt_forms import debt_actions
 from billing.admin.invoice_actions import WriteOffForm
 from billing.approvals.write_off import PERMISSION as WRITE_OFF
 from billing.approvals.write_off import invoices_write_off
@@ -151,6 +152,7 @@ def _whole_balance(case: Case, now: datetime) -> dict[str, Any]:
 CASE_ACTIONS = [
     call_action(lambda case: (case.customer, case)),
     MESSAGE_ACTION,
+    *debt_actions(lambda case: (case.customer, case.brand_id), _is_live),
     note_action(lambda case: case.customer_id, lambda case: case.pk),
     attach_action(lambda case: case.customer_id, lambda case: f"case:{case.pk}"),
     PageAction(

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from billing import money
+from billing.admin.debt_forms import debt_actions
 from billing.admin.facts import PaymentAttemptAdmin
 from billing.admin.invoices import InvoiceAdmin
 from billing.models import InvoiceStatus
@@ -98,6 +99,8 @@ PaymentAttemptAdmin.list_filter = (*PaymentAttemptAdmin.list_filter, AttemptSegm
 CustomerAdmin.add_action(note_action(lambda customer: customer.pk))
 CustomerAdmin.add_fact(_live_case)
 CustomerAdmin.add_action(call_action(live_case))
+for _action in debt_actions(lambda customer: (customer, customer.brand_id), lambda customer: True):
+    CustomerAdmin.add_action(_action)
 CustomerAdmin.add_action(
     PageAction(
         slug="promise",

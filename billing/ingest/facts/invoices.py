@@ -113,6 +113,9 @@ def _key_of(values: dict[str, Any]) -> tuple[int, int, int, float]:
 def _values(unit: Unit, customer: Customer, obj: JSON) -> dict[str, Any]:
     moved = obj.get("status_transitions") or {}
     status = InvoiceStatus(obj.get("status") or InvoiceStatus.DRAFT)
+    if status == InvoiceStatus.PAID and not obj.get("amount_paid") and obj.get("pre_payment_credit_notes_amount"):
+        # Credited in full it is "paid" there; here nobody is thanked for a payment that never came.
+        status = InvoiceStatus.VOID
     issued = moment(moved.get("finalized_at") or (obj.get("effective_at") if status != InvoiceStatus.DRAFT else None))
     due = obj["amount_due"]
     method = ref(obj.get("default_payment_method"))
@@ -131,7 +134,7 @@ def _values(unit: Unit, customer: Customer, obj: JSON) -> dict[str, Any]:
         "collection_method": CollectionMethod.AUTOMATIC if automatic else CollectionMethod.MANUAL,
         "issued_at": issued,
         "due_at": moment(obj.get("due_date")) or issued,
-        "paid_at": paid_at,
+        "paid_at": paid_at if status == InvoiceStatus.PAID else None,
         "closed_at": paid_at or moment(moved.get("voided_at")) or moment(moved.get("marked_uncollectible_at")),
         "default_payment_method_id": method_row(unit, method, customer, ref(obj.get("customer"))).pk
         if method

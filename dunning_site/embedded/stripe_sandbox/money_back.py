@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .charges import book, record_money
+from .collection import lower, settle
 from .errors import ApiError, bad_request
 from .issuers import DAY
 from .listing import list_objects
@@ -41,6 +42,45 @@ EVIDENCE = [
     "uncategorized_file",
     "uncategorized_text",
 ]
+
+
+def create_credit_note(world: World, params: Params) -> Obj:
+    """Take ``amount`` minor units off what is left to pay on an open invoice; in full it counts as paid."""
+    invoice = world.get("invoice", params.need("invoice"), "invoice")
+    amount = params.need_integer("amount")
+    if invoice["status"] != "open":
+        raise bad_request("You can only create a credit note for an open invoice here.", param="invoice")
+    if not 0 < amount <= invoice["amount_remaining"]:
+        raise bad_request("The credit note's amount is more than is left to pay.", param="amount")
+    note = world.add(
+        {
+            "id": world.new_id("cn"),
+            "object": "credit_note",
+            "amount": amount,
+            "created": world.now(),
+            "currency": invoice["currency"],
+            "customer": invoice["customer"],
+            "invoice": invoice["id"],
+            "livemode": False,
+            "memo": params.text("memo"),
+            "metadata": merge_metadata({}, params),
+            "post_payment_amount": 0,
+            "pre_payment_amount": amount,
+            "reason": params.text("reason"),
+            "status": "issued",
+            "type": "pre_payment",
+        }
+    )
+    before = copy(invoice)
+    invoice["amount_due"] -= amount
+    invoice["pre_payment_credit_notes_amount"] += amount
+    lower(world, invoice, amount)
+    world.emit("credit_note.created", note)
+    if invoice["amount_remaining"] > 0:
+        world.emit("invoice.updated", invoice, before)
+    else:
+        settle(world, invoice, out_of_band=True)
+    return note
 
 
 def create_refund(world: World, params: Params) -> Obj:

@@ -232,6 +232,7 @@ def _rest() -> None:
         "charge payment_intent amount reason metadata",
         "charge payment_intent",
     )
+    _route("POST", "/v1/credit_notes", money_back.create_credit_note, "invoice amount memo reason metadata")
     _route("GET", "/v1/disputes", money_back.list_disputes, CURSOR + "charge payment_intent")
     _route("GET", "/v1/disputes/:id", money_back.retrieve_dispute)
     _route("POST", "/v1/disputes/:id", money_back.update_dispute, "evidence metadata submit")

@@ -1,0 +1,39 @@
+"""Owns when a retry asks for a part only: lack of funds again and again, and an account whose terms allow it. Pure."""
+
+from collections.abc import Sequence
+
+from billing.models import AttemptStatus, Invoice, PaymentAttempt, ProcessorAccount
+from billing.money import display
+from billing.retries.taxonomy import Category
+
+
+def part_of(invoice: Invoice, account: ProcessorAccount, attempts: Sequence[PaymentAttempt]) -> int:
+    """Minor units the next retry asks for in place of all that is left; 0 for all of it.
+
+    Only invoices in the account's currency of parts are split, and only after `part_after` declines for lack of funds
+    since money last came in. The part is the account's share, at least its floor, and always less than the whole.
+    """
+    balance = invoice.amount_due - invoice.amount_paid - invoice.amount_credited
+    if not account.part_after or invoice.currency.upper() != account.part_currency.upper():
+        return 0
+    if lacking(attempts) < account.part_after:
+        return 0
+    part = max(balance * min(account.part_share, 99) // 100, account.part_floor)
+    return part if 0 < part < balance else 0
+
+
+def lacking(attempts: Sequence[PaymentAttempt]) -> int:
+    """How many of an invoice's attempts (oldest first) were declined for lack of funds since one was approved."""
+    count = 0
+    for attempt in attempts:
+        if attempt.status == AttemptStatus.SUCCEEDED:
+            count = 0
+        elif attempt.status == AttemptStatus.DECLINED and attempt.decline_category == Category.INSUFFICIENT_FUNDS:
+            count += 1
+    return count
+
+
+def part_words(invoice: Invoice, part: int, attempts: Sequence[PaymentAttempt]) -> str:
+    """Why only a part is asked for, in one sentence."""
+    asked, left = display(part, invoice.currency), display(invoice.balance, invoice.currency)
+    return f"Only {asked} of {left}: {lacking(attempts)} declines for lack of funds."
