@@ -1,7 +1,7 @@
 """The form a call is logged with: whom, what came of it, and what follows, all on one page."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,12 +19,13 @@ from unfold.widgets import (
 )
 
 from billing import money
-from billing.models import Invoice, InvoiceStatus
+from billing.admin.debt_forms import InvoiceField, open_invoices
+from billing.models import Invoice
 from campaigns.admin.contact import verdict_words
+from campaigns.admin.promise_form import InvoicesField, Whose, all_owed, brand_of
 from campaigns.engine.calendar import at_local
 from campaigns.guard.zones import zone
 from campaigns.models import Case
-from campaigns.models.case import LIVE_STATES
 from campaigns.playbooks import brief_for
 from campaigns.services.calls import (
     MORNING,
@@ -68,19 +69,6 @@ NEXT = {
 }
 #: What may be recorded along with a call, and by whom.
 PERMISSIONS = {CallOutcome.PROMISED: "billing.add_promise", CallOutcome.DISPUTED: "billing.add_dispute"}
-
-
-class InvoicesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
-    """Open invoices with what is left on each."""
-
-    def label_from_instance(self, obj: Any) -> str:
-        return f"{obj} · {money.display(obj.balance, obj.currency)}"
-
-
-class InvoiceField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    """One of them."""
-
-    label_from_instance = InvoicesField.label_from_instance
 
 
 class CallForm(forms.Form):
@@ -171,30 +159,23 @@ def numbers_of(customer: Customer) -> list[tuple[str, str]]:
     return found
 
 
-def _open_invoices(case: Case | None, customer: Customer) -> QuerySet[Invoice]:
-    rows = customer.invoices.filter(status=InvoiceStatus.OPEN, balance__gt=0).order_by("due_at", "id")
-    return rows.filter(brand_id=case.brand_id) if case is not None else rows
-
-
 def initial(customer: Customer, case: Case | None, now: datetime) -> dict[str, Any]:
     """A form ready to be saved: the usual number, all that is owed in its largest currency, a week from now."""
-    rows = _open_invoices(case, customer)
-    sums = money.totals(rows.values_list("balance", "currency"))
+    owed = all_owed(customer, case)
     numbers = numbers_of(customer)
     values: dict[str, Any] = {
         "key": uuid.uuid4().hex,
         "numbers": [*numbers, ("", _("another number"))],
         "number": numbers[0][0] if numbers else "",
         "direction": Direction.OUT,
-        "invoices": rows,
+        "invoices": open_invoices(customer, brand_of(customer, case)),
         "grace_days": PROMISE_GRACE_DAYS,
         "promised_on": suggested_day(now, customer),
         "again_at": MORNING,
         "again_on": None,
     }
-    if sums:
-        currency = max(sums, key=lambda code: money.to_major(sums[code], code))
-        values |= {"promise_amount": money.to_major(sums[currency], currency), "promise_currency": currency}
+    if owed:
+        values |= {"promise_amount": owed["amount"], "promise_currency": owed["currency"]}
     return values
 
 
@@ -270,7 +251,7 @@ def _said(result: CallResult, outcome: str) -> str:
     return _now("The call is in the log.")
 
 
-def call_action(of: Callable[[Any], tuple[Customer, Case | None]]) -> PageAction:
+def call_action(of: Whose) -> PageAction:
     """“Log a call” for a page whose rows `of` turns into a customer and their live case."""
     return PageAction(
         slug="call",
@@ -285,8 +266,3 @@ def call_action(of: Callable[[Any], tuple[Customer, Case | None]]) -> PageAction
         keeps_form=True,
         order=5,
     )
-
-
-def live_case(customer: Customer) -> tuple[Customer, Case | None]:
-    """The row of a customer's page as an act on their case takes it."""
-    return customer, customer.cases.filter(state__in=LIVE_STATES).order_by("id").first()

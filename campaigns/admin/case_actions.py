@@ -1,37 +1,28 @@
 """What a collector may do to a case; each asks first, then calls one service."""
 
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
-
 from django import forms
 from django.contrib.auth import get_user_model
-from django.db.models import F, Sum
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
-    UnfoldAdminDecimalFieldWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminSingleDateWidget,
     UnfoldAdminSplitDateTimeWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
-from billing import money
 from billing.admin.debt_forms import debt_actions
 from billing.admin.invoice_actions import WriteOffForm
 from billing.approvals.write_off import PERMISSION as WRITE_OFF
 from billing.approvals.write_off import invoices_write_off
-from billing.models import InvoiceStatus
 from campaigns.admin.call_form import call_action
 from campaigns.admin.message_form import MESSAGE_ACTION
 from campaigns.admin.notes import note_action
+from campaigns.admin.promise_form import promise_action
 from campaigns.models import Case, CaseInvoice, CaseState
 from campaigns.models.case import LIVE_STATES
 from campaigns.services.cases import case_close, case_pause, case_resume
 from campaigns.services.owners import case_assign
-from campaigns.services.promises import promise_record
 from customers.admin.files import attach_action
 from customers.admin.page import Asked, PageAction
 
@@ -52,17 +43,6 @@ class ReasonForm(forms.Form):
     """Why; goes into the customer's log."""
 
     reason = forms.CharField(label=_("Reason"), max_length=500, widget=UnfoldAdminTextareaWidget)
-
-
-class PromiseForm(forms.Form):
-    """How much, in major units as people say it, of which currency, by which day of the customer's."""
-
-    amount = forms.DecimalField(
-        label=_("Amount"), min_value=Decimal(0), max_digits=18, widget=UnfoldAdminDecimalFieldWidget
-    )
-    currency = forms.CharField(label=_("Currency"), min_length=3, max_length=3, widget=UnfoldAdminTextInputWidget)
-    promised_on = forms.DateField(label=_("Paid by the end of"), widget=UnfoldAdminSingleDateWidget)
-    note = forms.CharField(label=_("Note"), max_length=500, required=False, widget=UnfoldAdminTextInputWidget)
 
 
 class OwnerForm(forms.Form):
@@ -107,22 +87,6 @@ def _assign(asked: Asked) -> str:
     return _now("The owner is set.")
 
 
-def take_promise(customer_id: int, brand_id: int, asked: Asked) -> str:
-    """Carries out a PromiseForm for a customer; returns the sentence to show."""
-    currency = asked.data["currency"].upper()
-    promise_record(
-        customer_id=customer_id,
-        brand_id=brand_id,
-        amount=money.to_minor(asked.data["amount"], currency),
-        currency=currency,
-        promised_on=asked.data["promised_on"],
-        note=asked.data["note"],
-        actor_id=asked.actor_id,
-        now=asked.now,
-    )
-    return _now("The promise is recorded; nobody writes until it is due.")
-
-
 def _write_off(asked: Asked) -> str:
     joined = CaseInvoice.objects.filter(case=asked.obj, left_at__isnull=True)
     done = invoices_write_off(
@@ -134,39 +98,13 @@ def _write_off(asked: Asked) -> str:
     return done.words
 
 
-def _whole_balance(case: Case, now: datetime) -> dict[str, Any]:
-    """The largest open balance of the case, and a week from now."""
-    rows = (
-        CaseInvoice.objects.filter(case=case, left_at__isnull=True, invoice__status=InvoiceStatus.OPEN)
-        .values(currency=F("invoice__currency"))
-        .annotate(owed=Sum("invoice__balance"))
-        .order_by("-owed")
-    )
-    found = rows.first()
-    initial: dict[str, Any] = {"promised_on": (now + timedelta(days=7)).date()}
-    if found:
-        initial |= {"amount": money.to_major(found["owed"], found["currency"]), "currency": found["currency"]}
-    return initial
-
-
 CASE_ACTIONS = [
     call_action(lambda case: (case.customer, case)),
     MESSAGE_ACTION,
     *debt_actions(lambda case: (case.customer, case.brand_id), _is_live),
     note_action(lambda case: case.customer_id, lambda case: case.pk),
     attach_action(lambda case: case.customer_id, lambda case: f"case:{case.pk}"),
-    PageAction(
-        slug="promise",
-        label=_("Record promise"),
-        icon="handshake",
-        permission="billing.add_promise",
-        question=_("Until the promised day and two days of grace nobody writes and nothing is charged."),
-        form=PromiseForm,
-        initial=_whole_balance,
-        fits=_is_live,
-        run=lambda asked: take_promise(asked.obj.customer_id, asked.obj.brand_id, asked),
-        order=20,
-    ),
+    promise_action(lambda case: (case.customer, case), _is_live),
     PageAction(
         slug="pause",
         label=_("Pause"),

@@ -1,30 +1,27 @@
 """What campaigns add to the customer page: cases, tasks, messages, and whether one may write now."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from billing import money
 from billing.admin.debt_forms import debt_actions
 from billing.admin.facts import PaymentAttemptAdmin
 from billing.admin.invoices import InvoiceAdmin
-from billing.models import InvoiceStatus
-from campaigns.admin.call_form import call_action, live_case
-from campaigns.admin.case_actions import PromiseForm, take_promise
+from campaigns.admin.call_form import call_action
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.admin.contact import contact_fact
 from campaigns.admin.notes import note_action
 from campaigns.admin.own_ladder import own_ladder
+from campaigns.admin.promise_form import live_case, promise_action
 from campaigns.admin.rungs import rungs
 from campaigns.admin.segments import OwnedSegmentFilter, SegmentFilter
 from campaigns.models import EndAction, Task
 from campaigns.models.case import LIVE_STATES
 from customers.admin.customer import CustomerAdmin
-from customers.admin.page import Fact, PageAction, Section
+from customers.admin.page import Fact, Section
 from customers.display import choice_badge, customer_zone, when
 from customers.models import Customer
 
@@ -75,20 +72,6 @@ def _messages(request: HttpRequest, customer: Customer, now: datetime) -> dict[s
     return {"sent": [(row, choice_badge(row, "status", MESSAGE)) for row in rows]}
 
 
-def _largest_balance(customer: Customer, now: datetime) -> dict[str, Any]:
-    """What a promise starts from: the largest open balance in one currency, and a week from now."""
-    sums = (
-        customer.invoices.filter(status=InvoiceStatus.OPEN)
-        .values("currency")
-        .annotate(owed=Sum("balance"))
-        .order_by("-owed")
-    )
-    initial: dict[str, Any] = {"promised_on": (now + timedelta(days=7)).date()}
-    if found := sums.first():
-        initial |= {"amount": money.to_major(found["owed"], found["currency"]), "currency": found["currency"]}
-    return initial
-
-
 class AttemptSegmentFilter(SegmentFilter):
     owner = "invoice__customer"
 
@@ -101,19 +84,7 @@ CustomerAdmin.add_fact(_live_case)
 CustomerAdmin.add_action(call_action(live_case))
 for _action in debt_actions(lambda customer: (customer, customer.brand_id), lambda customer: True):
     CustomerAdmin.add_action(_action)
-CustomerAdmin.add_action(
-    PageAction(
-        slug="promise",
-        label=_("Record promise"),
-        icon="handshake",
-        permission="billing.add_promise",
-        question=_("Until the promised day and two days of grace nobody writes and nothing is charged."),
-        form=PromiseForm,
-        initial=_largest_balance,
-        run=lambda asked: take_promise(asked.obj.pk, asked.obj.brand_id, asked),
-        order=20,
-    )
-)
+CustomerAdmin.add_action(promise_action(live_case))
 CustomerAdmin.add_section(
     Section("cases", _("Case and ladder"), "admin/campaigns/customer/cases.html", _cases, "campaigns.view_case", 30)
 )
