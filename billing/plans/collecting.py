@@ -39,6 +39,8 @@ LOOK = timedelta(minutes=5)
 #: After a decline the same instalment is tried again the next day, so often at most: then it counts as missed.
 AGAIN = timedelta(days=1)
 TRIES = 3
+#: One that was called off (a limit, a wait, no answer of the processor) is ordered anew after this.
+LATER = timedelta(hours=6)
 _WAITING = (AttemptStatus.PLANNED, *UNRESOLVED)
 
 
@@ -102,6 +104,8 @@ def _look(pk: int, customer_id: int, now: datetime) -> str:
         return _rest(instalment)
     if declined and (last := declined[-1].at) is not None and now < last + AGAIN:
         return _again(instalment, last + AGAIN)
+    if tries and tries[-1].status == AttemptStatus.CANCELLED and now < (ended := tries[-1].finished_at or now) + LATER:
+        return _again(instalment, ended + LATER)
     _order(plan, instalment, open_ones[0], min(short, open_ones[0].balance), now)
     return _again(instalment, now + LOOK, "ordered")
 

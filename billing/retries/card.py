@@ -64,17 +64,19 @@ def limit_reached(
     declines = [past for past in (*of_others, *own) if not past.approved]
     left = invoice.amount_due - invoice.amount_paid - invoice.amount_credited
     refused = mandate_refusal(card_country_of(method), left, invoice.currency, now)
-    if refused is not None and origin in (AttemptOrigin.RETRY, AttemptOrigin.STAFF):
+    # Nobody presses for an instalment when it is charged: what binds retries binds it.
+    automatic = origin in (AttemptOrigin.RETRY, AttemptOrigin.INSTALMENT)
+    if refused is not None and (automatic or origin == AttemptOrigin.STAFF):
         return refused
-    if origin == AttemptOrigin.RETRY:
+    if automatic:
         final = final_verdict(own, declines)
         if final is not None:
             return final.reason
         refused = debit_refusal(network_of(method), own[-1].verdict.category) if own else None
         if refused is not None:
             return refused
-    wait = wait_of(declines) if origin == AttemptOrigin.RETRY else network_wait_of(declines)
-    binds = origin in (AttemptOrigin.RETRY, AttemptOrigin.STAFF)
+    wait = wait_of(declines) if automatic else network_wait_of(declines)
+    binds = automatic or origin == AttemptOrigin.STAFF
     return wait.reason if binds and wait is not None and wait.until > now else None
 
 

@@ -36,6 +36,7 @@ _ORIGINS = {
     AttemptOrigin.PROCESSOR: "processor",
     AttemptOrigin.STAFF: "staff",
     AttemptOrigin.RETRY: "retry",
+    AttemptOrigin.INSTALMENT: "retry",
     AttemptOrigin.PORTAL: "customer",
     AttemptOrigin.NEW_METHOD: "customer",
 }

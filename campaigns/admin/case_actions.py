@@ -21,7 +21,7 @@ from campaigns.admin.notes import note_action
 from campaigns.admin.promise_form import promise_action
 from campaigns.models import Case, CaseInvoice, CaseState
 from campaigns.models.case import LIVE_STATES
-from campaigns.services.cases import case_close, case_pause, case_resume
+from campaigns.services.cases import case_close, case_pause, case_resume, case_skip_step
 from campaigns.services.owners import case_assign
 from customers.admin.files import attach_action
 from customers.admin.page import Asked, PageAction
@@ -81,6 +81,11 @@ def _close(asked: Asked) -> str:
     return _now("The case is closed.")
 
 
+def _skip(asked: Asked) -> str:
+    step = case_skip_step(case_id=asked.obj.pk, reason=asked.data["reason"], actor_id=asked.actor_id, now=asked.now)
+    return _now("Skipped: %(step)s.") % {"step": step.name}
+
+
 def _assign(asked: Asked) -> str:
     owner = asked.data["owner"]
     case_assign(case_id=asked.obj.pk, owner_id=owner and owner.pk, actor_id=asked.actor_id, now=asked.now)
@@ -125,6 +130,17 @@ CASE_ACTIONS = [
         fits=lambda case: _is_live(case) and case.state != CaseState.OPEN,
         run=_resume,
         order=30,
+    ),
+    PageAction(
+        slug="skip",
+        label=_("Skip the next step"),
+        icon="skip_next",
+        permission="campaigns.change_case",
+        question=_("The step counts as taken and is not; the one after it keeps its day."),
+        form=ReasonForm,
+        fits=lambda case: case.state == CaseState.OPEN,
+        run=_skip,
+        order=35,
     ),
     PageAction(
         slug="assign",

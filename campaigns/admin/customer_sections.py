@@ -1,5 +1,6 @@
 """What campaigns add to the customer page: cases, tasks, messages, and whether one may write now."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from billing.admin.debt_forms import debt_actions
 from billing.admin.facts import PaymentAttemptAdmin
 from billing.admin.invoices import InvoiceAdmin
 from campaigns.admin.call_form import call_action
+from campaigns.admin.case_actions import CASE_ACTIONS, ReasonForm
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.admin.contact import contact_fact
 from campaigns.admin.notes import note_action
@@ -18,10 +20,11 @@ from campaigns.admin.own_ladder import own_ladder
 from campaigns.admin.promise_form import live_case, promise_action
 from campaigns.admin.rungs import rungs
 from campaigns.admin.segments import OwnedSegmentFilter, SegmentFilter
-from campaigns.models import EndAction, Task
+from campaigns.models import Case, EndAction, Task
 from campaigns.models.case import LIVE_STATES
 from customers.admin.customer import CustomerAdmin
-from customers.admin.page import Fact, Section
+from customers.admin.page import Asked, EmptyForm, Fact, PageAction, Section
+from customers.bulk.acts import act_on_one
 from customers.display import choice_badge, customer_zone, when
 from customers.models import Customer
 
@@ -82,6 +85,55 @@ PaymentAttemptAdmin.list_filter = (*PaymentAttemptAdmin.list_filter, AttemptSegm
 CustomerAdmin.add_action(note_action(lambda customer: customer.pk))
 CustomerAdmin.add_fact(_live_case)
 CustomerAdmin.add_action(call_action(live_case))
+#: Acts on a case that a customer's page offers too, for the live one.
+_OF_THE_CASE = ("write", "pause", "resume", "skip", "assign", "close")
+
+
+def _on_customer(action: PageAction) -> PageAction:
+    """An act on a case as the customer's page offers it."""
+
+    def case_of(customer: Customer) -> Case | None:
+        return live_case(customer)[1]
+
+    def fits(customer: Customer) -> bool:
+        case = case_of(customer)
+        return case is not None and action.fits(case)
+
+    return replace(
+        action,
+        fits=fits,
+        initial=lambda customer, now: action.initial(case_of(customer), now),
+        load=lambda request, customer, now: action.load(request, case_of(customer), now),
+        run=lambda asked: action.run(replace(asked, obj=case_of(asked.obj))),
+    )
+
+
+def _silence(asked: Asked) -> str:
+    on = not asked.obj.do_not_contact
+    slug = "customers.do_not_contact" if on else "customers.contact_again"
+    # What is taken back is what was set for a reason: that reason goes with it.
+    reason = asked.data["reason"] if on else asked.obj.exclusion_reason
+    act_on_one(slug=slug, row_id=asked.obj.pk, params={"reason": reason}, actor_id=asked.actor_id, now=asked.now)
+    return _now("Nobody writes or calls any more.") if on else _now("They may be contacted again.")
+
+
+for _action in CASE_ACTIONS:
+    if _action.slug in _OF_THE_CASE:
+        CustomerAdmin.add_action(_on_customer(_action))
+for _on, _label in ((True, _("Do not contact")), (False, _("Let them be contacted"))):
+    CustomerAdmin.add_action(
+        PageAction(
+            slug="silence" if _on else "unsilence",
+            label=_label,
+            icon="notifications_off" if _on else "notifications",
+            permission="customers.change_customer",
+            question=_("Holds for every channel, for people and for the ladder."),
+            form=ReasonForm if _on else EmptyForm,
+            fits=lambda customer, on=_on: customer.do_not_contact != on,
+            run=_silence,
+            order=80,
+        )
+    )
 for _action in debt_actions(lambda customer: (customer, customer.brand_id), lambda customer: True):
     CustomerAdmin.add_action(_action)
 CustomerAdmin.add_action(promise_action(live_case))

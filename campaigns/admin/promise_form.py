@@ -80,7 +80,10 @@ def all_owed(customer: Customer, case: Case | None) -> dict[str, Any]:
 
 def live_case(customer: Customer) -> tuple[Customer, Case | None]:
     """The row of a customer's page as an act on their case takes it."""
-    return customer, customer.cases.filter(state__in=LIVE_STATES).order_by("id").first()
+    if not hasattr(customer, "live_case"):
+        # Asked for by every act of the page: read once.
+        customer.live_case = customer.cases.filter(state__in=LIVE_STATES).order_by("id").first()  # type: ignore[attr-defined]
+    return customer, customer.live_case  # type: ignore[attr-defined]
 
 
 def _initial(customer: Customer, case: Case | None, now: datetime) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from campaigns.models import Case, CaseState, CloseReason, Message, MessagePurpose, MessageStatus, Task
-from campaigns.models.case import TRANSITIONS
+from campaigns.models import Case, CaseState, CloseReason, Message, MessagePurpose, MessageStatus, Step, StepRun, Task
+from campaigns.models.case import TRANSITIONS, Decision
 from campaigns.services.case_acts import case_do, pause_act, resume_act
 from campaigns.signals import announce_closed
 from customers.errors import SollecitoError, check_transition
@@ -55,6 +55,40 @@ def case_resume(*, case_id: int, actor_id: int, now: datetime) -> None:
     """
     if not Case.objects.filter(pk=case_id, state=CaseState.OPEN).exists():
         case_do(case_id=case_id, act=resume_act(), actor_id=actor_id, now=now)
+
+
+@transaction.atomic
+def case_skip_step(*, case_id: int, reason: str, actor_id: int, now: datetime) -> Step:
+    """Passes over the step an open case stands before, as if it had been taken; the one after it keeps its day.
+
+    Returns the step. Raises SollecitoError without a reason, if the case is not open, or where no step is left.
+    """
+    if not reason.strip():
+        raise SollecitoError(_("Say why the step is skipped."), code="reason_missing")
+    case = _locked(case_id)
+    if case.state != CaseState.OPEN:
+        raise SollecitoError(_("Only an open case takes steps."), code="case_not_open")
+    ahead = Step.objects.filter(version_id=case.ladder_version_id, position__gt=case.position)
+    step = ahead.order_by("position").first()
+    if step is None:
+        raise SollecitoError(_("The ladder has no further step."), code="no_step")
+    StepRun.objects.update_or_create(
+        case=case,
+        step=step,
+        round=case.round,
+        defaults={
+            "scheduled_for": case.next_action_at or now,
+            "decided_at": now,
+            "decision": Decision.SKIPPED,
+            "reason": reason.strip()[:255],
+            "rule": "staff.skipped",
+        },
+    )
+    case.position = step.position
+    case.next_action_at, case.next_action_reason = now, _("A step was skipped by staff.")
+    case.save(update_fields=["position", "next_action_at", "next_action_reason"])
+    _tell(case, now, "case.step_skipped", _("Skipped by staff: %(step)s.") % {"step": step.name}, actor_id, reason)
+    return step
 
 
 @transaction.atomic

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import apps
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from customers.errors import SollecitoError
@@ -86,6 +87,14 @@ def act_named(slug: str) -> BulkAct:
     if slug not in _acts:
         raise SollecitoError(_("There is no bulk act “%(slug)s”.") % {"slug": slug}, code="act_unknown")
     return _acts[slug]
+
+
+@transaction.atomic
+def act_on_one(*, slug: str, row_id: int, params: Params, actor_id: int, now: datetime) -> None:
+    """Carries an act out on a single row, as its own page does. Raises SollecitoError where the row is left alone."""
+    did = act_named(slug).act([Row(row_id)], params, actor_id, now).get(row_id)
+    if did is None or not did.done:
+        raise SollecitoError(did.reason if did else _("It is not there any more."), code="left_alone")
 
 
 def batches(ids: Collection[int], size: int = BATCH) -> Iterator[list[int]]:

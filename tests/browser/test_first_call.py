@@ -65,7 +65,7 @@ def test_a_call_with_a_promise_takes_five_clicks_and_its_breach_brings_the_custo
     assess_customers(now=promise.expires_at)
     broken = Case.objects.get(pk=case.pk)
     assert (broken.state, Promise.objects.get().status) == ("open", "broken")
-    page.goto(f"{live_server.url}/admin/campaigns/case/{case.pk}/change/?section=log")
+    page.goto(f"{live_server.url}/admin/campaigns/case/{case.pk}/change/?tab=log")
     story = page.inner_text("#timeline")
     places = [story.index(words) for words in ("The promise to pay was broken", "Promise to pay", "Call: Promised")]
     assert places == sorted(places)

@@ -34,8 +34,9 @@ def agreed(invoice: Invoice, **options: Any) -> PaymentPlan:
     values: dict[str, Any] = {
         "customer_id": invoice.customer_id, "brand_id": invoice.brand_id, "currency": invoice.currency, "count": 3,
         "interval": "month", "first_on": TODAY, "now": NOW,
-        "payment_method_id": invoice.customer.payment_methods.get(is_default=True).pk,
     } | options  # fmt: skip
+    if "payment_method_id" not in values:
+        values["payment_method_id"] = invoice.customer.payment_methods.get(is_default=True).pk
     return plan_create(**values)
 
 
