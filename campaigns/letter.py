@@ -13,6 +13,7 @@ from campaigns.links import MailLinks
 from campaigns.models import Message, MessagePurpose, TemplateText
 from campaigns.models.template import TEXT_OF
 from campaigns.rendering import variables
+from campaigns.rendering.paragraphs import own_source
 from campaigns.rendering.reasons import decline_told
 from campaigns.rendering.render import EMAIL, CompiledTemplate, Rendered, compile_template, render
 from customers.errors import SollecitoError
@@ -64,8 +65,11 @@ def _own_words(message: Message, texts: CompiledTemplate, language: str) -> Comp
     subject = message.own_subject or texts.subject
     if not message.own_text:
         return CompiledTemplate(subject, texts.html, texts.text)
-    kind = message.channel if message.channel != Channel.LETTER else EMAIL
-    return compile_template(subject=subject, mjml=message.own_text, language=language, channel=kind)
+    mail = message.channel in (Channel.EMAIL, Channel.LETTER)
+    source = own_source(message.own_text) if mail else message.own_text
+    return compile_template(
+        subject=subject, mjml=source, language=language, channel=EMAIL if mail else message.channel
+    )
 
 
 def mail_context(sending: Sending, links: MailLinks, now: datetime, language: str) -> variables.MailContext:

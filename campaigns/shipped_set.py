@@ -6,7 +6,6 @@ ladder files are read by campaigns.ladder_yaml, as every other ladder file is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 
 from campaigns.ladder_yaml import LadderDoc, read_ladder
 from campaigns.models.template import Template
+from campaigns.rendering.paragraphs import mail_body
 from campaigns.rendering.reasons import SHIPPED
 from campaigns.yaml_reading import LadderFileError
 from customers.models import Channel
@@ -50,7 +50,6 @@ _CHANNEL_OF = {
 }
 #: Channels whose message has a heading: they share the subject.
 _HEADED = frozenset({Channel.EMAIL.value, Channel.IN_APP.value, Channel.LETTER.value})
-_AS_WRITTEN = re.compile(r"(\[\[\w+\]\]\s*)+|<mj-.*", re.S)
 
 
 def shipped_templates() -> list[ShippedTemplate]:
@@ -77,17 +76,6 @@ def _template(path: Path) -> ShippedTemplate:
         tone=_one_of(Template.Tone.values, data["tone"], f"{path.name}: tone"),
         texts=texts,
     )
-
-
-def mail_body(paragraphs: str) -> str:
-    """MJML of a mail written as paragraphs with an empty line between them; parts and MJML stay as they are."""
-    lines = []
-    for paragraph in re.split(r"\n\s*\n", paragraphs.strip()):
-        text = paragraph.strip()
-        if not _AS_WRITTEN.fullmatch(text):
-            text = f"<mj-text>{text}</mj-text>"
-        lines += [f"    {line}" for line in text.splitlines()]
-    return "\n".join(["<mj-section>", "  <mj-column>", *lines, "  </mj-column>", "</mj-section>", ""])
 
 
 def shipped_ladders() -> list[LadderDoc]:

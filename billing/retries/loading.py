@@ -229,6 +229,7 @@ def past_attempts(attempts: Sequence[PaymentAttempt], method: PaymentMethod) -> 
             network_advice_code=attempt.network_advice_code or None,
             origin=_ORIGINS[AttemptOrigin(attempt.origin)],
             fingerprint=_credential_then(attempt, method),
+            part=attempt.part,
         )
         for attempt in attempts
         if attempt.at is not None and attempt.status in finished

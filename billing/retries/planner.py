@@ -220,7 +220,7 @@ def _search(
 
 def _final(attempts: Sequence[PastAttempt], own: Sequence[PastAttempt], binding: Sequence[PastAttempt]) -> Stop | None:
     """Stop when the invoice is paid, the credential ever met a hard code, or its last code forbids it."""
-    if attempts[-1].approved:
+    if attempts[-1].approved and not attempts[-1].part:
         return Stop("The last charge was approved.", "attempt.approved")
     verdict = final_verdict(own, binding)
     if verdict is None:

@@ -20,7 +20,7 @@ class PastAttempt:
 
     `at` is aware. `origin` says who started it: "first", "retry", "processor" (the processor's own schedule),
     "staff" or "customer" (on-session; it does not use up a retry). `fingerprint` names the card or account;
-    empty means the one the invoice is charged on now.
+    empty means the one the invoice is charged on now. `part`: it was over a part only, and the rest is still owed.
     """
 
     at: datetime
@@ -31,6 +31,7 @@ class PastAttempt:
     network_advice_code: str | None = None
     origin: str = "retry"
     fingerprint: str = ""
+    part: bool = False
 
     def __post_init__(self) -> None:
         _aware("at", self.at)

@@ -13,6 +13,7 @@ from campaigns.models import Case, Message, MessageStatus, TemplateText, Templat
 from campaigns.models.case import LIVE_STATES
 from campaigns.models.template import TEXT_OF
 from campaigns.preview import text_preview
+from campaigns.rendering.paragraphs import own_source
 from campaigns.rendering.render import Rendered
 from customers.errors import SollecitoError
 from customers.log import Entry, record
@@ -56,7 +57,7 @@ def message_draft(
         language=words.language,
         channel=words.channel,
         subject=subject or words.subject,
-        body=text or words.body,
+        body=own_source(text) if text and words.channel == Channel.EMAIL else text or words.body,
         text="" if text else words.text,
         case_id=case_id,
         now=now,

@@ -14,9 +14,10 @@ from campaigns.rendering import gsm, reasons
 from campaigns.rendering.examples import Variant, example_context
 from campaigns.rendering.layout import _words
 from campaigns.rendering.lint import check_template
+from campaigns.rendering.paragraphs import mail_body
 from campaigns.rendering.render import CompiledTemplate, compile_template, render
 from campaigns.rendering.variables import MailContext
-from campaigns.shipped_set import mail_body, shipped_ladders, shipped_templates
+from campaigns.shipped_set import shipped_ladders, shipped_templates
 from customers.models.customer import LANGUAGES as CUSTOMER_LANGUAGES
 
 TEMPLATES = {template.code: template for template in shipped_templates()}

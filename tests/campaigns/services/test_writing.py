@@ -32,7 +32,9 @@ def case() -> Case:
 def words(case: Case, **options: Any) -> dict[str, Any]:
     version = factories.template().versions.get(status="published")
     # A whole document as it was published is compiled again for the preview.
-    version.texts.update(body="Dear {{ customer.name }}")
+    version.texts.update(
+        body="<mj-section><mj-column><mj-text>Dear {{ customer.name }}</mj-text></mj-column></mj-section>"
+    )
     return {"case_id": case.pk, "version_id": version.pk, "channel": "email", "now": NOW} | options
 
 
