@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def anna() -> User:
     user = User.objects.create_user("anna", is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="view_customer"))
+    user.user_permissions.add(Permission.objects.get(codename="view_customer", content_type__app_label="customers"))
     return user
 
 
