@@ -96,7 +96,7 @@ def order_of(attempt: PaymentAttempt, invoice: Invoice) -> Order:
         currency=attempt.currency,
         claimed_at=attempt.claimed_at or attempt.created_at,
         part=attempt.part,
-        customer=invoice.customer.external_id or "",
+        customer=invoice.held_as or invoice.customer.external_id or "",
     )
 
 

@@ -232,6 +232,8 @@ def _method(customer: Customer, method_id: int | None, invoices: Collection[Invo
         is_chargeable(row.source)
         and row.source == customer.source
         and row.external_id
+        and method is not None
+        and row.held_as == method.held_as
         and row.processor_next_attempt_at is None
         for row in invoices
     )
