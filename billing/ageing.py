@@ -6,11 +6,18 @@ from datetime import datetime
 
 from django.db import connection
 from django.db.models import F, Min, Sum
+from django.utils.translation import gettext_lazy as _
 
 from billing.models import Payment
 
-#: Upper edges of the buckets in whole days past due; the last has none.
-EDGES = (0, 30, 60, 90)
+#: What the buckets are called: by days past due, the last without an end.
+BUCKETS = (
+    _("not due yet"),
+    _("1–30 days late"),
+    _("31–60 days late"),
+    _("61–90 days late"),
+    _("over 90 days late"),
+)
 
 _OWED = """
     SELECT currency, count(*), sum(balance),
@@ -27,7 +34,7 @@ _OWED = """
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """Open balance in one currency, minor units; `buckets` as EDGES part them: not due, then later and later."""
+    """Open balance in one currency, minor units; `buckets` as BUCKETS name them."""
 
     currency: str
     invoices: int

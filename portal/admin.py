@@ -94,7 +94,7 @@ def _links(request: HttpRequest, customer: Customer, now: datetime) -> dict[str,
 
 
 CustomerAdmin.add_section(
-    Section("links", _("Payment page"), "admin/portal/customer/links.html", _links, "portal.view_portallink", 80)
+    Section("links", _("Portal"), "admin/portal/customer/links.html", _links, "portal.view_portallink", 80)
 )
 CustomerAdmin.add_action(
     PageAction(

@@ -1,9 +1,9 @@
 """Columns of amounts and badges of states, the same on every list and page of money."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from unfold.decorators import display
@@ -32,6 +32,27 @@ FEE = {"open": "warning", "paid": "success"}
 DISPUTE = {"open": "warning", "won": "success", "lost": "danger"}
 APPROVAL = {"pending": "warning", "done": "success", "declined": "danger", "failed": "danger"}
 WORK = {"pending": "info", "done": "success", "failed": "danger"}
+
+
+def ageing_bar(currency: str, words: Sequence[Any], amounts: Sequence[int]) -> SafeString:
+    """Amounts in minor units, the freshest debt first, as one bar of their shares; what it shows is said in words too.
+    Nothing for nothing owed."""
+    total = sum(amounts)
+    if not total:
+        return SafeString("")
+    parts = [
+        (
+            f"sol-age-{place}",
+            round(100 * part / total, 1),
+            title,
+            money.display(part, currency, get_language() or "en"),
+        )
+        for place, (title, part) in enumerate(zip(words, amounts, strict=True))
+        if part
+    ]
+    label = "; ".join(f"{title}: {shown}" for _tone, _share, title, shown in parts)
+    bars = format_html_join("", '<span class="{}" style="flex-grow: {}" title="{}: {}"></span>', parts)
+    return format_html('<span class="sol-ageing" role="img" aria-label="{}">{}</span>', label, bars)
 
 
 def amount(value: int | None, currency: str) -> SafeString:

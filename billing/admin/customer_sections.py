@@ -11,10 +11,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from billing import money
-from billing.admin.columns import ATTEMPT, INVOICE, PROMISE, RETRY, SUBSCRIPTION
+from billing.admin.columns import ATTEMPT, INVOICE, PROMISE, RETRY, SUBSCRIPTION, ageing_bar
 from billing.admin.facts import method_badge
 from billing.admin.ledgers import ledger_rows
-from billing.ageing import Owed, owed_by, value_of
+from billing.ageing import BUCKETS, Owed, owed_by, value_of
 from billing.models import AttemptStatus, Fee, InvoiceStatus, PaymentAttempt, Subscription
 from customers.admin.base import choice_badge
 from customers.admin.customer import CustomerAdmin
@@ -25,16 +25,6 @@ from customers.models import Customer
 LIMIT = 100
 #: A customer billed every day for a year is read on one page.
 MOST_INVOICES = 400
-
-
-#: What a bucket of billing.ageing is called, and its colour in the bar.
-_BUCKETS = (
-    (_("not due yet"), "fresh"),
-    (_("1–30 days late"), "30"),
-    (_("31–60 days late"), "60"),
-    (_("61–90 days late"), "90"),
-    (_("over 90 days late"), "old"),
-)
 
 
 def _balances(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
@@ -59,29 +49,19 @@ def _balances(request: HttpRequest, customer: Customer, now: datetime) -> list[F
     text = format_html_join("", "<div>{} <span class='sol-muted'>· {}</span></div>", lines)
     facts = [Fact(_("Owes"), text or _("Nothing"), order=11)]
     if owed:
-        facts.append(Fact(_("How late"), format_html_join("", "{}", ((_ageing_bar(r, language),) for r in owed)), 12))
+        facts.append(Fact(_("How late"), format_html_join("", "{}", ((_ageing(r, language),) for r in owed)), 12))
     return facts
 
 
-def _ageing_bar(owed: Owed, language: str) -> SafeString:
-    """One currency's balance as a bar of its buckets, and the same in words for who does not see it."""
+def _ageing(owed: Owed, language: str) -> SafeString:
+    """One currency's balance as a bar of its buckets, and in words."""
     parts = [
-        (css, round(100 * part / owed.total, 1), words, money.display(part, owed.currency, language))
-        for part, (words, css) in zip(owed.buckets, _BUCKETS, strict=True)
+        (words, money.display(part, owed.currency, language))
+        for words, part in zip(BUCKETS, owed.buckets, strict=True)
         if part
     ]
-    bar = format_html_join(
-        "",
-        '<i class="sol-age-{}" style="width:{}%" title="{}: {}"></i>',
-        ((c, f"{w:.1f}", t, m) for c, w, t, m in parts),
-    )
-    told = format_html_join(" · ", "{} {}", ((m, t) for _c, _w, t, m in parts))
-    return format_html(
-        '<div class="sol-ageing"><span class="sol-age-bar" aria-hidden="true">{}</span>'
-        '<span class="sol-sub">{}</span></div>',
-        bar,
-        told,
-    )
+    told = format_html_join(" · ", "{1} {0}", parts)
+    return format_html("{}<span class='sol-sub'>{}</span>", ageing_bar(owed.currency, BUCKETS, owed.buckets), told)
 
 
 def _value(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
@@ -157,6 +137,6 @@ def _section(slug: str, title: Any, load: Any, permission: str, order: int) -> N
 
 CustomerAdmin.add_fact(_balances)
 CustomerAdmin.add_fact(_value)
-_section("invoices", _("Invoices and subscriptions"), _invoices, "view_invoice", 20)
+_section("invoices", _("Invoices"), _invoices, "view_invoice", 20)
 _section("methods", _("Cards and attempts"), _methods, "view_paymentmethod", 50)
 _section("promises", _("Promises"), _promises, "view_promise", 65)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from billing import money
+from billing.admin.columns import ageing_bar
 from campaigns.guard.zones import zone
 from campaigns.models import WorkAction, WorkItem
 from campaigns.worklist.types import BANDS
@@ -30,8 +31,6 @@ ICONS = {
     WorkAction.FIND: "person_search",
     WorkAction.DECIDE: "rule",
 }
-#: Colours of the ageing bar, fresh to old.
-_TONES = ("sol-age-0", "sol-age-1", "sol-age-2", "sol-age-3", "sol-age-4")
 _TOUCHES: dict[str, Any] = {
     "call.logged": _lazy("Call"),
     "message.sent": _lazy("Message"),
@@ -81,7 +80,7 @@ def work_row(item: WorkItem, now: datetime, back: str) -> WorkRow:
         call=call_badge(item, now),
         local=f"{now.astimezone(zone(item.zone)):%H:%M}",
         owed=[money.display(amount, currency, language) for currency, amount in item.balances.items()],
-        ageing=ageing_bar(item),
+        ageing=ageing(item),
         reason=str(REASONS.get(item.reason, item.reason)) if item.balances else "",
         touch=_touch(item),
         rest=rest,
@@ -118,19 +117,9 @@ def call_badge(item: WorkItem, now: datetime) -> SafeString:
     return badge(_("Later"), kind) + _sub(f"{words}: {rule_words(item.call_rule)}")
 
 
-def ageing_bar(item: WorkItem) -> SafeString:
+def ageing(item: WorkItem) -> SafeString:
     """How old what is owed is, in parts of the largest balance."""
-    total = sum(item.ageing)
-    if not total:
-        return SafeString("")
-    parts = [
-        (tone, round(100 * amount / total, 1), BAND_WORDS[first], money.display(amount, item.currency))
-        for tone, first, amount in zip(_TONES, BANDS, item.ageing, strict=True)
-        if amount
-    ]
-    label = "; ".join(f"{title}: {amount}" for _tone, _share, title, amount in parts)
-    bars = format_html_join("", '<span class="{}" style="flex-grow: {}" title="{}: {}"></span>', parts)
-    return format_html('<span class="sol-ageing" role="img" aria-label="{}">{}</span>', label, bars)
+    return ageing_bar(item.currency, [BAND_WORDS[first] for first in BANDS], item.ageing)
 
 
 def _flags(item: WorkItem) -> SafeString:

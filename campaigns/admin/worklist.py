@@ -73,7 +73,7 @@ def _everything(request: HttpRequest, item: WorkItem, now: datetime) -> dict[str
         "case": case,
         "invoices": [member.invoice for member in members[:50]],
         "tasks": tasks[:20],
-        "timeline": lines(list(log[:_LINES])),
+        "timeline": lines(request, list(log[:_LINES])),
         "rungs": steps,
         "ladder_end": end,
         "zone": customer_zone(item.customer),

@@ -45,14 +45,11 @@ def flag_badges(customer: Customer) -> str:
 
 
 def own_facts(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
-    """The header's first lines: how to reach the customer, and what o'clock it is there."""
+    """The header's first lines: what o'clock it is where they are, and what forbids dunning them."""
     name = customer_zone(customer)
     there = now.astimezone(zone(name))
-    facts = [
-        Fact(_("E-mail"), customer.email or "–", order=14),
-        Fact(_("Country and language"), " · ".join(filter(None, (customer.country, customer.language))) or "–", 20),
-        Fact(_("Local time there"), format_html("{} <span class='sol-sub'>{}</span>", words(there), name), 30),
-    ]
+    told = " · ".join(filter(None, (name, customer.country, customer.language)))
+    facts = [Fact(_("Local time there"), format_html("{} <span class='sol-sub'>{}</span>", words(there), told), 30)]
     if flags := flag_badges(customer):
         facts.append(Fact(_("Exclusions"), flags, order=90))
     return facts
@@ -103,7 +100,18 @@ class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportExportModelAdmin, 
     ordering = ("-id",)
     readonly_fields = ("source", "external_id", "metadata", "deleted_at", "created_at")
     fieldsets = (
-        (None, {"fields": (("name", "kind"), ("email", "phone"), ("country", "language"), ("timezone", "brand"))}),
+        (
+            None,
+            {
+                "fields": (
+                    ("name", "kind"),
+                    ("email", "phone"),
+                    ("country", "language"),
+                    ("timezone", "brand"),
+                    ("vat_id", "postal_address"),
+                )
+            },
+        ),
         (
             _("Exclusions"),
             {
@@ -173,7 +181,8 @@ class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportExportModelAdmin, 
         return obj.pk
 
     def page_subtitle(self, obj: Customer) -> str:
-        return " · ".join(filter(None, (obj.get_kind_display(), obj.brand.name, obj.external_id, obj.phone)))
+        known = (obj.get_kind_display(), obj.brand.name, obj.external_id, obj.email, obj.phone, obj.vat_id)
+        return " · ".join(filter(None, known))
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("brand")
