@@ -10,5 +10,6 @@ class CustomersConfig(AppConfig):
     verbose_name = _("Customers")
 
     def ready(self) -> None:
-        """Has the acts on many customers known."""
+        """Has the acts on many customers known, and moments read quickly: each import registers what it has."""
+        from customers import timestamps  # noqa: F401
         from customers.bulk import people  # noqa: F401
