@@ -10,7 +10,7 @@ from random import Random
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from campaigns import tasks as campaigns
 from customers import clock
@@ -87,11 +87,14 @@ def play(
 
 @contextmanager
 def in_a_hurry() -> Iterator[None]:
-    """Trades what only a real company needs for time: commits that outlive a power cut, frequent collections.
+    """Trades what only a real company needs for time: commits that outlive a power cut, connections tried before
+    each request, frequent collections.
 
     A demo that breaks off is played again from its start.
     """
     before, thresholds = os.environ.get("PGOPTIONS"), gc.get_threshold()
+    database = connections.settings[DEFAULT_DB_ALIAS]
+    checks, database["CONN_HEALTH_CHECKS"] = database["CONN_HEALTH_CHECKS"], False
     # Read by every connection made from here on, the site's threads' too.
     os.environ["PGOPTIONS"] = f"{before or ''} -c synchronous_commit=off"
     connections.close_all()
@@ -101,6 +104,7 @@ def in_a_hurry() -> Iterator[None]:
     try:
         yield
     finally:
+        database["CONN_HEALTH_CHECKS"] = checks
         gc.set_threshold(*thresholds)
         gc.unfreeze()
         if before is None:
