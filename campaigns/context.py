@@ -5,18 +5,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models import Q
-from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from billing.fees import Owed, fees_owed
 from billing.models import (
-    AttemptStatus,
     Invoice,
     InvoiceStatus,
-    PaymentAttempt,
     PaymentMethod,
-    PaymentPlan,
     Promise,
 )
 from campaigns.addressing import readdress
@@ -32,12 +29,27 @@ from campaigns.models import CaseInvoice, Message, MessagePurpose, MessageStatus
 from campaigns.models.message import LOST, PENDING
 from customers.addresses import normalise
 from customers.consent import Pairs, address_facts
+from customers.rows import rows
 
 #: A promise broken longer ago is not what a message is about.
 PROMISES_REMEMBERED = timedelta(days=60)
 #: How soon a message is looked at again while another worker writes to the same customer.
 BUSY = timedelta(minutes=1)
-_UNDER_WAY = (AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN)
+# Plain SQL: read with every batch, which at a small company is one message; composing each of these by the ORM costs
+# more than running it.
+_PLANS = "SELECT customer_id, brand_id FROM billing_paymentplan WHERE customer_id = ANY(%s) AND status = 'active'"
+_PROMISES = """customer_id = ANY(%s)
+    AND (status = 'open' AND expires_at > %s OR status = 'broken' AND expires_at > %s)
+  ORDER BY expires_at, id"""
+_ATTEMPTS = """
+    SELECT invoice_id, status <> 'planned', scheduled_for FROM billing_paymentattempt
+     WHERE invoice_id = ANY(%s) AND status IN ('planned', 'in_flight', 'unknown')
+"""
+_MADE = """
+    SELECT id, customer_id, channel, COALESCE(sent_at, claimed_at), status FROM campaigns_message
+     WHERE customer_id = ANY(%s) AND purpose = 'dunning' AND status <> ALL(%s) AND COALESCE(sent_at, claimed_at) > %s
+     ORDER BY 4 DESC
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +95,14 @@ def sendings(messages: Sequence[Message], now: datetime) -> list[Sending]:
     customer_ids = {message.customer_id for message in messages}
     invoices = _invoices({message.case_id for message in messages})
     cards = _cards(customer_ids)
-    fees = fees_owed({invoice.pk for rows in invoices.values() for invoice in rows})
-    planned, charging = _attempts(invoice.pk for rows in invoices.values() for invoice in rows)
+    fees = fees_owed({invoice.pk for own in invoices.values() for invoice in own})
+    planned, charging = _attempts(invoice.pk for own in invoices.values() for invoice in own)
     suppressed, granted = address_facts({normalise(m.channel, m.recipient, m.customer.country) for m in messages})
     book, closed = current_book(), closed_channels()
     contacts, busy = _contacts(customer_ids, {message.pk for message in messages}, now)
     talked = logged(customer_ids, now)
     promised, broken = _promises(customer_ids, now)
-    in_plan = set(
-        PaymentPlan.objects.filter(customer_id__in=customer_ids, status=PaymentPlan.Status.ACTIVE).values_list(
-            "customer_id", "brand_id"
-        )
-    )
+    in_plan = _in_plan(customer_ids)
     found = []
     for message in messages:
         own = invoices.get(message.case_id, [])
@@ -195,32 +203,34 @@ def _snapshot(
 
 
 def _invoices(case_ids: set[int]) -> dict[int, list[Invoice]]:
-    rows: dict[int, list[Invoice]] = defaultdict(list)
+    of: dict[int, list[Invoice]] = defaultdict(list)
     # Those that left unpaid (voided, moved) are no business of a message; those paid are a receipt's.
     for link in CaseInvoice.objects.filter(
         Q(left_at__isnull=True) | Q(invoice__status=InvoiceStatus.PAID), case_id__in=case_ids
     ).select_related("invoice__subscription"):
-        rows[link.case_id].append(link.invoice)
-    return rows
+        of[link.case_id].append(link.invoice)
+    return of
 
 
 def _cards(customer_ids: set[int]) -> dict[int, dict[int, PaymentMethod]]:
-    rows: dict[int, dict[int, PaymentMethod]] = defaultdict(dict)
-    for method in PaymentMethod.objects.filter(customer_id__in=customer_ids, detached_at__isnull=True):
+    cards: dict[int, dict[int, PaymentMethod]] = defaultdict(dict)
+    for method in rows(PaymentMethod, "customer_id = ANY(%s) AND detached_at IS NULL", [list(customer_ids)]):
         if method.customer_id is not None:
-            rows[method.customer_id][method.pk] = method
-    return rows
+            cards[method.customer_id][method.pk] = method
+    return cards
+
+
+def _in_plan(customer_ids: set[int]) -> set[tuple[int, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_PLANS, [list(customer_ids)])
+        return set(cursor.fetchall())
 
 
 def _promises(customer_ids: set[int], now: datetime) -> tuple[set[tuple[int, int]], dict[tuple[int, int], Promise]]:
     """Pairs of customer and brand with a promise that stands, and the latest broken promise of the others."""
     standing: set[tuple[int, int]] = set()
     broken: dict[tuple[int, int], Promise] = {}
-    for promise in Promise.objects.filter(
-        Q(status=Promise.Status.OPEN, expires_at__gt=now)
-        | Q(status=Promise.Status.BROKEN, expires_at__gt=now - PROMISES_REMEMBERED),
-        customer_id__in=customer_ids,
-    ).order_by("expires_at", "id"):
+    for promise in rows(Promise, _PROMISES, [list(customer_ids), now, now - PROMISES_REMEMBERED]):
         pair = (promise.customer_id, promise.brand_id)
         if promise.status == Promise.Status.OPEN:
             standing.add(pair)
@@ -233,10 +243,11 @@ def _attempts(invoice_ids: Iterable[int]) -> tuple[dict[int, datetime], set[int]
     """When the next charge of an invoice is planned, and the invoices one is under way of."""
     planned: dict[int, datetime] = {}
     charging: set[int] = set()
-    for invoice_id, status, at in PaymentAttempt.objects.filter(
-        invoice_id__in=list(invoice_ids), status__in=(AttemptStatus.PLANNED, *_UNDER_WAY)
-    ).values_list("invoice_id", "status", "scheduled_for"):
-        if status in _UNDER_WAY:
+    with connection.cursor() as cursor:
+        cursor.execute(_ATTEMPTS, [list(invoice_ids)])
+        attempts = cursor.fetchall()
+    for invoice_id, under_way, at in attempts:
+        if under_way:
             charging.add(invoice_id)
         elif at is not None:
             planned[invoice_id] = at
@@ -249,20 +260,15 @@ def _contacts(
     """Messages handed over, or perhaps handed over, newest first; those still to go are not contacts yet. And the
     customers another worker is writing to: of two workers with a message each, at least one sees the other's claim,
     as each claims before it reads."""
-    rows: dict[int, list[tuple[int, Contacted]]] = defaultdict(list)
+    made: dict[int, list[tuple[int, Contacted]]] = defaultdict(list)
     busy: set[int] = set()
     unheard = (LOST | PENDING) - {MessageStatus.SENDING}
-    made = (
-        Message.objects.filter(customer_id__in=customer_ids, purpose=MessagePurpose.DUNNING)
-        .exclude(status__in=unheard)
-        .annotate(made_at=Coalesce("sent_at", "claimed_at"))
-        .filter(made_at__gt=now - CONTACTS_REMEMBERED)
-    )
-    for pk, customer_id, channel, at, status in made.order_by("-made_at").values_list(
-        "pk", "customer_id", "channel", "made_at", "status"
-    ):
+    with connection.cursor() as cursor:
+        cursor.execute(_MADE, [list(customer_ids), [str(status) for status in unheard], now - CONTACTS_REMEMBERED])
+        found = cursor.fetchall()
+    for pk, customer_id, channel, at, status in found:
         if status != MessageStatus.SENDING:
-            rows[customer_id].append((pk, Contacted(channel, at)))
+            made[customer_id].append((pk, Contacted(channel, at)))
         elif pk not in own:
             busy.add(customer_id)
-    return rows, busy
+    return made, busy

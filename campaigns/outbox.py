@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import F
 from django.utils.translation import gettext as _
 
 from campaigns.engine.answers import task_key
@@ -46,23 +45,26 @@ class Settled:
     outage_since: datetime | None = None
 
 
+# Plain SQL: asked every few seconds, mostly in vain.
+_CLAIM = """
+    UPDATE campaigns_message m SET status = 'sending', claimed_at = %s, attempts = attempts + 1
+      FROM (SELECT id FROM campaigns_message
+             WHERE status = 'queued' AND send_at <= %s
+             ORDER BY send_at, id LIMIT %s
+               FOR UPDATE SKIP LOCKED) due
+     WHERE m.id = due.id
+    RETURNING m.id, m.send_at
+"""
+
+
 def claim(now: datetime, limit: int) -> list[int]:
     """Takes up to `limit` due messages for this worker: `sending`, `claimed_at` = now, one try more.
 
     Rows another worker is taking are passed over, so that two workers never hold the same message.
     """
-    with transaction.atomic():
-        ids = list(
-            Message.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(status=MessageStatus.QUEUED, send_at__lte=now)
-            .order_by("send_at", "id")
-            .values_list("pk", flat=True)[:limit]
-        )
-        if ids:
-            Message.objects.filter(pk__in=ids).update(
-                status=MessageStatus.SENDING, claimed_at=now, attempts=F("attempts") + 1
-            )
-    return ids
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [now, now, limit])
+        return [pk for pk, _send_at in sorted(cursor.fetchall(), key=lambda row: (row[1], row[0]))]
 
 
 # Plain SQL, because it runs once a message: composing the same by the ORM costs more than the statement itself.

@@ -16,11 +16,10 @@ from django.db import connection, transaction
 from campaigns.engine import assess_write
 from campaigns.engine.assess_load import load
 from campaigns.engine.assessment import assess
-from campaigns.engine.specs import ladder_specs, published_texts
+from campaigns.engine.specs import ladder_specs
 from campaigns.engine.standing import Assessment, Offer, Standing
 from campaigns.engine.types import LadderSpec
 from campaigns.experiments.treatment import Trial, hold_retries, running, treatments_for
-from campaigns.models import LadderVersion, VersionStatus
 from campaigns.models.case import CaseState
 from campaigns.segments.evaluate import segments_of
 
@@ -38,6 +37,14 @@ _CLAIM = """
      ORDER BY cu.reassess_at, cu.id
      LIMIT %s
        FOR NO KEY UPDATE OF cu SKIP LOCKED
+"""
+_OFFERS = """
+    SELECT v.id, l.id, l.trigger, l.brand_id, l.segment_id, s.query
+      FROM campaigns_ladderversion v
+      JOIN campaigns_ladder l ON l.id = v.ladder_id
+      LEFT JOIN campaigns_segment s ON s.id = l.segment_id
+     WHERE v.status = 'published' AND l.active
+     ORDER BY l.priority, l.id
 """
 # Paid before any case was opened over them, and by nobody's charge: nobody has said yet what brought the money.
 _UNATTRIBUTED = """
@@ -127,26 +134,18 @@ def _with_segments(standings: list[Standing], queries: dict[int, str], now: date
 def _offers(trials: Sequence[Trial]) -> tuple[list[Offer], dict[int, str], dict[int, LadderSpec]]:
     """Published versions of active ladders, best first; the queries of the segments they are for, by id; and every
     version, with those experiments draw customers into."""
-    versions = list(
-        LadderVersion.objects.filter(status=VersionStatus.PUBLISHED, ladder__active=True)
-        .select_related("ladder__segment")
-        .order_by("ladder__priority", "ladder_id")
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_OFFERS)
+        versions = cursor.fetchall()
     drawn = {arm.version_id for trial in trials for arm in trial.arms if arm.version_id is not None}
-    specs = ladder_specs({version.pk for version in versions} | drawn, published_texts(()))
+    specs = ladder_specs({version_id for version_id, *_ladder in versions} | drawn, {})
     offers = [
-        Offer(
-            version.ladder.trigger,
-            version.ladder.brand_id,
-            specs[version.pk],
-            version.ladder.segment_id,
-            version.ladder_id,
-        )
-        for version in versions
-        if specs[version.pk].steps
+        Offer(trigger, brand_id, specs[version_id], segment_id, ladder_id)
+        for version_id, ladder_id, trigger, brand_id, segment_id, _query in versions
+        if specs[version_id].steps
     ]
-    segments = [version.ladder.segment for version in versions if version.ladder.segment is not None]
-    return offers, {segment.pk: segment.query for segment in segments}, specs
+    audiences = {segment_id: query for *_ladder, segment_id, query in versions if segment_id is not None}
+    return offers, audiences, specs
 
 
 def _count(claimed: int, changes: Sequence[Assessment], failed: int, last: Key) -> AssessResult:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from billing.plans.paid import PAID_SINCE
 from campaigns.engine import ladder as rungs
 from campaigns.engine.calendar import at_local
-from campaigns.engine.specs import ladder_specs, published_texts
+from campaigns.engine.specs import ladder_specs
 from campaigns.engine.standing import Debt, LiveCase, Occasion, Offer, PlanFact, PromiseFact, Standing
 from campaigns.guard.zones import zone, zone_name
 from campaigns.models.case import CloseReason
@@ -247,7 +247,7 @@ def _cases(
     members: dict[int, list[tuple[int, Any, str]]] = defaultdict(list)
     for case_id, invoice_id, left_at, outcome in cursor.fetchall():
         members[case_id].append((invoice_id, left_at, outcome))
-    specs = ladder_specs({case[4] for case in cases}, published_texts(())) if cases else {}
+    specs = ladder_specs({case[4] for case in cases}, {}) if cases else {}
     live: dict[Owner, LiveCase] = {}
     inside: set[int] = set()
     for (

@@ -4,15 +4,26 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from django.db import connection
+
 from billing.retries.taxonomy import POLICIES, Category
 from campaigns.engine.types import LadderSpec, StepSpec
-from campaigns.models import LadderVersion, Step, TemplateText, TemplateVersion, VersionStatus
+from campaigns.models import LadderVersion, Step, VersionStatus
 from campaigns.models.template import TEXT_OF
 from customers.models import Channel
+from customers.rows import rows
 
 #: Ways that need no text of ours: a person speaks.
 WORDLESS = frozenset({Channel.CALL.value})
 NOTHING: frozenset[str] = frozenset()
+# Plain SQL here and for the ladders: read with every batch, however small.
+_TEXTS = """
+    SELECT v.template_id, v.id, x.channel, x.language
+      FROM campaigns_templatetext x
+      JOIN campaigns_templateversion v ON v.id = x.version_id AND v.status = 'published'
+      JOIN campaigns_template t ON t.id = v.template_id
+     WHERE (t.code = ANY(%s::text[])) IS NOT FALSE
+"""
 _CATEGORIES = frozenset(category.value for category in Category)
 
 
@@ -45,13 +56,11 @@ class PublishedText:
 
 def published_texts(codes: Collection[str] | None = None) -> dict[int, PublishedText]:
     """Published texts by template id; with `codes` of those templates only. One query."""
-    rows = TemplateText.objects.filter(version__status=TemplateVersion.Status.PUBLISHED)
-    if codes is not None:
-        rows = rows.filter(version__template__code__in=codes)
+    with connection.cursor() as cursor:
+        cursor.execute(_TEXTS, [None if codes is None else list(codes)])
+        texts = cursor.fetchall()
     found: dict[int, tuple[int, dict[str, set[str]]]] = {}
-    for template_id, version_id, channel, language in rows.values_list(
-        "version__template_id", "version_id", "channel", "language"
-    ):
+    for template_id, version_id, channel, language in texts:
         found.setdefault(template_id, (version_id, {}))[1].setdefault(channel, set()).add(language)
     return {
         key: PublishedText(version, {channel: frozenset(spoken) for channel, spoken in channels.items()})
@@ -62,7 +71,7 @@ def published_texts(codes: Collection[str] | None = None) -> dict[int, Published
 def ladder_specs(version_ids: Collection[int], texts: dict[int, PublishedText]) -> dict[int, LadderSpec]:
     """Specs of ladder versions by id. Two queries."""
     steps: dict[int, list[StepSpec]] = {}
-    for step in Step.objects.filter(version_id__in=version_ids, enabled=True).order_by("version_id", "position"):
+    for step in rows(Step, "version_id = ANY(%s) AND enabled ORDER BY version_id, position", [list(version_ids)]):
         steps.setdefault(step.version_id, []).append(_published_spec(step, texts.get(step.template_id or 0)))
     return {
         version.pk: LadderSpec(
@@ -75,18 +84,16 @@ def ladder_specs(version_ids: Collection[int], texts: dict[int, PublishedText]) 
             end_params=version.end_params,
             ladder_id=version.ladder_id,
         )
-        for version in LadderVersion.objects.filter(pk__in=version_ids).only(
-            "end_actions", "end_after_hours", "min_gap_hours", "silent_hours", "end_params", "ladder_id"
-        )
+        for version in rows(LadderVersion, "id = ANY(%s)", [list(version_ids)])
     }
 
 
 def published_versions(codes: Collection[str]) -> dict[str, int]:
     """Ids of the published versions of active ladders, by the ladder's code. One query."""
-    rows = LadderVersion.objects.filter(
+    found = LadderVersion.objects.filter(
         status=VersionStatus.PUBLISHED, ladder__active=True, ladder__code__in=codes
     ).values_list("ladder__code", "id")
-    return dict(rows)
+    return dict(found)
 
 
 def step_spec(step: Step) -> StepSpec:

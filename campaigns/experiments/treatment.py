@@ -17,8 +17,9 @@ from billing.retries.services import retries_hold
 from campaigns.engine.standing import Offer, Standing
 from campaigns.engine.types import LadderSpec, StepSpec
 from campaigns.experiments.assignment import assign
-from campaigns.models import Action, Experiment, ExperimentArm, ExperimentExposure, ExperimentKind, ExperimentStatus
+from campaigns.models import Action, ExperimentArm, ExperimentKind
 from campaigns.segments.evaluate import segments_of
+from customers.rows import rows
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,17 @@ logger = logging.getLogger(__name__)
 CONTACT = frozenset({Action.MESSAGE.value, Action.CALL_TASK.value})
 NO_ARMS: frozenset[int] = frozenset()
 
+# Plain SQL: read with every batch of customers and of cases, however small.
+_RUNNING = """
+    SELECT x.id, x.code, x.name, x.kind, x.ladder_id, x.template_id, x.segment_id, s.query
+      FROM campaigns_experiment x LEFT JOIN campaigns_segment s ON s.id = x.segment_id
+     WHERE x.status = 'running'
+     ORDER BY x.id
+"""
+_MET = """
+    SELECT customer_id, arm_id FROM campaigns_experimentexposure
+     WHERE customer_id = ANY(%s) AND experiment_id = ANY(%s)
+"""
 _EXPOSE = """
     INSERT INTO campaigns_experimentexposure (experiment_id, arm_id, customer_id, case_id, at)
     SELECT a.experiment_id, a.id, u.customer_id, u.case_id, %s
@@ -77,32 +89,23 @@ class Trial:
 
 def running() -> tuple[Trial, ...]:
     """Experiments that draw customers now. Two queries; one if there is none."""
-    rows = Experiment.objects.filter(status=ExperimentStatus.RUNNING).select_related("segment").order_by("id")
-    found = {row.pk: row for row in rows}
+    with connection.cursor() as cursor:
+        cursor.execute(_RUNNING)
+        found = {row[0]: row for row in cursor.fetchall()}
     if not found:
         return ()
     arms: dict[int, list[Arm]] = {}
-    for arm in ExperimentArm.objects.filter(experiment__in=found).order_by("experiment", "position", "id"):
+    for arm in rows(ExperimentArm, "experiment_id = ANY(%s) ORDER BY experiment_id, position, id", [list(found)]):
         arms.setdefault(arm.experiment_id, []).append(
             Arm(arm.pk, arm.share, arm.holdout, arm.retries, arm.ladder_version_id, arm.template_id, arm.send_from,
                 arm.send_to)
         )  # fmt: skip
     for pk in [pk for pk in found if sum(arm.share for arm in arms.get(pk, ())) != 100]:
         # Nobody can be drawn from it, and a whole batch of cases must not stop for it.
-        logger.error("experiment %s is left out: its shares do not add up to 100", found.pop(pk).code)
+        logger.error("experiment %s is left out: its shares do not add up to 100", found.pop(pk)[1])
     return tuple(
-        Trial(
-            id=row.pk,
-            code=row.code,
-            name=row.name,
-            kind=row.kind,
-            arms=tuple(arms.get(row.pk, ())),
-            ladder_id=row.ladder_id,
-            template_id=row.template_id,
-            segment_id=row.segment_id,
-            segment_query=row.segment.query if row.segment else "",
-        )
-        for row in found.values()
+        Trial(pk, code, name, kind, tuple(arms.get(pk, ())), ladder_id, template_id, segment_id, query or "")
+        for pk, code, name, kind, ladder_id, template_id, segment_id, query in found.values()
     )
 
 
@@ -254,22 +257,21 @@ def treatments_for(
     if not trials:
         return NOTHING_RUNS
     met: dict[int, set[int]] = {}
-    rows = ExperimentExposure.objects.filter(
-        customer__in=list(customer_ids), experiment__in=[trial.id for trial in trials]
-    ).values_list("customer_id", "arm_id")
-    for customer_id, arm_id in rows:
-        met.setdefault(customer_id, set()).add(arm_id)
+    with connection.cursor() as cursor:
+        cursor.execute(_MET, [list(customer_ids), [trial.id for trial in trials]])
+        for customer_id, arm_id in cursor.fetchall():
+            met.setdefault(customer_id, set()).add(arm_id)
     queries = {trial.segment_id: trial.segment_query for trial in trials if trial.segment_id is not None}
     segments = segments_of(queries, list(customer_ids), now) if queries else {}
     return Treatments(trials, {pk: frozenset(arms) for pk, arms in met.items()}, segments)
 
 
-def expose(rows: Iterable[tuple[int, int, int]], now: datetime) -> None:
+def expose(meetings: Iterable[tuple[int, int, int]], now: datetime) -> None:
     """Writes down first meetings, as (arm, customer, case), in the caller's transaction. One query, if any."""
-    rows = list(rows)
-    if rows:
+    first = list(meetings)
+    if first:
         with connection.cursor() as cursor:
-            cursor.execute(_EXPOSE, [now, *[list(column) for column in zip(*rows, strict=True)]])
+            cursor.execute(_EXPOSE, [now, *[list(column) for column in zip(*first, strict=True)]])
 
 
 def hold_retries(trials: Sequence[Trial], customer_ids: Collection[int], now: datetime) -> None:
