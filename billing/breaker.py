@@ -7,7 +7,7 @@ answers with its own errors. The state is on ProcessorAccount, so that all proce
 import logging
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from billing.models import ProcessorAccount
@@ -28,11 +28,16 @@ PAUSED = """EXISTS (
 )"""
 
 
+_ANSWERED = """
+    UPDATE billing_processoraccount SET consecutive_failures = 0, paused_until = NULL
+     WHERE code = %s AND (consecutive_failures > 0 OR paused_until IS NOT NULL)
+"""
+
+
 def processor_answered(*, source: str) -> None:
     """Closes the breaker: the processor gave an answer. Writes only where there is something to reset."""
-    ProcessorAccount.objects.filter(Q(consecutive_failures__gt=0) | Q(paused_until__isnull=False), code=source).update(
-        consecutive_failures=0, paused_until=None
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_ANSWERED, [source])
 
 
 def processor_failed(*, source: str, now: datetime) -> None:

@@ -5,6 +5,8 @@ No transaction may be open around `execute`; the front door is `billing.charging
 
 from datetime import datetime, timedelta
 
+from django.db import connection
+
 from billing import breaker
 from billing.attempts import AttemptOutcome, Order, claimed_call_off, mark_unknown, new_key, order_of
 from billing.gateways import ChargeResult, ChargeStatus, ErrorKind, GatewayError, gateway_for
@@ -16,7 +18,6 @@ from billing.models import (
     PaymentAttempt,
     PaymentMethod,
     ProcessorAccount,
-    Promise,
     RetryState,
 )
 from billing.models.attempt import TRANSITIONS
@@ -24,12 +25,16 @@ from billing.outcomes import charge_record
 from billing.refused import refused_record
 from billing.retries.eligibility import Refusal, methods_for, refusal, usable
 from customers.errors import SollecitoError, check_transition
+from customers.rows import row
 
 #: First question about an unknown outcome; bank debits are asked about hourly.
 ASK_AFTER = timedelta(minutes=1)
 ASK_PROCESSING_AFTER = timedelta(hours=1)
 #: A retry that was certainly not sent is planned again this much later.
 AGAIN_AFTER = timedelta(minutes=5)
+_PROMISED = """
+    SELECT EXISTS (SELECT FROM billing_promise WHERE customer_id = %s AND brand_id = %s AND status = 'open')
+"""
 
 
 def begin(invoice: Invoice, attempt: PaymentAttempt, now: datetime) -> Order:
@@ -126,14 +131,14 @@ def _record_error(order: Order, error: GatewayError, now: datetime) -> AttemptOu
 
 def account_of(invoice: Invoice) -> ProcessorAccount | None:
     """The account an invoice comes from; None for one no processor knows."""
-    return ProcessorAccount.objects.filter(code=invoice.source).first()
+    return row(ProcessorAccount, "code = %s", [invoice.source])
 
 
 def refusal_now(invoice: Invoice, account: ProcessorAccount | None, origin: str, now: datetime) -> Refusal | None:
     """The rule that forbids a charge of this origin now; the caller holds the invoice's lock."""
-    promised = Promise.objects.filter(
-        customer_id=invoice.customer_id, brand_id=invoice.brand_id, status=Promise.Status.OPEN
-    ).exists()
+    with connection.cursor() as cursor:
+        cursor.execute(_PROMISED, [invoice.customer_id, invoice.brand_id])
+        ((promised,),) = cursor.fetchall()
     return refusal(invoice, account=account, promised=promised, origin=origin, now=now)
 
 

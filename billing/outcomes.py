@@ -285,8 +285,8 @@ def may_retry_here(invoice: Invoice) -> bool:
         return False
     if invoice.in_plan:
         return False
-    mode = ProcessorAccount.objects.filter(code=invoice.source).values_list("retry_mode", flat=True).first()
-    return mode in (RetryMode.OWN, RetryMode.TAKE_OVER)
+    account = row(ProcessorAccount, "code = %s", [invoice.source])
+    return account is not None and account.retry_mode in (RetryMode.OWN, RetryMode.TAKE_OVER)
 
 
 def _actor_kind(attempt: PaymentAttempt) -> str:

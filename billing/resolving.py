@@ -50,18 +50,18 @@ class ResolveRun:
         return self.succeeded + self.declined + self.cancelled + self.unknown
 
 
-# When an attempt `a` may be asked about: its time has come, or its worker died. Plain SQL, because the loop asks every
-# few seconds, mostly in vain.
-_ASKABLE = """
+#: When a charge `a` (an attempt, a payment of fees) may be asked about: its time has come, or its worker died. Takes
+#: now and now - DEAD_AFTER. Plain SQL, because the loop asks every few seconds, mostly in vain.
+ASKABLE = """
     ((a.status = 'unknown' AND (a.resolve_at <= %s OR a.resolve_at IS NULL))
      OR (a.status = 'in_flight' AND a.claimed_at <= %s))
 """
 _WAITING = f"""
     SELECT a.id, a.invoice_id FROM billing_paymentattempt a
-     WHERE {_ASKABLE} AND NOT {breaker.PAUSED}
+     WHERE {ASKABLE} AND NOT {breaker.PAUSED}
      ORDER BY a.claimed_at, a.id LIMIT %s
 """
-_ONE = f"SELECT a.* FROM billing_paymentattempt a WHERE a.id = %s AND {_ASKABLE} FOR NO KEY UPDATE"
+_ONE = f"SELECT a.* FROM billing_paymentattempt a WHERE a.id = %s AND {ASKABLE} FOR NO KEY UPDATE"
 
 
 def resolve_unknown(*, now: datetime, limit: int) -> ResolveRun:

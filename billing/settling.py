@@ -3,13 +3,14 @@
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import F
 
 from billing.models import Allocation, Invoice, InvoiceStatus, Payment, RetryState
 from billing.models.invoice import TRANSITIONS
 from customers import log
 from customers.errors import SollecitoError
 
+# Plain SQL: every payment comes this way.
+_GIVEN = "SELECT payment_id, amount FROM billing_allocation WHERE invoice_id = %s"
 _CANCEL = """
     UPDATE billing_paymentattempt a SET status = 'cancelled', finished_at = %s, cancel_reason = %s
       FROM billing_invoice i
@@ -26,7 +27,9 @@ def payment_allocate(*, payment: Payment, invoice: Invoice) -> int:
     """
     if payment.currency.upper() != invoice.currency.upper():
         raise SollecitoError("The payment and the invoice differ in currency.", code="currency_mismatch")
-    given = dict(Allocation.objects.filter(invoice=invoice).values_list("payment_id", "amount"))
+    with connection.cursor() as cursor:
+        cursor.execute(_GIVEN, [invoice.pk])
+        given = dict(cursor.fetchall())
     if payment.pk in given:
         return 0
     allocated = sum(given.values())
@@ -35,10 +38,11 @@ def payment_allocate(*, payment: Payment, invoice: Invoice) -> int:
     if amount <= 0:
         return 0
     Allocation.objects.create(payment=payment, invoice=invoice, amount=amount)
-    Payment.objects.filter(pk=payment.pk).update(allocated=F("allocated") + amount)
-    payment.allocated += amount
     paid = max(invoice.amount_paid, allocated + amount)
-    Invoice.objects.filter(pk=invoice.pk).update(amount_paid=paid)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE billing_payment SET allocated = allocated + %s WHERE id = %s", [amount, payment.pk])
+        cursor.execute("UPDATE billing_invoice SET amount_paid = %s WHERE id = %s", [paid, invoice.pk])
+    payment.allocated += amount
     invoice.amount_paid = paid
     return amount
 

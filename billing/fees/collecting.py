@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from billing import breaker
@@ -30,7 +30,7 @@ from billing.models import (
     ProcessorAccount,
 )
 from billing.money import display
-from billing.resolving import DEAD_AFTER, KEY_LIFE, LONGEST_WAIT, ON_ITS_WAY, SHORTEST_WAIT, ResolveRun
+from billing.resolving import ASKABLE, DEAD_AFTER, KEY_LIFE, LONGEST_WAIT, ON_ITS_WAY, SHORTEST_WAIT, ResolveRun
 from billing.retries.card import card_lock, limit_reached
 from billing.retries.declines import DeclineVerdict, classify
 from billing.retries.eligibility import usable
@@ -41,6 +41,14 @@ from customers.models import ActorKind, Customer, Direction
 from customers.services import customers_reassess
 
 logger = logging.getLogger(__name__)
+
+_WAITING = f"""
+    SELECT a.id FROM billing_feepayment a
+     WHERE {ASKABLE}
+       AND NOT EXISTS (SELECT FROM billing_processoraccount p WHERE p.code = a.source AND p.paused_until > %s)
+     ORDER BY a.claimed_at, a.id LIMIT %s
+"""
+_ONE = f"SELECT a.* FROM billing_feepayment a WHERE a.id = %s AND {ASKABLE} FOR NO KEY UPDATE SKIP LOCKED"
 
 
 def fees_pay(
@@ -83,11 +91,11 @@ def fees_pay(
 def fees_resolve(*, now: datetime, limit: int) -> ResolveRun:
     """Asks about at most `limit` charges of fees whose outcome is unknown or whose worker died; any number of workers
     may run it. Those of accounts to which calls pause wait."""
-    paused = ProcessorAccount.objects.filter(paused_until__gt=now).values("code")
-    askable = FeePayment.objects.filter(_askable(now)).exclude(source__in=paused)
-    waiting = askable.order_by("claimed_at", "id").values_list("pk", flat=True)
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, [now, now - DEAD_AFTER, now, limit])
+        waiting = [pk for (pk,) in cursor.fetchall()]
     counts: Counter[str] = Counter()
-    for pk in list(waiting[:limit]):
+    for pk in waiting:
         try:
             counts[_resolve(pk, now)] += 1
         except Exception:
@@ -238,19 +246,9 @@ def _entry(fee: Fee, kind: str, words: str, payment: FeePayment, now: datetime) 
     )
 
 
-def _askable(now: datetime) -> Q:
-    asked = Q(status=AttemptStatus.UNKNOWN) & (Q(resolve_at__lte=now) | Q(resolve_at__isnull=True))
-    return asked | Q(status=AttemptStatus.IN_FLIGHT, claimed_at__lte=now - DEAD_AFTER)
-
-
 def _resolve(pk: int, now: datetime) -> str:
     with transaction.atomic(durable=True):
-        payment = (
-            FeePayment.objects.select_related("customer", "payment_method")
-            .select_for_update(of=("self",), skip_locked=True)
-            .filter(_askable(now), pk=pk)
-            .first()
-        )
+        payment = next(iter(FeePayment.objects.raw(_ONE, [pk, now, now - DEAD_AFTER])), None)
         if payment is None:
             return "skipped"
         age = now - payment.claimed_at

@@ -9,6 +9,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import connection
+
 from billing.gateways import GatewayError
 from billing.ingest.again import invoice_look_again
 from billing.ingest.coalesce import links_told, worth_telling
@@ -72,6 +74,7 @@ def process_inbox(*, now: datetime, limit: int = 100) -> ProcessResult:
     return ProcessResult(claimed=len(events), done=len(events) - failed, failed=failed)
 
 
+_DONE = "UPDATE billing_inboxevent SET status = 'done', processed_at = %s, error = '' WHERE id = ANY(%s)"
 _CLAIM = """
     UPDATE billing_inboxevent SET claimed_at = %(now)s, retry_at = %(lease)s, attempts = attempts + 1
      WHERE id IN (
@@ -96,9 +99,8 @@ def _work(account: ProcessorAccount, group: list[InboxEvent], links: dict[str, s
             unit.links.update(telling.links)
             for payload in telling.events:
                 apply_event(unit, payload)
-            InboxEvent.objects.filter(pk__in=[event.pk for event in group]).update(
-                status=InboxEvent.Status.DONE, processed_at=now, error=""
-            )
+            with connection.cursor() as cursor:
+                cursor.execute(_DONE, [now, [event.pk for event in group]])
 
         _unit, put_off = run_unit(account, now, work, fetched=prefetch(account.code, telling.needs))
     except Exception as error:

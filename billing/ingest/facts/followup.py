@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
+from django.db import connection
 from django.db.models import Sum
 from django.utils.translation import gettext as _
 
@@ -20,11 +21,9 @@ from billing.models import (
     Allocation,
     AttemptStatus,
     CollectionMethod,
-    Dispute,
     Invoice,
     InvoiceStatus,
     PaymentAttempt,
-    PaymentMethod,
     ProcessorAccount,
     RetryMode,
     RetryState,
@@ -40,6 +39,18 @@ logger = logging.getLogger(__name__)
 #: Written to Invoice.retry_reason for the planner: why this invoice waits for a plan.
 REASON_DECLINED = "declined"
 REASON_NEW_METHOD = "new_method"
+# Plain SQL: asked with every customer's events.
+_DISPUTED = """
+    SELECT invoice_id, min(opened_at) FROM billing_dispute
+     WHERE invoice_id = ANY(%s) AND status = 'open' GROUP BY invoice_id
+"""
+_CREDENTIALS = """
+    SELECT customer_id, attached_at, renewed_at FROM billing_paymentmethod
+     WHERE customer_id = ANY(%s) AND detached_at IS NULL AND never_again_at IS NULL
+"""
+_SETTLED = """
+    SELECT invoice_id, sum(amount)::bigint FROM billing_allocation WHERE invoice_id = ANY(%s) GROUP BY invoice_id
+"""
 _ACTIVE = {AttemptStatus.PLANNED, AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN}
 
 
@@ -50,11 +61,9 @@ def follow_up(unit: Unit) -> None:
     invoices, attempts = _standing(unit)
     if _complete(unit, invoices, attempts):
         invoices, attempts = _standing(unit)
-    disputed = dict(
-        Dispute.objects.filter(invoice__in=invoices, status=Dispute.Status.OPEN)
-        .order_by("-opened_at")
-        .values_list("invoice_id", "opened_at")
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_DISPUTED, [[invoice.pk for invoice in invoices]])
+        disputed = dict(cursor.fetchall())
     credentials = _credentials(invoice.customer_id for invoice in invoices if invoice.status == InvoiceStatus.OPEN)
     for invoice in invoices:
         known = attempts[invoice.pk]
@@ -111,9 +120,12 @@ def _failed_untold(invoice: Invoice) -> bool:
 def _credentials(customer_ids: Iterable[int]) -> dict[int, Any]:
     """Customer → when the newest usable method, or new details of one, came (aware UTC)."""
     newest: dict[int, Any] = {}
-    methods = PaymentMethod.objects.filter(
-        customer__in=set(customer_ids), detached_at__isnull=True, never_again_at__isnull=True
-    ).values_list("customer_id", "attached_at", "renewed_at")
+    wanted = list(set(customer_ids))
+    if not wanted:
+        return newest
+    with connection.cursor() as cursor:
+        cursor.execute(_CREDENTIALS, [wanted])
+        methods = cursor.fetchall()
     for customer_id, *moments in methods:
         for at in moments:
             if at is not None and (customer_id not in newest or at > newest[customer_id]):
@@ -195,12 +207,9 @@ def _complete(unit: Unit, invoices: Iterable[Invoice], attempts: Mapping[int, li
 
     Returns whether anything was written.
     """
-    settled = dict(
-        Allocation.objects.filter(invoice__in=invoices)
-        .values_list("invoice_id")
-        .annotate(total=Sum("amount"))
-        .values_list("invoice_id", "total")
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLED, [[invoice.pk for invoice in invoices]])
+        settled = dict(cursor.fetchall())
     read = False
     for invoice in invoices:
         external_id = invoice.external_id or ""
