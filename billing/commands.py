@@ -6,6 +6,7 @@ at the processor and here. Whether it is still wanted is asked again just before
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -44,40 +45,44 @@ class CommandRun:
         return self.done + self.withdrawn + self.retried + self.failed
 
 
-def command_enqueue(
-    *,
-    kind: str,
-    key: str,
-    now: datetime,
-    invoice_id: int | None = None,
-    subscription_id: int | None = None,
-    adjustment_id: int | None = None,
-) -> bool:
-    """Orders an act at the processor, in the caller's transaction; false when `key` was ordered before.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order: `kind` is a ProcessorCommand.Kind, `key` what it is asked for once by."""
 
-    Raises SollecitoError (`bad_command`) for a kind without its subject.
+    kind: str
+    key: str
+    invoice_id: int | None = None
+    subscription_id: int | None = None
+    #: Of a credit note: the adjustment it is made out for.
+    adjustment_id: int | None = None
+
+
+def commands_enqueue(*, orders: Iterable[Order], now: datetime) -> None:
+    """Orders acts at the processor, in the caller's transaction; those whose key was ordered before are passed over.
+
+    One statement. Raises SollecitoError (`bad_command`) for a kind without its subject.
     """
-    subject = subscription_id if kind == ProcessorCommand.Kind.CANCEL_SUBSCRIPTION else invoice_id
-    lacks_sum = kind == ProcessorCommand.Kind.CREDIT_NOTE and adjustment_id is None
-    if kind not in ProcessorCommand.Kind.values or subject is None or lacks_sum:
-        raise SollecitoError(f"The order {kind!r} lacks what it is about.", code="bad_command")
-    before = ProcessorCommand.objects.filter(key=key).exists()
-    ProcessorCommand.objects.bulk_create(
-        [
-            ProcessorCommand(
-                kind=kind,
-                invoice_id=invoice_id,
-                subscription_id=subscription_id,
-                adjustment_id=adjustment_id,
-                key=key,
-                due_at=now,
-                created_at=now,
-            )
-        ],
-        ignore_conflicts=True,
-    )
-    wake("billing.tasks.run_commands")
-    return not before
+    commands = [
+        ProcessorCommand(
+            kind=order.kind,
+            invoice_id=order.invoice_id,
+            subscription_id=order.subscription_id,
+            adjustment_id=order.adjustment_id,
+            key=order.key,
+            due_at=now,
+            created_at=now,
+        )
+        for order in orders
+    ]
+    for command in commands:
+        cancels = command.kind == ProcessorCommand.Kind.CANCEL_SUBSCRIPTION
+        subject = command.subscription_id if cancels else command.invoice_id
+        lacks_sum = command.kind == ProcessorCommand.Kind.CREDIT_NOTE and command.adjustment_id is None
+        if command.kind not in ProcessorCommand.Kind.values or subject is None or lacks_sum:
+            raise SollecitoError(f"The order {command.kind!r} lacks what it is about.", code="bad_command")
+    if commands:
+        ProcessorCommand.objects.bulk_create(commands, ignore_conflicts=True)
+        wake("billing.tasks.run_commands")
 
 
 # Plain SQL: asked every few seconds, mostly in vain.

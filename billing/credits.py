@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from billing.commands import command_enqueue
+from billing.commands import Order, commands_enqueue
 from billing.gateways import is_chargeable
 from billing.locks import lock_invoice
 from billing.matching import UNRESOLVED
@@ -85,13 +85,8 @@ def invoice_credit(*, invoice_id: int, amount: int, reason: str, actor_id: int, 
 
 def _order(invoice: Invoice, adjustment: Adjustment, now: datetime) -> None:
     """The credit note, and no charge of the whole before it is there."""
-    command_enqueue(
-        kind=ProcessorCommand.Kind.CREDIT_NOTE,
-        key=f"credit:{adjustment.pk}",
-        now=now,
-        invoice_id=invoice.pk,
-        adjustment_id=adjustment.pk,
-    )
+    kind, key = ProcessorCommand.Kind.CREDIT_NOTE, f"credit:{adjustment.pk}"
+    commands_enqueue(orders=[Order(kind, key, invoice_id=invoice.pk, adjustment_id=adjustment.pk)], now=now)
     held = max(invoice.retry_not_before or now, now + HOLD)
     Invoice.objects.filter(pk=invoice.pk).update(retry_not_before=held)
     if invoice.retry_state == RetryState.PLANNED:

@@ -6,13 +6,13 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from billing.commands import Order, commands_enqueue
 from billing.gateways import is_chargeable
 from billing.models import Adjustment, Invoice, InvoiceStatus, ProcessorCommand, RetryState
 from billing.money import display
 from customers.log import Entry, record_many
 from customers.models import ActorKind, Customer
 from customers.services import customers_reassess
-from customers.wake import wake
 
 
 @transaction.atomic
@@ -52,17 +52,9 @@ def invoices_give_up(
         entries += [_entry(row, now, words, reason, actor_id, kind="invoice.written_off") for row in fresh]
     kind = ProcessorCommand.Kind.MARK_UNCOLLECTIBLE
     ordered = [invoice for invoice in rows if is_chargeable(invoice.source)]
-    ProcessorCommand.objects.bulk_create(
-        [
-            ProcessorCommand(
-                kind=kind, invoice=invoice, key=f"{keys[invoice.pk]}:{kind}:{invoice.pk}", due_at=now, created_at=now
-            )
-            for invoice in ordered
-        ],
-        ignore_conflicts=True,
+    commands_enqueue(
+        orders=[Order(kind, f"{keys[row.pk]}:{kind}:{row.pk}", invoice_id=row.pk) for row in ordered], now=now
     )
-    if ordered:
-        wake("billing.tasks.run_commands")
     own = [invoice for invoice in rows if not is_chargeable(invoice.source)]
     Invoice.objects.filter(pk__in=[invoice.pk for invoice in own]).update(
         status=InvoiceStatus.UNCOLLECTIBLE, closed_at=now, retry_state=RetryState.NONE, retry_reason=""

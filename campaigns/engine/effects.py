@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from billing.commands import Order, commands_enqueue
 from billing.fees import fees_charge
 from billing.models import ProcessorCommand
 from billing.retries.services import retries_hasten
@@ -24,7 +25,6 @@ from campaigns.models.ladder import Action
 from campaigns.signals import announce_service
 from customers.log import Entry, record_many
 from customers.models import Interaction
-from customers.wake import wake
 
 _TASKS = frozenset({Action.CALL_TASK.value, Action.NOTIFY_STAFF.value})
 #: Actions that change rows of the customer or of billing.
@@ -215,16 +215,12 @@ def _hand_over(rows: Sequence[Effect], entries: list[Entry], now: datetime) -> N
 
 def _cancel_subscriptions(rows: Iterable[Effect], now: datetime) -> None:
     kind = ProcessorCommand.Kind.CANCEL_SUBSCRIPTION
-    commands = [
-        ProcessorCommand(
-            kind=kind, subscription_id=pk, key=f"case:{effect.case.case_id}:{kind}:{pk}", due_at=now, created_at=now
-        )
+    orders = [
+        Order(kind, f"case:{effect.case.case_id}:{kind}:{pk}", subscription_id=pk)
         for effect in rows
         for pk in dict.fromkeys(i.subscription_id for i in effect.case.invoices if i.subscription_id is not None)
     ]
-    if commands:
-        ProcessorCommand.objects.bulk_create(commands, ignore_conflicts=True)
-        wake("billing.tasks.run_commands")
+    commands_enqueue(orders=orders, now=now)
 
 
 def _entry(effect: Effect, now: datetime, **fields: Any) -> Entry:

@@ -12,7 +12,6 @@ from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
 from campaigns.engine.arrays import array
-from campaigns.models import Segment
 from campaigns.segments.compile import customer_ids_sql
 from campaigns.segments.language import SegmentError, parse
 from customers.statistics import wilson
@@ -41,13 +40,8 @@ class Count:
     sample: tuple[int, ...]
 
 
-def segment_contains(segment: Segment, customer_ids: Collection[int], now: datetime) -> set[int]:
-    """Those of the customers who are in the segment at `now` (aware UTC). One query. Raises SegmentError."""
-    return query_contains(segment.query, customer_ids, now)
-
-
 def query_contains(query: str, customer_ids: Collection[int], now: datetime) -> set[int]:
-    """The same for a query that is not saved."""
+    """Those of the customers who answer to the query at `now` (aware UTC). One query. Raises SegmentError."""
     if not customer_ids:
         return set()
     sql = customer_ids_sql(parse(query), now, customer_ids)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from billing import commands
-from billing.commands import CommandRun, command_enqueue, run_commands
+from billing.commands import CommandRun, Order, commands_enqueue, run_commands
 from billing.models import InvoiceStatus, ProcessorCommand
 from customers.errors import SollecitoError
 from customers.models import Interaction
@@ -15,8 +15,12 @@ from tests.factories import NOW
 pytestmark = pytest.mark.django_db
 
 
-def write_off(invoice, key="k"):
-    return command_enqueue(kind="mark_uncollectible", invoice_id=invoice.pk, key=key, now=NOW)
+def write_off(invoice):
+    commands_enqueue(orders=[Order("mark_uncollectible", "k", invoice_id=invoice.pk)], now=NOW)
+
+
+def cancel(subscription):
+    commands_enqueue(orders=[Order("cancel_subscription", "k", subscription_id=subscription.pk)], now=NOW)
 
 
 def run(now=NOW):
@@ -25,7 +29,9 @@ def run(now=NOW):
 
 def test_an_invoice_is_written_off_once(stripe_world):
     invoice = stripe_world.owing()
-    assert (write_off(invoice), write_off(invoice)) == (True, False)
+    write_off(invoice)
+    write_off(invoice)
+    assert ProcessorCommand.objects.count() == 1
     assert (run(), run()) == (CommandRun(done=1), CommandRun())
     assert stripe_world.server.world.get("invoice", invoice.external_id)["status"] == "uncollectible"
     assert Interaction.objects.get(kind="command.done").customer == invoice.customer
@@ -34,14 +40,14 @@ def test_an_invoice_is_written_off_once(stripe_world):
 def test_a_subscription_ended_already_is_no_error(stripe_world):
     invoice = stripe_world.owing()
     gone = factories.subscription(invoice.customer)
-    command_enqueue(kind="cancel_subscription", subscription_id=gone.pk, key="k", now=NOW)
+    cancel(gone)
     assert run().done == 1
 
 
 def test_who_paid_in_the_meantime_keeps_the_subscription(stripe_world):
     invoice = stripe_world.owing()
     subscription = factories.subscription(invoice.customer)
-    command_enqueue(kind="cancel_subscription", subscription_id=subscription.pk, key="k", now=NOW)
+    cancel(subscription)
     invoice.subscription, invoice.status, invoice.paid_at = subscription, InvoiceStatus.PAID, NOW
     invoice.save()
     before = stripe_world.server.requests
@@ -81,7 +87,18 @@ def test_tries_end(stripe_world):
     assert seen[-1] == CommandRun(failed=1)
 
 
-def test_an_order_about_nothing_is_refused():
+@pytest.mark.parametrize(
+    "order",
+    [
+        Order("cancel_subscription", "k"),
+        Order("cancel_subscription", "k", invoice_id=1),
+        Order("mark_uncollectible", "k", subscription_id=1),
+        Order("credit_note", "k", invoice_id=1),
+        Order("refund", "k", invoice_id=1),
+    ],
+)
+def test_an_order_about_nothing_is_refused_and_with_it_its_neighbours(order):
     with pytest.raises(SollecitoError) as caught:
-        command_enqueue(kind="cancel_subscription", key="k", now=NOW)
+        commands_enqueue(orders=[Order("mark_uncollectible", "fine", invoice_id=1), order], now=NOW)
     assert caught.value.code == "bad_command"
+    assert not ProcessorCommand.objects.exists()
