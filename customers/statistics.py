@@ -1,7 +1,8 @@
 """The few statistics that experiments, estimates and models need, in closed form. Pure.
 
 Intervals of proportions are Wilson's, of differences Newcombe's (1998, method 10, without correction): both keep
-to 0-100% and hold what they promise with few cases, where the textbook's normal interval does not.
+to 0-100% and hold what they promise with few cases, where the textbook's normal interval does not. They are for one
+look at a moment chosen beforehand; what is looked at every week until something shows needs `always_valid_z`.
 """
 
 import math
@@ -37,6 +38,21 @@ def newcombe(successes: int, total: int, base_successes: int, base_total: int, z
         difference - math.hypot(p1 - low1, high2 - p2),
         difference + math.hypot(high1 - p1, p2 - low2),
     )
+
+
+def always_valid_z(count: int, *, tightest: int, alpha: float = 0.05) -> float:
+    """What the standard error of a mean of `count` observations is multiplied by where the mean is looked at again and
+    again: the interval holds at every look at once, however many there are and whenever somebody stops.
+
+    The asymptotic confidence sequence of a normal mixture (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024,
+    theorem 2.2), two-sided. It is narrowest, half again as wide as `Z`, about `tightest` observations; choose that
+    before looking. Without bounds (infinite) where nothing was seen.
+    """
+    if count <= 0:
+        return math.inf
+    log = -2 * math.log(alpha)
+    spread = count * (log + math.log(log + 1)) / tightest
+    return math.sqrt(2 * (spread + 1) / spread * math.log(math.sqrt(spread + 1) / alpha))
 
 
 def chi_square_p(observed: Sequence[int], shares: Sequence[float]) -> float:

@@ -1,12 +1,13 @@
 """Intervals and p-values are those of the literature."""
 
 import math
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customers.statistics import chi_square_p, newcombe, wilson
+from customers.statistics import Z, always_valid_z, chi_square_p, newcombe, wilson
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,38 @@ def test_intervals_hold_their_figure_and_are_fair_to_both_sides(a: int, more: in
 )
 def test_chi_square(observed: list[int], shares: list[int], p: float) -> None:
     assert chi_square_p(observed, shares) == pytest.approx(p, rel=2e-3, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("count", "tightest", "times"),
+    [
+        # sqrt(2 (x + 1) / x · ln(sqrt(x + 1) / 0.05)) with x = count · 7.9366 / tightest.
+        (2_000, 2_000, 3.0351),
+        (200, 2_000, 3.8551),
+        (50_000, 2_000, 3.3680),
+    ],
+)
+def test_always_valid(count: int, tightest: int, times: float) -> None:
+    assert always_valid_z(count, tightest=tightest) == pytest.approx(times, abs=5e-4)
+
+
+@given(count=st.integers(1, 10**7), tightest=st.integers(1, 10**6))
+def test_looking_often_costs_width_least_about_where_it_was_to_be_tightest(count: int, tightest: int) -> None:
+    assert always_valid_z(count, tightest=tightest) >= always_valid_z(tightest, tightest=tightest) * 0.99 > Z
+    assert always_valid_z(0, tightest=tightest) == math.inf
+
+
+def test_a_fair_coin_looked_at_after_every_throw_is_rarely_found_unfair() -> None:
+    found = found_by_one_look = 0
+    for seed in range(200):
+        lot, total = random.Random(seed), 0
+        ever = ever_by_one_look = False
+        for n in range(1, 2_001):
+            total += lot.choice((-1, 1))
+            distance = abs(total) / math.sqrt(n)
+            ever |= n >= 20 and distance > always_valid_z(n, tightest=500)
+            ever_by_one_look |= n >= 20 and distance > Z
+        found += ever
+        found_by_one_look += ever_by_one_look
+    assert found <= 20  # 10 at most are expected
+    assert found_by_one_look > 60

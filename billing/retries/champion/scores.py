@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from customers.statistics import Z, wilson
+from customers.statistics import Z, always_valid_z, wilson
 
 #: No chance is taken for certain: one surprise would otherwise cost without bound.
 _EDGE = 1e-4
@@ -90,8 +90,19 @@ def loss_difference(one: Sequence[Judged], other: Sequence[Judged]) -> Interval:
 def clustered_mean(values: Sequence[tuple[str, float]]) -> Interval:
     """The mean of (cluster, value) pairs with a normal interval that takes each cluster for one observation.
 
-    A single cluster says nothing about others: its interval is without bounds. Raises ValueError without values.
+    For one look. A single cluster says nothing about others: its interval is without bounds. Raises ValueError without
+    values.
     """
+    return _interval(values, lambda groups: Z)
+
+
+def clustered_sequence(values: Sequence[tuple[str, float]], *, tightest: int) -> Interval:
+    """The same with an interval that holds however often the growing data is looked at; narrowest about `tightest`
+    clusters."""
+    return _interval(values, lambda groups: always_valid_z(groups, tightest=tightest))
+
+
+def _interval(values: Sequence[tuple[str, float]], times: Callable[[int], float]) -> Interval:
     mean = _mean([value for _cluster, value in values])
     sums: dict[str, float] = {}
     for cluster, value in values:
@@ -100,7 +111,8 @@ def clustered_mean(values: Sequence[tuple[str, float]]) -> Interval:
     if groups < 2:
         return Interval(mean, -math.inf, math.inf)
     error = math.sqrt(groups / (groups - 1) * sum(total**2 for total in sums.values())) / len(values)
-    return Interval(mean, mean - Z * error, mean + Z * error)
+    spread = times(groups) * error
+    return Interval(mean, mean - spread, mean + spread)
 
 
 def _mean(values: Sequence[float]) -> float:

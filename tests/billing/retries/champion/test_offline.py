@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from billing.retries.champion.offline import ENOUGH, Decision, compare
+from billing.retries.champion.offline import ENOUGH, TIGHTEST, Decision, compare
+from customers.statistics import Z, always_valid_z
 
 
 def decisions(n, *, model, rules, share=0.2, seed=1, overlap=0.3):
@@ -34,9 +35,23 @@ def test_a_better_model_wins_and_a_worse_one_loses():
     assert not worse.wins
 
 
-def test_no_difference_is_no_win_nineteen_times_of_twenty():
-    wins = sum(compare(decisions(1500, model=0.5, rules=0.5, seed=s), "model:1", "rules").wins for s in range(60))
+def test_a_candidate_no_better_is_not_made_champion_by_looking_often():
+    """Looked at thirty times, as in seven months: once in forty it may seem better, at any look. By intervals for one
+    look it would seem so several times as often, so that this world can tell the two apart."""
+    wins = by_one_look = 0
+    for seed in range(60):
+        world = decisions(1500, model=0.5, rules=0.5, seed=seed)
+        looks = [compare(world[:seen], "model:1", "rules") for seen in range(50, 1501, 50)]
+        wins += any(look.difference.low > 0 for look in looks)
+        by_one_look += any(_at_one_look(look, seen) > 0 for look, seen in zip(looks, range(50, 1501, 50), strict=True))
     assert wins <= 6  # 1.5 expected; more than 6 happen once in a thousand
+    assert by_one_look > 6
+
+
+def _at_one_look(look, customers):
+    """Where the same difference's interval for one look begins."""
+    half = look.difference.value - look.difference.low
+    return look.difference.value - half * Z / always_valid_z(customers, tightest=TIGHTEST)
 
 
 def test_few_matches_decide_nothing():

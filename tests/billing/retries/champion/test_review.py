@@ -22,6 +22,7 @@ State = RetryModel.State
 def few(monkeypatch):
     monkeypatch.setattr(offline, "ENOUGH", 20)
     monkeypatch.setattr(review, "ENOUGH", 20)
+    monkeypatch.setattr(offline, "TIGHTEST", 100)
 
 
 def drawn(times, *, names, chosen, paid, planned=NOW - 40 * DAY, **fields):
