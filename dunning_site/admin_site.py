@@ -75,7 +75,7 @@ NAVIGATION: list[dict[str, Any]] = [
                 "?status__exact=pending",
                 badge="dunning_site.admin_site.approvals_open",
             ),
-            _list(_("Bulk acts"), "checklist", "customers", "bulkjob"),
+            _list(_("Bulk acts"), "playlist_add_check", "customers", "bulkjob"),
         ],
     },
     {

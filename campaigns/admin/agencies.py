@@ -137,7 +137,7 @@ class AgencyAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
 
     @display(description=_("cases with them"))
     def at_them(self, row: Agency) -> int:
-        return self._open.get(row.pk, 0)
+        return int(self._open.get(row.pk, 0))
 
     def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         found = Handover.objects.filter(agency__in=rows, status=HandoverStatus.OPEN).values_list("agency")

@@ -56,7 +56,7 @@ class PlaybookForm(ModelForm):  # type: ignore[type-arg]
         ladder, key = data.get("ladder"), data.get("step_key")
         if key and ladder is None:
             self.add_error("ladder", _("Name the ladder the step belongs to."))
-        elif key and not ladder.versions.filter(steps__key=key).exists():
+        elif key and ladder is not None and not ladder.versions.filter(steps__key=key).exists():
             self.add_error("step_key", _("This ladder has no step with this key."))
         return data
 

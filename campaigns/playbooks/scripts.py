@@ -136,7 +136,7 @@ def script_html(body: str, context: Mapping[str, Any]) -> SafeString:
     values = {name: _escaped(value) for name, value in context.items() if name not in WITHOUT}
     text = render_source(body, values, escape=False, part="text")
     # Raw HTML is off, links are checked by the library: nothing a person typed becomes code.
-    return mark_safe(_markdown().render(text))  # noqa: S308
+    return mark_safe(str(_markdown().render(text)))  # noqa: S308
 
 
 @cache

@@ -16,6 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -158,6 +159,6 @@ def _from_list(action: BulkAction, admin: BulkAdmin, request: HttpRequest, query
     ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST + 1])
     across = request.POST.get("select_across") == "1"
     where = request.GET.urlencode() if across else ""
-    named = str(admin.opts.verbose_name_plural)
+    named = capfirst(admin.opts.verbose_name_plural)
     selection = _("%(rows)s, the whole list: %(filter)s") if across else _("%(rows)s, ticked")
     return ask(request, action, ids, selection % {"rows": named, "filter": where or "–"}, back=request.get_full_path())

@@ -70,7 +70,8 @@ def _rows(request: HttpRequest, job: BulkJob, now: datetime) -> dict[str, Any]:
         rows = rows.filter(outcome=chosen)
     items = list(rows.order_by("target")[: SHOWN + 1])
     more = items[SHOWN - 1].target if len(items) > SHOWN else None
-    return {"items": _shown(job, items[:SHOWN]), "outcomes": BulkOutcome.choices, "chosen": chosen, "after": more}
+    return {"items": _shown(job, items[:SHOWN]), "outcomes": BulkOutcome.choices, "chosen": chosen, "after": more,
+            "with_customer": act_named(job.act).model != "customers.Customer"}  # fmt: skip
 
 
 def _shown(job: BulkJob, items: list[BulkItem]) -> list[dict[str, Any]]:
@@ -81,7 +82,7 @@ def _shown(job: BulkJob, items: list[BulkItem]) -> list[dict[str, Any]]:
         {
             "item": item,
             "name": named.get(item.target, (f"#{item.target}", None, ""))[0],
-            "customer": named.get(item.target, ("", None, ""))[2] if act.model != "customers.Customer" else "",
+            "customer": named.get(item.target, ("", None, ""))[2],
             "url": reverse(f"admin:{app}_{model}_change", args=[item.target]) if item.target in named else "",
             "badge": choice_badge(item, "outcome", OUTCOME),
         }

@@ -236,7 +236,7 @@ def test_cases_in_flight_are_moved_after_a_preview(
     assert "Move cases here" not in manager.get(page(draft)).content.decode()
     Step.objects.filter(version=draft, position=1).update(name="Softer")
     manager.post(do(draft, "publish"), {"note": ""})
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(42):
         shown = manager.get(do(draft, "move")).content.decode()
     assert "3 live cases follow other versions." in shown
     assert "Ada 2" in shown
