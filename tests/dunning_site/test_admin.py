@@ -47,6 +47,7 @@ from campaigns.models import (
     StepRun,
     Task,
 )
+from campaigns.worklist.refresh import work_refresh
 from customers.clock import running_on
 from customers.consent import Evidence, Source, opt_out_record
 from customers.log import Entry, record_many
@@ -178,6 +179,7 @@ def world(n: int, *, serial: int = 0) -> Customer:
                   subject=f"invoice:{invoice.pk}")
             for k, kind in enumerate(("attempt.declined", "message.sent", "case.opened"))
         )  # fmt: skip
+    work_refresh(now=NOW, only=[one.pk])
     return one
 
 
