@@ -1,7 +1,9 @@
 """Owns files kept in the database piece by piece: written once, read in constant memory, hashed on the way in."""
 
 import hashlib
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import IO
 
@@ -61,8 +63,11 @@ def datafile_pieces(file_id: int) -> Iterator[bytes]:
         number += 1
 
 
-def datafile_copy(file_id: int, target: IO[bytes]) -> None:
-    """Writes the file into `target` and goes back to its beginning."""
-    for piece in datafile_pieces(file_id):
-        target.write(piece)
-    target.seek(0)
+@contextmanager
+def datafile_opened(file_id: int) -> Iterator[IO[bytes]]:
+    """The file as one on disk, at its beginning, for as long as the block lasts."""
+    with tempfile.TemporaryFile() as target:
+        for piece in datafile_pieces(file_id):
+            target.write(piece)
+        target.seek(0)
+        yield target

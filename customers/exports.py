@@ -79,6 +79,7 @@ def _xlsx(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[by
     sheet.append([_typed(str(heading)) for heading in headings])
     for number, row in enumerate(rows, start=2):
         if number > MOST_XLSX_ROWS:
+            sheet.close()
             raise SollecitoError(
                 f"An XLSX sheet holds {MOST_XLSX_ROWS:,} rows. Choose CSV, or filter the list.", code="too_many"
             )

@@ -24,6 +24,7 @@ SCHEDULES = (
     Schedule("Retry: resolve unknown outcomes", "billing.tasks.resolve_unknown", 60),
     Schedule("Retry: compare, demote and fit models", "billing.tasks.review_models", 604_800),
     Schedule("Processor: carry out orders", "billing.tasks.run_commands", 30),
+    Schedule("Import: read and write files", "billing.tasks.run_imports", 15),
     Schedule("Escalate: assess customers", "campaigns.tasks.assess_customers", 15),
     Schedule("Escalate: take due steps", "campaigns.tasks.escalate_due", 30),
     Schedule("Deliver: send what is queued", "campaigns.tasks.deliver_due", 15),

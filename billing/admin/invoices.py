@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from import_export.admin import ExportActionModelAdmin, ImportExportModelAdmin
+from import_export.admin import ExportActionModelAdmin
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     FieldTextFilter,
@@ -22,9 +22,8 @@ from unfold.decorators import display
 from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, RETRY, money_column
 from billing.admin.invoice_actions import INVOICE_ACTIONS
-from billing.admin.invoice_import import InvoiceConfirmForm, InvoiceImportForm, confirm_initial, resource_arguments
 from billing.admin.ledgers import ledger_rows
-from billing.imports.resource import InvoiceResource
+from billing.admin.resources import InvoiceResource
 from billing.models import AttemptStatus, Fee, Invoice
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
 from customers.admin.bulk import BulkAdmin
@@ -90,12 +89,9 @@ def _log(request: HttpRequest, invoice: Invoice, now: datetime) -> dict[str, Any
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin, ImportExportModelAdmin, ExportActionModelAdmin):
+class InvoiceAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin, ExportActionModelAdmin):
     resource_classes = (InvoiceResource,)
-    import_form_class = InvoiceImportForm
-    confirm_form_class = InvoiceConfirmForm
     export_form_class = SelectableFieldsExportForm
-    skip_admin_log = True  # what an import does to an invoice is in the customer's log
 
     list_display = (
         "__str__", "customer", "state", "due", "open_balance", "due_at", "first_failed_at", "decline", "retries",
@@ -164,13 +160,6 @@ class InvoiceAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin, ImportExportModelAdmin, 
     paid = money_column("amount_paid", _("paid"))
     credited = money_column("amount_credited", _("credited"))
     open_balance = money_column("balance", _("balance"))
-
-    def get_confirm_form_initial(self, request: HttpRequest, import_form: Any) -> dict[str, Any]:
-        initial: dict[str, Any] = super().get_confirm_form_initial(request, import_form)
-        return initial | (confirm_initial(import_form) if import_form is not None else {})
-
-    def get_import_resource_kwargs(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
-        return resource_arguments(kwargs.get("form")) | {"actor_id": request.user.pk}
 
     def page_subtitle(self, obj: Invoice) -> str:
         return " · ".join(filter(None, (obj.get_collection_method_display(), obj.description, obj.external_id)))

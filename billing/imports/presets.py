@@ -1,197 +1,274 @@
-"""Owns the reading of rows: which column holds what, how dates and amounts are written. Pure.
+"""Owns what a kind of file is: which column holds what, how dates and amounts are written, which rows are meant.
 
-A new kind of file is one more Preset in PRESETS.
+A new kind of file is one more Preset in PRESETS, or a mapping somebody saves in the admin.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from billing.money import exponent, to_minor
-from customers.errors import SollecitoError
+from django.utils.translation import gettext_lazy as _
 
-_YES = {
-    "yes": True,
-    "y": True,
-    "true": True,
-    "1": True,
-    "no": False,
-    "n": False,
-    "false": False,
-    "0": False,
-    "": False,
-}
+#: Kinds of files: one row is an invoice, or one row is a charge that was tried.
+INVOICES, PAYMENTS = "invoices", "payments"
+#: Reports for people: a row with its first cell alone names the customer of the rows below, or only a section.
+BY_CUSTOMER, BY_SECTION = "customer", "section"
 
-
-@dataclass(frozen=True, slots=True)
-class RowError:
-    """Why a row cannot be taken: its number in the file (1 = first below the headings), column, text and reason."""
-
-    row: int
-    field: str
-    value: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"Row {self.row}, {self.field} {self.value!r}: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class Receivable:
-    """One invoice of a file. `amount` in minor units of `currency`; dates are calendar dates at the brand's place."""
-
-    row: int
-    number: str
-    customer: str
-    amount: int
-    currency: str
-    issued: date
-    due: date
-    settled: date | None = None
-    disputed: bool = False
-    customer_name: str = ""
-    email: str = ""
-    country: str = ""
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """How one kind of file is written. `columns` maps our names to its headings; `extra` are kept as metadata."""
-
-    code: str
-    columns: Mapping[str, str]
-    date_format: str
-    currency: str = ""
-    extra: tuple[str, ...] = ()
-
-    @property
-    def source(self) -> str:
-        """What (source, external_id) identities of the imported rows begin with."""
-        return f"import:{self.code}"
-
-    def missing(self, headings: list[str]) -> list[str]:
-        """Headings this preset cannot do without and the file does not have."""
-        needed = [self.columns[name] for name in ("number", "customer", "amount", "issued", "due")]
-        return [heading for heading in needed if heading not in headings]
-
-
-PRESETS: Mapping[str, Preset] = MappingProxyType(
+#: Our names of what a column may hold, in the words of the mapping page.
+FIELDS: Mapping[str, Any] = MappingProxyType(
     {
-        # Its country codes (391, 406, 770, 818, 897) are the data set's own: most are no ISO 3166 number, and the
-        # one that is (818, Egypt) would be a guess. They are kept as metadata and no country is derived.
-        "ibm": Preset(
-            code="ibm",
-            columns={
-                "number": "invoiceNumber",
-                "customer": "customerID",
-                "amount": "InvoiceAmount",
-                "issued": "InvoiceDate",
-                "due": "DueDate",
-                "settled": "SettledDate",
-                "disputed": "Disputed",
-            },
-            date_format="%m/%d/%Y",
-            currency="USD",
-            extra=("countryCode", "PaperlessBill"),
-        ),
-        "standard": Preset(
-            code="standard",
-            columns={
-                "number": "number",
-                "customer": "customer",
-                "customer_name": "customer_name",
-                "email": "email",
-                "country": "country",
-                "amount": "amount",
-                "currency": "currency",
-                "issued": "issued",
-                "due": "due",
-                "settled": "settled",
-                "disputed": "disputed",
-            },
-            date_format="%Y-%m-%d",
-        ),
+        "number": _("Invoice number"),
+        "customer": _("Customer number or name"),
+        "customer_name": _("Customer name"),
+        "email": _("E-mail"),
+        "country": _("Country (two letters)"),
+        "amount": _("Amount of the invoice"),
+        "balance": _("Open balance"),
+        "paid": _("Amount paid"),
+        "currency": _("Currency"),
+        "issued": _("Issued on"),
+        "due": _("Due on"),
+        "settled": _("Settled on"),
+        "disputed": _("Disputed (yes or no)"),
+        "status": _("Status"),
     }
 )
 
 
-def read_row(preset: Preset, number: int, row: Mapping[str, Any]) -> Receivable | list[RowError]:
-    """One row as a Receivable, or everything that is wrong with it."""
-    errors: list[RowError] = []
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How one kind of file is written.
 
-    def text(name: str) -> str:
-        value = row.get(preset.columns.get(name, ""), "")
-        return "" if value is None else str(value).strip()
+    `columns` maps our names to its headings; a heading may be several, parted by `|`, of which a file has one, and so
+    may `date_format` (strptime). `currency` holds where the file tells none; `decimal` is the mark before decimals.
+    Rows without a due day are due `terms_days` after they were issued; None: the due day must be there. `statuses`
+    maps its words, in small letters, to those of InvoiceStatus. `only` names a column and the words a row must hold
+    there. `extra` are kept as metadata. Presets of one `family` tell of the same invoices.
+    """
 
-    def wrong(name: str, reason: str) -> None:
-        errors.append(RowError(number, preset.columns.get(name, name), text(name), reason))
+    code: str
+    columns: Mapping[str, str]
+    date_format: str = "%Y-%m-%d"
+    name: str = ""
+    kind: str = INVOICES
+    family: str = ""
+    currency: str = ""
+    decimal: str = "."
+    terms_days: int | None = None
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    only: tuple[str, tuple[str, ...]] | None = None
+    grouping: str = ""
+    extra: tuple[str, ...] = ()
+    #: How the file itself is written; empty: found out.
+    encoding: str = ""
+    delimiter: str = ""
 
-    def day(name: str, *, needed: bool = True) -> date | None:
-        raw = row.get(preset.columns.get(name, ""))
-        if isinstance(raw, datetime):
-            return raw.date()
-        if isinstance(raw, date):
-            return raw
-        if not text(name):
-            if needed:
-                wrong(name, "is missing")
-            return None
-        try:
-            # A calendar date: the zone comes with the brand.
-            return datetime.strptime(text(name), preset.date_format).date()  # noqa: DTZ007
-        except ValueError:
-            wrong(name, f"is not a date written as {preset.date_format}")
-            return None
+    @property
+    def source(self) -> str:
+        """What (source, external_id) identities of the imported rows begin with."""
+        return f"import:{self.family or self.code}"
 
-    for name in ("number", "customer"):
-        if not text(name):
-            wrong(name, "is missing")
-    currency = (text("currency") or preset.currency).upper()
-    amount = _amount(text("amount"), currency, wrong)
-    issued, due, settled = day("issued"), day("due"), day("settled", needed=False)
-    disputed = _YES.get(text("disputed").lower())
-    if disputed is None:
-        wrong("disputed", "is neither yes nor no")
-    if issued and settled and settled < issued:
-        wrong("settled", "is before the invoice was issued")
-    country = text("country").upper()
-    if country and (len(country) != 2 or not country.isalpha()):
-        wrong("country", "is not an ISO 3166 two-letter code")
-    if errors or issued is None or due is None or amount is None:
-        return errors
-    return Receivable(
-        row=number,
-        number=text("number"),
-        customer=text("customer"),
-        amount=amount,
-        currency=currency,
-        issued=issued,
-        due=due,
-        settled=settled,
-        disputed=bool(disputed),
-        customer_name=text("customer_name"),
-        email=text("email"),
-        country=country,
-        extra={name: str(row.get(name, "")) for name in preset.extra},
-    )
+    @property
+    def needed(self) -> list[str]:
+        """Our names of the columns the file must have."""
+        if self.kind == PAYMENTS:
+            return ["number", "amount", "issued", "status"]
+        names = ["number", "amount" if "amount" in self.columns else "balance", "issued"]
+        if self.grouping != BY_CUSTOMER:
+            names.append("customer")
+        return names if self.terms_days is not None else [*names, "due"]
+
+    def fitted(self, headings: Collection[str]) -> "Preset":
+        """The preset with each column as this file's heading spells it; optional ones that are not there left out."""
+        spelled = {plain(heading): heading for heading in headings}
+        columns = {}
+        for name, written in self.columns.items():
+            choices = written.split("|")
+            heading = next((spelled[plain(one)] for one in choices if plain(one) in spelled), None)
+            if heading is not None:
+                columns[name] = heading
+            elif name in self.needed:
+                columns[name] = choices[0]
+        only = self.only
+        if only is not None:
+            only = (spelled.get(plain(only[0]), ""), only[1])
+        return replace(self, columns=columns, only=only if only and only[0] else None)
+
+    def missing(self, headings: Collection[str]) -> list[str]:
+        """Headings this preset cannot do without and the file does not have."""
+        there = {plain(heading) for heading in headings}
+        wanted = [self.columns.get(name, str(FIELDS.get(name, name))) for name in self.needed]
+        return [
+            written.split("|")[0] for written in wanted if not any(plain(one) in there for one in written.split("|"))
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """For ImportRun.layout and ImportMapping.layout."""
+        told = {name: value for name, value in asdict(self).items() if value not in ("", None, (), {})}
+        return told | {"columns": dict(self.columns), "name": str(self.name)}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> "Preset":
+        """What `as_json` told."""
+        values = dict(told)
+        if only := values.get("only"):
+            values["only"] = (only[0], tuple(only[1]))
+        return cls(**values | {"extra": tuple(values.get("extra", ()))})
 
 
-def _amount(raw: str, currency: str, wrong: Any) -> int | None:
-    """Minor units, or None after telling `wrong` what is."""
-    try:
-        exponent(currency)
-    except SollecitoError as error:
-        wrong("currency", error.message)
-        return None
-    try:
-        amount = to_minor(raw, currency)
-    except SollecitoError as error:
-        wrong("amount", error.message)
-        return None
-    if amount <= 0:
-        wrong("amount", "is not above zero")
-        return None
-    return amount
+def plain(heading: object) -> str:
+    """A heading as it is compared: blanks and capitals make no difference."""
+    return " ".join(str(heading).split()).casefold()
+
+
+_STRIPE_STATUS = {word: word for word in ("draft", "open", "paid", "void", "uncollectible")}
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        preset.code: preset
+        for preset in (
+            Preset(
+                code="standard",
+                name=_("Our own columns"),
+                columns={
+                    "number": "number",
+                    "customer": "customer",
+                    "customer_name": "customer_name",
+                    "email": "email",
+                    "country": "country",
+                    "amount": "amount",
+                    "paid": "paid",
+                    "currency": "currency",
+                    "issued": "issued",
+                    "due": "due",
+                    "settled": "settled",
+                    "disputed": "disputed",
+                },
+            ),
+            # Its country codes (391, 406, 770, 818, 897) are the data set's own: most are no ISO 3166 number, and the
+            # one that is (818, Egypt) would be a guess. They are kept as metadata and no country is derived.
+            Preset(
+                code="ibm",
+                name=_("ERP: IBM's accounts receivable sample"),
+                columns={
+                    "number": "invoiceNumber",
+                    "customer": "customerID",
+                    "amount": "InvoiceAmount",
+                    "currency": "Currency",
+                    "issued": "InvoiceDate",
+                    "due": "DueDate",
+                    "settled": "SettledDate",
+                    "disputed": "Disputed",
+                },
+                date_format="%m/%d/%Y",
+                currency="USD",
+                extra=("countryCode", "PaperlessBill"),
+            ),
+            Preset(
+                code="stripe_invoices",
+                name=_("Stripe: invoices"),
+                family="stripe",
+                columns={
+                    "number": "id|Invoice ID",
+                    "customer": "Customer|Customer ID",
+                    "customer_name": "Customer Name",
+                    "email": "Customer Email",
+                    "amount": "Total|Amount Due",
+                    "paid": "Amount Paid",
+                    "currency": "Currency",
+                    "issued": "Date (UTC)|Created (UTC)|Created date (UTC)|Finalized At (UTC)",
+                    "due": "Due Date (UTC)",
+                    "settled": "Paid At (UTC)|Status Transitions Paid At (UTC)",
+                    "status": "Status",
+                },
+                date_format="%Y-%m-%d %H:%M|%Y-%m-%d %H:%M:%S|%Y-%m-%d",
+                terms_days=0,
+                statuses=_STRIPE_STATUS,
+                extra=("Number", "Subscription"),
+            ),
+            Preset(
+                code="stripe_payments",
+                name=_("Stripe: payments"),
+                family="stripe",
+                kind=PAYMENTS,
+                columns={
+                    "number": "id",
+                    "customer": "Customer ID",
+                    "customer_name": "Customer Description",
+                    "email": "Customer Email",
+                    "amount": "Amount",
+                    "refunded": "Amount Refunded",
+                    "currency": "Currency",
+                    "issued": "Created (UTC)|Created date (UTC)",
+                    "status": "Status",
+                    "reason": "Decline Reason",
+                    "message": "Seller Message",
+                    "method": "Payment Source Type|Payment Method Type",
+                    "invoice": "Invoice ID",
+                },
+                date_format="%Y-%m-%d %H:%M|%Y-%m-%d %H:%M:%S|%Y-%m-%d|%d/%m/%Y %H:%M",
+                statuses={"paid": "paid", "succeeded": "paid", "refunded": "paid", "failed": "failed"},
+            ),
+            Preset(
+                code="chargebee",
+                name=_("Chargebee: invoices"),
+                columns={
+                    "number": "Invoice Number|Invoice Id",
+                    "customer": "Customer Id",
+                    "customer_name": "Customer Company|Company",
+                    "email": "Customer Email|Email",
+                    "amount": "Amount|Total",
+                    "paid": "Amount Paid",
+                    "balance": "Amount Due",
+                    "currency": "Currency|Currency Code",
+                    "issued": "Invoice Date|Date",
+                    "due": "Due Date",
+                    "settled": "Paid On|Paid At",
+                    "status": "Status",
+                },
+                date_format="%d-%b-%Y %H:%M|%d-%b-%Y|%Y-%m-%d %H:%M:%S|%Y-%m-%d",
+                terms_days=0,
+                statuses={
+                    "paid": "paid", "posted": "open", "payment due": "open", "payment_due": "open",
+                    "not paid": "open", "not_paid": "open", "voided": "void", "pending": "draft",
+                },
+                extra=("Subscription Id",),
+            ),
+            Preset(
+                code="quickbooks",
+                name=_("QuickBooks: A/R ageing detail"),
+                columns={
+                    "number": "Num|No.|Invoice No.",
+                    "customer": "Customer|Customer full name|Name",
+                    "amount": "Amount",
+                    "balance": "Open Balance",
+                    "currency": "Currency",
+                    "issued": "Date|Invoice date",
+                    "due": "Due Date",
+                },
+                date_format="%m/%d/%Y",
+                currency="USD",
+                only=("Transaction Type", ("invoice", "")),
+                grouping=BY_SECTION,
+                extra=("P.O. #",),
+            ),
+            Preset(
+                code="xero",
+                name=_("Xero: aged receivables detail"),
+                columns={
+                    "number": "Invoice Number",
+                    "customer": "Contact",
+                    "balance": "Total",
+                    "currency": "Currency",
+                    "issued": "Invoice Date|Date",
+                    "due": "Due Date",
+                    "email": "Email",
+                },
+                date_format="%d %b %Y|%d/%m/%Y|%Y-%m-%d",
+                grouping=BY_CUSTOMER,
+                extra=("Invoice Reference",),
+            ),
+        )
+    }
+)  # fmt: skip

@@ -3,6 +3,7 @@
 All inside the caller's transaction, each in a constant number of queries.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,7 @@ def receivables_update(rows: Sequence[Invoice]) -> None:
     if not rows:
         return
     columns = {
+        "number": "text",
         "amount_due": "bigint",
         "amount_paid": "bigint",
         "status": "text",
@@ -30,6 +32,7 @@ def receivables_update(rows: Sequence[Invoice]) -> None:
         "closed_at": "timestamptz",
         "disputed_at": "timestamptz",
         "facts_as_of": "timestamptz",
+        "metadata": "jsonb",
     }
     sets = ", ".join(f"{name} = new.{name}" for name in columns)
     arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
@@ -37,34 +40,54 @@ def receivables_update(rows: Sequence[Invoice]) -> None:
         cursor.execute(
             f"UPDATE billing_invoice AS old SET {sets}, updated_at = now() "  # noqa: S608 (names are ours)
             f"FROM unnest(%s::bigint[], {arrays}) AS new(id, {', '.join(columns)}) WHERE old.id = new.id",
-            [[row.pk for row in rows], *([getattr(row, name) for row in rows] for name in columns)],
+            [[row.pk for row in rows], *([_value(row, name) for row in rows] for name in columns)],
         )
 
 
-def payments_write(paid: Sequence[Invoice], now: datetime) -> None:
-    """A payment of the whole amount on the day the file says, allocated to its invoice."""
+def _value(row: Invoice, name: str) -> Any:
+    value = getattr(row, name)
+    return json.dumps(value) if name == "metadata" else value
+
+
+def invoices_insert(rows: Sequence[Invoice]) -> None:
+    """Writes new invoices, in as few statements as their columns allow."""
+    Invoice.objects.bulk_create(rows)
+
+
+def payments_write(paid: Iterable[tuple[Invoice, int]], now: datetime) -> None:
+    """A payment of what an invoice was paid more than was known, in its minor units, allocated to it: on the day the
+    file says it was settled, else now."""
+    rows = [(row, amount) for row, amount in paid if amount > 0]
     payments = [
         Payment(
             source=row.source,
-            external_id=f"{row.external_id}:settled",
+            external_id=f"{row.external_id}:{'settled' if row.paid_at else f'paid:{row.amount_paid}'}",
             customer_id=row.customer_id,
-            amount=row.amount_due,
-            allocated=row.amount_due,
+            amount=amount,
+            allocated=amount,
             currency=row.currency,
             received_at=row.paid_at or now,
             method="import",
         )
-        for row in paid
+        for row, amount in rows
     ]
     Payment.objects.bulk_create(payments)
     Allocation.objects.bulk_create(
-        Allocation(payment=payment, invoice=row, amount=row.amount_due)
-        for payment, row in zip(payments, paid, strict=True)
+        Allocation(payment=payment, invoice=row, amount=amount)
+        for payment, (row, amount) in zip(payments, rows, strict=True)
     )
 
 
+def disputes_of(invoices: Iterable[Invoice]) -> dict[int, list[Dispute]]:
+    """All disputes of these invoices, by the invoice's id."""
+    found: dict[int, list[Dispute]] = {}
+    for dispute in Dispute.objects.filter(invoice__in=[row.pk for row in invoices]).order_by("pk"):
+        found.setdefault(dispute.invoice_id, []).append(dispute)
+    return found
+
+
 def disputes_write(invoices: Sequence[Invoice], now: datetime) -> None:
-    """A dispute for each that is disputed; those of invoices paid meanwhile are withdrawn."""
+    """A dispute for each that the file says is disputed; its own of those that are not any more are withdrawn."""
     Dispute.objects.bulk_create(
         (
             Dispute(
@@ -76,12 +99,12 @@ def disputes_write(invoices: Sequence[Invoice], now: datetime) -> None:
                 opened_at=row.disputed_at or now,
             )
             for row in invoices
-            if row.disputed_at is not None
+            if row.disputed_at is not None and row.metadata.get("disputed")
         ),
         ignore_conflicts=True,
     )
-    settled = {row.pk: row.source for row in invoices if row.status == InvoiceStatus.PAID}
-    Dispute.objects.filter(source__in=set(settled.values()), invoice__in=settled, status=Dispute.Status.OPEN).update(
+    over = {row.pk: row.source for row in invoices if row.disputed_at is None}
+    Dispute.objects.filter(source__in=set(over.values()), invoice__in=over, status=Dispute.Status.OPEN).update(
         status=Dispute.Status.WITHDRAWN, closed_at=now
     )
 

@@ -1,216 +1,221 @@
-"""Owns writing receivables of a file as facts: in batches, all or nothing, and the same file twice changes nothing.
+"""Owns what invoices of a file change: the same rows twice change nothing, and what is settled here stays settled.
 
 An invoice is seen as of a day: settled by then it is paid, with its payment; else it is open; one issued only later
 is a draft. A file as of an earlier day than the one an invoice was last seen on changes nothing of it.
 """
 
 import zoneinfo
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
-from itertools import islice
 from typing import Any
 
-from django.db import transaction
+from django.utils.translation import gettext as _
 
-from billing.imports.presets import Preset, Receivable, RowError, read_row
-from billing.imports.receivable_rows import disputes_write, payments_write, receivables_log, receivables_update
-from billing.models import CollectionMethod, Invoice, InvoiceStatus
+from billing.imports.items import Item, Receivable, RowError
+from billing.imports.parties import Context, customers_known, customers_made, told_elsewhere
+from billing.imports.receivable_rows import (
+    disputes_of,
+    disputes_write,
+    invoices_insert,
+    payments_write,
+    receivables_log,
+    receivables_update,
+)
+from billing.models import CollectionMethod, Dispute, ImportRow, Invoice, InvoiceStatus
+from billing.money import display
 from billing.signals import announce_facts_changed
-from customers.geography import timezone_of
-from customers.models import Brand, Contact, Customer, CustomerKind
 from customers.services import customers_reassess
 
-BATCH = 1000
 #: An invoice falls due at this time of its due day.
 LAST_MOMENT = time(23, 59, 59)
+_SETTLED = {InvoiceStatus.PAID, InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE}
+Outcome = ImportRow.Outcome
 
 
 @dataclass(slots=True)
-class ImportReport:
-    """Counts of an import, what became of each row ("new", "update", "skip"), and every error."""
+class Planned:
+    """What a row would do: its outcome, [field, old, new] of each change, or why it cannot be taken."""
 
-    rows: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    customers: int = 0
-    errors: list[RowError] = field(default_factory=list)
-    outcomes: dict[int, str] = field(default_factory=dict)
-    written: bool = False
+    item: Item
+    outcome: str
+    changes: list[list[str]] = field(default_factory=list)
+    error: RowError | None = None
 
 
-def receivables_import(
-    *,
-    rows: Iterable[Mapping[str, Any]],
-    preset: Preset,
-    brand: Brand,
-    as_of: date,
-    now: datetime,
-    email_domain: str = "",
-    actor_id: int | None = None,
-    dry_run: bool = False,
-    batch_size: int = BATCH,
-) -> ImportReport:
-    """Imports rows as seen on `as_of` at the brand's place; `now` is aware UTC.
+class Receivables:
+    """Plans and writes invoices of one file. A constant number of queries per batch."""
 
-    With a single bad row nothing is written, and all bad ones are told. `email_domain` gives customers without an
-    address one under it (demonstrations only). Constant number of queries per batch.
-    """
-    report = ImportReport()
-    good = receivables_read(rows, preset, report)
-    if report.errors:
-        return report
-    with transaction.atomic():
-        writer = _Writer(preset, brand, as_of, now, email_domain, actor_id, report)
-        remaining = iter(good)
-        while batch := list(islice(remaining, batch_size)):
-            writer.write(batch)
-        if dry_run:
-            transaction.set_rollback(True)
-    report.written = not dry_run
-    return report
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.zone = zoneinfo.ZoneInfo(context.brand.timezone)
+        self.disputes: Mapping[int, list[Dispute]] = {}
 
+    def plan(self, items: Sequence[Receivable]) -> list[Planned]:
+        """What the rows would do as things stand; writes and locks nothing."""
+        return [planned for planned, _row in self._plan(items, self._known(items, lock=False))]
 
-def receivables_read(rows: Iterable[Mapping[str, Any]], preset: Preset, report: ImportReport) -> list[Receivable]:
-    """The rows that can be taken; those that cannot, and how many there were, are told in `report`."""
-    good: list[Receivable] = []
-    seen: dict[str, int] = {}
-    for number, row in enumerate(rows, start=1):
-        report.rows += 1
-        item = read_row(preset, number, row)
-        if isinstance(item, list):
-            report.errors += item
-        elif item.number in seen:
-            reason = f"is in row {seen[item.number]} already"
-            report.errors.append(RowError(number, preset.columns["number"], item.number, reason))
-        else:
-            seen[item.number] = number
-            good.append(item)
-    return good
-
-
-@dataclass(slots=True)
-class _Writer:
-    """Writes batches inside the caller's transaction."""
-
-    preset: Preset
-    brand: Brand
-    as_of: date
-    now: datetime
-    email_domain: str
-    actor_id: int | None
-    report: ImportReport
-
-    def write(self, batch: Sequence[Receivable]) -> None:
-        """One batch: customers, invoices, payments, disputes, log."""
-        customers = self._customers(batch)
-        where = {"source": self.preset.source, "external_id__in": [item.number for item in batch]}
-        known = {row.external_id: row for row in Invoice.objects.select_for_update(no_key=True).filter(**where)}
+    def write(self, items: Sequence[Receivable]) -> tuple[list[Planned], int]:
+        """Writes a batch in the caller's transaction; what became of each row, and how many customers are new."""
+        # Customers are locked before their invoices: see billing.locks.
+        customers, made = customers_made(self.context, items)
+        found = self._plan(items, self._known(items, lock=True))
         new: list[Invoice] = []
-        moved: list[Invoice] = []
-        for item in batch:
-            row = known.get(item.number)
-            values = self._values(item)
-            if row is None:
-                customer = customers[item.customer]
-                row = Invoice(
-                    source=self.preset.source,
-                    external_id=item.number,
-                    customer=customer,
-                    brand=self.brand,
-                    **values,
+        moved: list[tuple[Invoice, int]] = []
+        seen: list[Invoice] = []
+        for planned, row in found:
+            item = planned.item
+            assert isinstance(item, Receivable)
+            if planned.outcome == Outcome.NEW:
+                new.append(
+                    Invoice(
+                        source=self.context.source,
+                        external_id=item.number,
+                        customer=customers[item.customer],
+                        brand=self.context.brand,
+                        **self._values(item),
+                    )
                 )
-                new.append(row)
-                known[item.number] = row
-                outcome = "new"
-            elif self._outdated(row, values):
-                for name, value in values.items():
+                seen.append(new[-1])
+            elif row is not None and planned.outcome == Outcome.CHANGED:
+                paid_before = row.amount_paid
+                for name, value in self._values(item, row).items():
                     setattr(row, name, value)
-                moved.append(row)
-                outcome = "update"
-            else:
-                outcome = "skip"
-            self.report.outcomes[item.row] = outcome
-        Invoice.objects.bulk_create(new)
-        receivables_update(moved)
-        payments_write([row for row in (*new, *moved) if row.status == InvoiceStatus.PAID], self.now)
-        disputes_write([known[item.number] for item in batch], self.now)
-        receivables_log(new, moved, now=self.now, actor_id=self.actor_id)
-        concerned = {row.customer_id for row in (*new, *moved)}
-        customers_reassess(concerned, self.now)
+                moved.append((row, row.amount_paid - paid_before))
+                seen.append(row)
+        invoices_insert(new)
+        receivables_update([row for row, _paid in moved])
+        now, actor_id = self.context.now, self.context.actor_id
+        payments_write([(row, row.amount_paid) for row in new] + moved, now)
+        disputes_write(seen, now)
+        receivables_log(new, [row for row, _paid in moved], now=now, actor_id=actor_id)
+        concerned = {row.customer_id for row in seen}
+        customers_reassess(concerned, now)
         announce_facts_changed(concerned)
-        self.report.created += len(new)
-        self.report.updated += len(moved)
-        self.report.unchanged += len(batch) - len(new) - len(moved)
+        return [planned for planned, _row in found], made
+
+    def _known(self, items: Sequence[Receivable], *, lock: bool) -> dict[str, Invoice]:
+        rows = Invoice.objects.filter(
+            source=self.context.source, external_id__in=[item.number for item in items]
+        ).order_by("pk")
+        if lock:
+            rows = rows.select_for_update(no_key=True)
+        return {row.external_id or "": row for row in rows}
+
+    def _plan(self, items: Sequence[Receivable], known: Mapping[str, Invoice]) -> list[tuple[Planned, Invoice | None]]:
+        elsewhere = told_elsewhere(self.context, Invoice, items)
+        holders = customers_known(self.context, items)
+        self.disputes = disputes_of(known.values())
+        planned = []
+        for item in items:
+            row = known.get(item.number)
+            if item.number in elsewhere:
+                planned.append((self._refused(item, "number", item.number, *elsewhere[item.number]), row))
+            elif row is None:
+                planned.append((Planned(item, Outcome.NEW), None))
+            else:
+                planned.append((self._change(item, row, holders), row))
+        return planned
+
+    def _refused(self, item: Receivable, name: str, value: str, reason: str, remedy: str) -> Planned:
+        error = RowError(item.row, self.context.preset.columns.get(name, name), value, reason, remedy)
+        return Planned(item, Outcome.REJECTED, error=error)
+
+    def _change(self, item: Receivable, row: Invoice, holders: Mapping[str, int]) -> Planned:
+        if holders.get(item.customer) != row.customer_id:
+            return self._refused(
+                item,
+                "customer",
+                item.customer,
+                _("is not whom this invoice was written to before"),
+                _("Correct the number of the invoice or of the customer."),
+            )
+        if item.currency != row.currency:
+            return self._refused(
+                item,
+                "currency",
+                item.currency,
+                _("is not the currency this invoice had before ({currency})").format(currency=row.currency),
+                _("Invoices do not change their currency: correct the row."),
+            )
+        values = self._values(item, row)
+        if values["facts_as_of"] < (row.facts_as_of or values["facts_as_of"]) or row.status in _SETTLED:
+            # Settled is settled, also when it was settled here and the file does not know yet.
+            return Planned(item, Outcome.UNCHANGED)
+        if values["amount_due"] < row.amount_paid + row.amount_credited:
+            return self._refused(
+                item,
+                "amount",
+                display(item.amount, item.currency),
+                _("is less than what was paid and credited already"),
+                _("Give the amount of the whole invoice, not what is left of it."),
+            )
+        changes = [
+            [name, _words(getattr(row, name), row.currency), _words(value, row.currency)]
+            for name, value in values.items()
+            if name not in ("facts_as_of", "closed_at") and getattr(row, name) != value
+        ]
+        return Planned(item, Outcome.CHANGED if changes else Outcome.UNCHANGED, changes)
 
     def _moment(self, day: date, at: time = time.min) -> datetime:
-        return datetime.combine(day, at, tzinfo=zoneinfo.ZoneInfo(self.brand.timezone))
+        return datetime.combine(day, at, tzinfo=self.zone)
 
-    def _values(self, item: Receivable) -> dict[str, Any]:
-        settled = item.settled if item.settled is not None and item.settled <= self.as_of else None
-        status = InvoiceStatus.OPEN if item.issued <= self.as_of else InvoiceStatus.DRAFT
-        if settled is not None:
+    def _values(self, item: Receivable, row: Invoice | None = None) -> dict[str, Any]:
+        as_of = self.context.as_of
+        settled = item.settled if item.settled is not None and item.settled <= as_of else None
+        credited = row.amount_credited if row is not None else 0
+        paid = max(item.paid, row.amount_paid if row is not None else 0)
+        status = item.status or (InvoiceStatus.OPEN if item.issued <= as_of else InvoiceStatus.DRAFT)
+        # Paid in full is settled, whatever the file calls it; and settled is paid in full.
+        if settled is not None or status == InvoiceStatus.PAID or paid + credited >= item.amount:
             status = InvoiceStatus.PAID
-        paid_at = self._moment(settled) if settled is not None else None
-        disputed = item.disputed and status == InvoiceStatus.OPEN
+            paid = max(item.amount - credited, paid)
+        closed = None
+        if status == InvoiceStatus.PAID:
+            closed = self._moment(settled or min(as_of, max(item.due, item.issued)))
+        elif status in _SETTLED:
+            closed = self._moment(as_of)
         return {
-            "number": item.number,
-            "currency": item.currency,
+            "number": item.number if not item.extra.get("Number") else item.extra["Number"][:100],
             "amount_due": item.amount,
-            "amount_paid": item.amount if settled is not None else 0,
+            "currency": item.currency,
+            "amount_paid": paid,
             "status": status,
             "collection_method": CollectionMethod.MANUAL,
             "issued_at": self._moment(item.issued),
             # Paid at any hour of its due day an invoice is in time.
             "due_at": self._moment(item.due, LAST_MOMENT),
-            "paid_at": paid_at,
-            "closed_at": paid_at,
-            # The file does not tell when it was disputed; no earlier than it was issued.
-            "disputed_at": self._moment(item.issued) if disputed else None,
-            "facts_as_of": self._moment(self.as_of, LAST_MOMENT),
-            "metadata": dict(item.extra) | {"disputed": item.disputed},
+            "paid_at": closed if status == InvoiceStatus.PAID else None,
+            "closed_at": closed,
+            "disputed_at": self._disputed(item, row) if status == InvoiceStatus.OPEN else None,
+            "facts_as_of": self._moment(as_of, LAST_MOMENT),
+            "metadata": (row.metadata if row is not None else {}) | dict(item.extra) | {"disputed": item.disputed},
         }
 
-    def _outdated(self, row: Invoice, values: Mapping[str, Any]) -> bool:
-        if row.facts_as_of is not None and values["facts_as_of"] < row.facts_as_of:
-            return False
-        if row.status in {InvoiceStatus.PAID, InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE}:
-            # Settled is settled, also when it was settled here and the file does not know yet.
-            return False
-        if row.amount_paid and values["status"] != InvoiceStatus.PAID:
-            return False
-        return any(getattr(row, name) != value for name, value in values.items() if name != "facts_as_of")
+    def _disputed(self, item: Receivable, row: Invoice | None) -> datetime | None:
+        """Since when it is disputed. A dispute opened here is not ended by a file that does not know of it, and one
+        that was decided here is not opened again by a file that still says yes."""
+        own = self.disputes.get(row.pk, []) if row is not None else []
+        told = [one for one in own if one.source == self.context.source]
+        if row is not None and (
+            any(one.status == Dispute.Status.OPEN for one in own if one not in told)
+            or any(one.status != Dispute.Status.OPEN for one in told)
+        ):
+            return row.disputed_at
+        # The file does not tell when it was disputed; no earlier than it was issued.
+        return self._moment(item.issued) if item.disputed else None
 
-    def _customers(self, batch: Sequence[Receivable]) -> dict[str, Customer]:
-        first = {item.customer: item for item in reversed(batch)}
-        where = {"source": self.preset.source, "external_id__in": list(first)}
-        # Customers are locked before their invoices: see billing.locks.
-        rows = list(Customer.with_merged.select_for_update(no_key=True).filter(**where).order_by("pk"))
-        merged = {row.merged_into_id for row in rows} - {None}
-        kept = Customer.objects.select_for_update(no_key=True).filter(pk__in=merged).order_by("pk").in_bulk()
-        known = {row.external_id or "": kept.get(row.merged_into_id or 0, row) for row in rows}
-        new = [self._customer(item) for name, item in first.items() if name not in known]
-        if new:
-            Customer.objects.bulk_create(new)
-            Contact.objects.bulk_create(
-                Contact(customer=row, name=row.name, email=row.email, is_primary=True) for row in new if row.email
-            )
-            known |= {row.external_id or "": row for row in new}
-            self.report.customers += len(new)
-        return known
 
-    def _customer(self, item: Receivable) -> Customer:
-        email = item.email or (f"{item.customer.lower()}@{self.email_domain}" if self.email_domain else "")
-        return Customer(
-            source=self.preset.source,
-            external_id=item.customer,
-            brand=self.brand,
-            name=item.customer_name or item.customer,
-            email=email,
-            kind=CustomerKind.BUSINESS,
-            country=item.country,
-            timezone=timezone_of(item.country) if item.country else "",
-            language=self.brand.default_language,
-            metadata=dict(item.extra),
-        )
+def _words(value: Any, currency: str) -> str:
+    """A value of an invoice as the page of an import shows it."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, int):
+        return display(value, currency)
+    if isinstance(value, datetime):
+        return value.date().isoformat()
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {told}" for name, told in sorted(value.items()))
+    return str(value)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
-from billing.imports.presets import Receivable
+from billing.imports.items import Receivable
 from billing.imports.receivables import LAST_MOMENT
 from campaigns.guard.types import GuardSnapshot
 from campaigns.guard.zones import zone

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customers import exports
-from customers.datafiles import PIECE, datafile_copy, datafile_write
+from customers.datafiles import PIECE, datafile_opened, datafile_write
 from customers.errors import SollecitoError
 from customers.exports import FORMULA, escape_cell, export_bytes, unescape_cell
 from customers.models import DataFile, DataPiece
@@ -83,9 +83,8 @@ def test_a_file_comes_back_whole_and_hashed():
     file = datafile_write(name="a.bin", chunks=[content[:7], content[7:]], now=factories.NOW)
     assert file.size == len(content) > 2 * PIECE
     assert DataPiece.objects.filter(file=file).count() == 3
-    target = io.BytesIO()
-    datafile_copy(file.pk, target)
-    assert target.read() == content
+    with datafile_opened(file.pk) as opened:
+        assert opened.read() == content
     with pytest.raises(SollecitoError, match="larger"):
         datafile_write(name="b", chunks=[content], now=factories.NOW, most=1024**2)
     assert DataFile.objects.filter(sha256=file.sha256).count() == 1

@@ -6,25 +6,33 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import tablib
+from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
-from billing.imports.presets import PRESETS
-from billing.imports.resource import InvoiceResource
+from billing.imports.runs import import_confirm, import_discard, import_start
+from billing.imports.work import imports_run
+from billing.models import ImportRow, ImportRun
+from customers import clock
+from customers.errors import SollecitoError
 from customers.models import Brand
 
 
 class Command(BaseCommand):
-    """Imports invoices from a CSV or XLSX file, all or nothing; the same file twice changes nothing."""
+    """Imports invoices or payments from a CSV or XLSX file, as the admin does; the same file twice changes nothing.
+
+    Rows that cannot be taken are told and left out; with --strict they keep the whole file out.
+    """
 
     help = __doc__ or ""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--preset", choices=sorted(PRESETS), default="standard", help="how the file is written")
+        parser.add_argument("--preset", default="", help="kind of file; without: told by its headings")
         parser.add_argument("--as-of", type=date.fromisoformat, help="day the file is seen on, YYYY-MM-DD")
         parser.add_argument("--brand", required=True, help="code of the brand that is owed")
         parser.add_argument("--email-domain", default="", help="gives customers made-up addresses under this domain")
+        parser.add_argument("--user", default="", help="name of the user it is done for, in the log")
+        parser.add_argument("--strict", action="store_true", help="writes nothing if a row is rejected")
         parser.add_argument("--dry-run", action="store_true", help="checks and counts, writes nothing")
         parser.add_argument("--json", action="store_true", help="prints the counts as JSON")
 
@@ -32,39 +40,77 @@ class Command(BaseCommand):
         brand = Brand.objects.filter(code=options["brand"]).first()
         if brand is None:
             raise CommandError(f"There is no brand {options['brand']!r}.")
+        user = get_user_model().objects.filter(username=options["user"]).first() if options["user"] else None
+        if options["user"] and user is None:
+            raise CommandError(f"There is no user {options['user']!r}.")
+        now = clock.now()
         path: Path = options["file"]
         try:
-            if path.suffix.lower() == ".xlsx":
-                dataset = tablib.Dataset().load(path.read_bytes(), format="xlsx")
-            else:
-                dataset = tablib.Dataset().load(path.read_text(encoding="utf-8-sig"), format="csv")
-        except (OSError, ValueError, tablib.exceptions.TablibException) as error:
+            with path.open("rb") as file:
+                run = import_start(
+                    name=path.name,
+                    chunks=iter(lambda: file.read(1024**2), b""),
+                    preset=options["preset"],
+                    brand_id=brand.pk,
+                    as_of=options["as_of"] or now.date(),
+                    now=now,
+                    actor_id=user.pk if user else None,
+                    email_domain=options["email_domain"],
+                )
+        except OSError as error:
             raise CommandError(f"{path} cannot be read: {error}") from error
-        resource = InvoiceResource(
-            preset=options["preset"], brand=brand, as_of=options["as_of"], email_domain=options["email_domain"]
-        )
-        result = resource.import_data(dataset, dry_run=options["dry_run"])
-        if result.base_errors:
-            raise CommandError(str(result.base_errors[0].error))
-        report = resource.report
-        counts = {
-            "rows": report.rows,
-            "created": report.created,
-            "updated": report.updated,
-            "unchanged": report.unchanged,
-            "customers_created": report.customers,
-            "errors": [str(error) for error in report.errors],
-            "written": report.written,
-        }
-        if options["json"]:
-            self.stdout.write(json.dumps(counts))
+        except SollecitoError as error:
+            raise CommandError(error.message) from error
+        if run.status == ImportRun.Status.MAPPING:
+            import_discard(run_id=run.pk, now=now)
+            raise CommandError("The file has not the columns of this kind of file. Name its columns in the admin.")
+        run = self._work(run)
+        refused = bool(options["strict"] and run.rejected)
+        if options["dry_run"] or refused:
+            errors = self._errors(run)
+            import_discard(run_id=run.pk, now=now)
         else:
-            for line in counts["errors"]:  # type: ignore[attr-defined]
-                self.stderr.write(line)
-            self.stdout.write(
-                f"{report.rows} rows: {report.created} new, {report.updated} changed, {report.unchanged} "
-                f"as they were, {report.customers} new customers."
-                + ("" if report.written else " Nothing was written.")
-            )
-        if report.errors:
-            raise CommandError(f"{len(report.errors)} errors; nothing was written.")
+            if run.new + run.changed:
+                run = self._work(import_confirm(run_id=run.pk, now=now))
+            errors = self._errors(run)
+        self._tell(run, errors, options["json"])
+        if refused:
+            raise CommandError(f"{run.rejected} rows cannot be taken; nothing was written.")
+
+    def _work(self, run: ImportRun) -> ImportRun:
+        waits = {run.status}
+        while run.status in waits:
+            imports_run(now=clock.now(), run_id=run.pk)
+            run.refresh_from_db()
+        if run.status == ImportRun.Status.FAILED:
+            raise CommandError(run.error)
+        return run
+
+    def _errors(self, run: ImportRun) -> list[str]:
+        rejected = ImportRow.objects.filter(run=run, outcome=ImportRow.Outcome.REJECTED).order_by("number")
+        return [
+            f"Row {row.number} (line {row.line}), {column} {value!r}: {reason}. {remedy}".rstrip()
+            for row in rejected.iterator()
+            for column, value, reason, remedy in row.errors
+        ]
+
+    def _tell(self, run: ImportRun, errors: list[str], as_json: bool) -> None:
+        written = run.status == ImportRun.Status.DONE
+        if as_json:
+            told = {
+                "rows": run.rows,
+                "created": run.new,
+                "updated": run.changed,
+                "unchanged": run.unchanged,
+                "rejected": run.rejected,
+                "customers_created": run.customers_new,
+                "errors": errors,
+                "written": written,
+            }
+            self.stdout.write(json.dumps(told))
+            return
+        for line in errors:
+            self.stderr.write(line)
+        counts = f"{run.rows} rows: {run.new} new, {run.changed} changed, {run.unchanged} as they were, "
+        counts += f"{run.rejected} rejected, {run.customers_new} new customers."
+        self.stdout.write(counts if written else f"{counts} Nothing was written.")

@@ -1,6 +1,5 @@
 """`manage.py simulate_ladder`: what a ladder would do, on past receivables or on the open cases; changes nothing."""
 
-import csv
 import json
 import os
 from argparse import ArgumentParser
@@ -10,8 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from billing.imports.presets import PRESETS, Preset, Receivable
-from billing.imports.receivables import ImportReport, receivables_read
+from billing.imports.items import Receivable
+from billing.imports.presets import PRESETS
+from billing.imports.whole import read_file
 from campaigns.simulator import arms, ladders, open_cases, receivables
 from campaigns.simulator.costs import cost_table
 from campaigns.simulator.ladders import Candidate
@@ -169,24 +169,11 @@ def _figures(candidate: Candidate, played: Simulation) -> dict[str, Any]:
 
 def _read(path: Path, preset: str | None) -> list[Receivable]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.DictReader(text)
-            headings = list(reader.fieldnames or [])
-            chosen = PRESETS[preset] if preset else _preset(headings)
-            if missing := chosen.missing(headings):
-                raise CommandError(f"{path} has no column {', '.join(missing)} (preset {chosen.code}).")
-            report = ImportReport()
-            rows = receivables_read(reader, chosen, report)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with path.open("rb") as file:
+            items, errors = read_file(file, PRESETS[preset] if preset else None)
+    except OSError as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
-    if report.errors:
-        shown = "\n".join(str(error) for error in report.errors[:20])
-        raise CommandError(f"{path}: {len(report.errors)} errors.\n{shown}")
-    return rows
-
-
-def _preset(headings: list[str]) -> Preset:
-    for preset in PRESETS.values():
-        if not preset.missing(headings):
-            return preset
-    raise CommandError(f"No preset reads a file with the columns {', '.join(headings)}.")
+    if errors:
+        shown = "\n".join(str(error) for error in errors[:20])
+        raise CommandError(f"{path}: {len(errors)} errors.\n{shown}")
+    return [item for item in items if isinstance(item, Receivable)]

@@ -6,10 +6,13 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 from django.db.models import Min
 
+from billing.imports.parties import Context
 from billing.imports.presets import PRESETS
-from billing.imports.receivables import ImportReport, receivables_import, receivables_read
+from billing.imports.reading import read_row
+from billing.imports.receivables import Receivables
 from billing.models import PaymentAttempt
 from campaigns.engine.assess import assess_all
 from campaigns.engine.run import escalate_all
@@ -137,7 +140,7 @@ def test_past_receivables_do_what_was_simulated():
     late = Counter(row["customerID"] for row in rows if row["Disputed"] == "No" and int(row["DaysLate"]) > 6)
     often = {customer for customer, _count in late.most_common(8)}
     chosen = [row for row in rows if row["customerID"] in often]
-    items = receivables_read(chosen, preset, ImportReport())
+    items = [read_row(preset, number, row) for number, row in enumerate(chosen, start=1)]
     shipped_load(now=NOW)
     candidate = ladders.find("invoice_overdue")
     lives = receivables.lives(items, zone_name=zone)
@@ -146,9 +149,9 @@ def test_past_receivables_do_what_was_simulated():
     foreseen = simulate(lives, candidate.offers, start=start, until=stop).events
 
     def import_as_of(now):
-        receivables_import(
-            rows=chosen, preset=preset, brand=brand, as_of=now.date(), now=now, email_domain="example.com"
-        )
+        context = Context(preset, brand, now.date(), now, email_domain="example.com")
+        with transaction.atomic():
+            Receivables(context).write(items)
 
     import_as_of(start)
     live_on(start, stop, import_as_of)

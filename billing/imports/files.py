@@ -1,0 +1,235 @@
+"""Owns the opening of files people send: CSV of any delimiter and encoding, XLSX; hostile ones are refused.
+
+What comes out are lines of cells with the line they stand on. Nothing here knows what columns mean.
+"""
+
+import codecs
+import csv
+import io
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import IO, Any
+
+from django.utils.translation import gettext as _
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+
+from customers.errors import SollecitoError
+
+#: Bytes of a file; half a million rows of a usual export.
+MOST_BYTES = 100 * 1024**2
+MOST_ROWS = 500_000
+MOST_COLUMNS = 300
+#: An XLSX file is a ZIP file: what it may unpack to, in how many parts, and how often its own size.
+MOST_UNPACKED = 400 * 1024**2
+MOST_PARTS = 2_000
+MOST_RATIO = 250
+#: Looked at to find out how a file is written.
+_SAMPLE_LINES = 60
+_DELIMITERS = ",;\t|"
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252", "cp1250", "iso8859-15", "cp437")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a file as it stands: the line it begins on (1 = first) and its cells; `problem` says why the file's
+    own format could not be kept to there."""
+
+    number: int
+    cells: list[Any]
+    problem: str = ""
+
+    @property
+    def is_blank(self) -> bool:
+        """Nothing stands there."""
+        return not self.problem and not any(cell not in (None, "") and str(cell).strip() for cell in self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a file is written; `encoding` and `delimiter` are empty for XLSX."""
+
+    kind: str
+    encoding: str = ""
+    delimiter: str = ""
+
+
+def _refuse(reason: str, code: str) -> SollecitoError:
+    return SollecitoError(reason, code=code)
+
+
+def shape_of(file: IO[bytes], *, encoding: str = "", delimiter: str = "") -> Shape:
+    """Finds out how a file is written, where the caller does not tell. Leaves the file at its beginning.
+
+    Raises SollecitoError (`bad_file`, `hostile_file`) for what is neither CSV nor XLSX, or no file to be opened.
+    """
+    file.seek(0)
+    start = file.read(8)
+    file.seek(0)
+    if not start:
+        raise _refuse(_("The file is empty."), "bad_file")
+    if start.startswith(b"PK"):
+        _check_archive(file)
+        return Shape("xlsx")
+    if start.startswith(b"\xd0\xcf\x11\xe0"):
+        raise _refuse(_("This is an old Excel file (.xls). Save it as .xlsx or CSV."), "bad_file")
+    found = encoding or _encoding(file)
+    text = io.TextIOWrapper(_Open(file), found, errors="surrogateescape", newline="")
+    sample = list(islice(text, _SAMPLE_LINES))
+    text.detach()
+    file.seek(0)
+    if any("\x00" in line for line in sample):
+        raise _refuse(_("This is no text file. Send CSV or XLSX."), "bad_file")
+    return Shape("csv", found, delimiter or _delimiter(sample))
+
+
+def lines(file: IO[bytes], shape: Shape) -> Iterator[Line]:
+    """The file's rows from its first line on, one in memory at a time. Raises SollecitoError past MOST_ROWS rows."""
+    found = _xlsx_lines(file) if shape.kind == "xlsx" else _csv_lines(file, shape)
+    for count, line in enumerate(found):
+        if count > MOST_ROWS:
+            raise _refuse(_("The file has more than {most} rows. Split it.").format(most=MOST_ROWS), "too_large")
+        yield line
+
+
+class _Open(io.BufferedReader):
+    """A file whose text wrapper may go without closing it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        file.seek(0)
+        super().__init__(file)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Whoever opened the file closes it."""
+
+
+def _encoding(file: IO[bytes]) -> str:
+    """UTF-8 unless most of what is beyond ASCII is not: a single bad row is that row's fault, not the file's."""
+    file.seek(0)
+    start = file.read(4)
+    for mark, name in _MARKS:
+        if start.startswith(mark):
+            return name
+    file.seek(0)
+    right = wrong = 0
+    for line in file:
+        if line.isascii():
+            continue
+        try:
+            line.decode()
+            right += 1
+        except UnicodeDecodeError:
+            wrong += 1
+    return "cp1252" if wrong >= 3 and wrong > right else "utf-8"
+
+
+def _delimiter(sample: list[str]) -> str:
+    """The sign that cuts most lines into the same number of cells."""
+
+    def score(sign: str) -> tuple[float, int]:
+        counts = Counter(len(row) for row in csv.reader(sample, delimiter=sign) if len(row) > 1)
+        if not counts:
+            return 0.0, 0
+        width, often = counts.most_common(1)[0]
+        return often / len(sample), width
+
+    try:
+        best = max(_DELIMITERS, key=score)
+    except csv.Error:
+        return ","
+    return best if score(best)[1] > 1 else ","
+
+
+def _csv_lines(file: IO[bytes], shape: Shape) -> Iterator[Line]:
+    # Bytes that are no text in this encoding stay visible as lone surrogates: the row is at fault, not the file.
+    text = io.TextIOWrapper(_Open(file), shape.encoding, errors="surrogateescape", newline="")
+    reader = csv.reader(text, delimiter=shape.delimiter)
+    try:
+        while True:
+            begins = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Line(begins, [], str(error))
+                continue
+            except UnicodeError as error:
+                raise _refuse(
+                    _("The file is not written in {encoding}.").format(encoding=shape.encoding), "bad_file"
+                ) from error
+            yield Line(begins, list(cells))
+    finally:
+        text.detach()
+
+
+def _xlsx_lines(file: IO[bytes]) -> Iterator[Line]:
+    file.seek(0)
+    try:
+        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError) as error:
+        raise _refuse(_("The workbook cannot be opened: {why}.").format(why=error), "bad_file") from error
+    try:
+        sheet = book.worksheets[0] if book.worksheets else None
+        if sheet is None:
+            raise _refuse(_("The workbook has no sheet."), "bad_file")
+        # A sheet may claim to be 16,384 columns wide; then every row would be filled up to that.
+        sheet.reset_dimensions()
+        for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+            if len(row) > MOST_COLUMNS:
+                raise _refuse(
+                    _("Row {row} reaches beyond column {most}. Delete what stands there.").format(
+                        row=number, most=MOST_COLUMNS
+                    ),
+                    "hostile_file",
+                )
+            yield Line(number, list(row))
+    except (zipfile.BadZipFile, SyntaxError, ValueError, KeyError) as error:
+        raise _refuse(_("The sheet cannot be read: {why}.").format(why=error), "bad_file") from error
+    finally:
+        book.close()
+
+
+def _check_archive(file: IO[bytes]) -> None:
+    """Refuses what would unpack to more than a spreadsheet does. The sizes an archive declares bind its reader: it
+    stops there."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            parts = archive.infolist()
+            unpacked = sum(part.file_size for part in parts)
+            bomb = (
+                len(parts) > MOST_PARTS
+                or unpacked > MOST_UNPACKED
+                or any(
+                    part.file_size > 1024**2 and part.file_size > MOST_RATIO * max(part.compress_size, 1)
+                    for part in parts
+                )
+            )
+            if bomb:
+                raise _refuse(
+                    _(
+                        "The workbook would unpack to {size} MB in {parts} parts. It is not read: save it anew as CSV."
+                    ).format(size=unpacked // 1024**2, parts=len(parts)),
+                    "hostile_file",
+                )
+            if "[Content_Types].xml" not in archive.namelist():
+                raise _refuse(_("This is a ZIP archive, not a workbook. Send the file inside it."), "bad_file")
+            if any(part.flag_bits & 1 for part in parts):
+                raise _refuse(_("The workbook is locked with a password."), "bad_file")
+            for part in parts:
+                if part.filename.endswith((".xml", ".rels")):
+                    with archive.open(part) as opened:
+                        # Entities are how XML grows without end; no spreadsheet program writes any.
+                        if b"<!DOCTYPE" in opened.read(2048).upper():
+                            raise _refuse(_("The workbook holds XML no spreadsheet program writes."), "hostile_file")
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+        raise _refuse(_("The workbook cannot be opened: {why}.").format(why=error), "bad_file") from error
+    file.seek(0)
