@@ -96,6 +96,8 @@ NAVIGATION: list[dict[str, Any]] = [
             ),
             _list(_("Risk models"), "query_stats", "billing", "riskmodel"),
             _list(_("Payments"), "payments", "billing", "payment"),
+            _list(_("Imports"), "upload_file", "billing", "importrun"),
+            _list(_("Column mappings"), "view_column", "billing", "importmapping"),
             _list(_("Promises"), "handshake", "billing", "promise"),
             _list(_("Payment plans"), "calendar_month", "billing", "paymentplan"),
             _list(_("Disputes"), "gavel", "billing", "dispute"),

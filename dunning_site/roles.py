@@ -58,7 +58,6 @@ SENIOR = COLLECTOR | frozenset(
         "customers.merge_customer",
         "customers.approve_bulkjob",
         "billing.write_off_invoice",
-        "billing.add_invoice",
         "billing.change_fee",
         "billing.override_limits",
     }
@@ -68,6 +67,10 @@ SENIOR = COLLECTOR | frozenset(
 MANAGER = SENIOR | frozenset(
     {
         "billing.decide_approvalrequest",
+        "billing.add_importrun",
+        "billing.change_importmapping",
+        "billing.delete_importmapping",
+        "customers.add_exportrun",
         "billing.switch_riskmodel",
         "customers.add_team",
         "customers.change_team",

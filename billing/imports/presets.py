@@ -50,7 +50,7 @@ class Preset:
     code: str
     columns: Mapping[str, str]
     date_format: str = "%Y-%m-%d"
-    name: str = ""
+    name: Any = ""
     kind: str = INVOICES
     family: str = ""
     currency: str = ""

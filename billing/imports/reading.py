@@ -264,7 +264,9 @@ class _Row:
             paid=paid,
             status=status,
             extra={name: shown(self.row[name]) for name in self.preset.extra if self.row.get(name) not in (None, "")},
-            **who,
+            customer_name=who["customer_name"],
+            email=who["email"],
+            country=who["country"],
         )
 
     def _sums(self, currency: str) -> tuple[int | None, int | None]:
@@ -327,5 +329,7 @@ class _Row:
             message=self.text("message"),
             method=self.text("method"),
             invoice=self.text("invoice"),
-            **who,
+            customer_name=who["customer_name"],
+            email=who["email"],
+            country=who["country"],
         )

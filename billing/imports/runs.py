@@ -86,7 +86,9 @@ def import_map(*, run_id: int, layout: Preset, save_as: str) -> ImportRun:
     `name_taken`, `imported_otherwise`)."""
     with transaction.atomic():
         run = _moved(run_id, Status.CHECKING)
-        missing = layout.missing(run.headings)
+        table = import_table(run, layout)
+        layout = _with_shape(layout, table)
+        missing = layout.missing(table.headings)
         if missing:
             raise SollecitoError(
                 _("Say which columns hold: {names}.").format(names=", ".join(missing)), code="columns_missing"
@@ -99,9 +101,27 @@ def import_map(*, run_id: int, layout: Preset, save_as: str) -> ImportRun:
         _refuse_twin(run, code)
         ImportMapping.objects.update_or_create(code=code, defaults={"name": save_as[:100], "layout": layout.as_json()})
         ImportRow.objects.filter(run=run).delete()
-        save(run, preset=layout.code, layout=layout.as_json(), rows=0, done=0, error="", claimed_at=None)
+        save(
+            run,
+            preset=layout.code,
+            layout=layout.as_json(),
+            headings=table.headings,
+            rows=0,
+            done=0,
+            error="",
+            claimed_at=None,
+        )
         wake(TASK)
     return run
+
+
+def import_table(run: ImportRun, layout: Preset) -> Table:
+    """The table of an import's file, its encoding and delimiter as `layout` tells them or, where it does not, found
+    out. Raises SollecitoError (`bad_file`, `file_gone`)."""
+    if run.file_id is None:
+        raise SollecitoError(_("The file is not kept any more. Send it again."), code="file_gone")
+    with datafile_opened(run.file_id) as file:
+        return table_of(file, [layout], encoding=layout.encoding, delimiter=layout.delimiter)
 
 
 def import_remap(*, run_id: int) -> ImportRun:

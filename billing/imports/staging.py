@@ -1,7 +1,7 @@
 """Owns the rows of an import as they wait to be written: put there in bulk, counted, and told of in words."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.db import connection
@@ -97,3 +97,15 @@ def known_numbers(run: ImportRun) -> dict[str, int]:
     """Number → row of everything staged so far: what a row further down must not repeat."""
     rows = ImportRow.objects.filter(run=run).exclude(label="").values_list("label", "number")
     return dict(rows.order_by("-number"))
+
+
+def rejected_rows(run: ImportRun) -> Iterator[list[Any]]:
+    """Rejected rows as they stood, filled up to the headings, with row, line, reasons and remedies behind; in constant
+    memory."""
+    width = len(run.headings)
+    rows = ImportRow.objects.filter(run=run, outcome=ImportRow.Outcome.REJECTED).order_by("number")
+    for row in rows.iterator(chunk_size=2000):
+        cells = [*row.cells, *[""] * width][:width]
+        reasons = "; ".join(f"{column}: {reason}".removeprefix(": ") for column, _value, reason, _remedy in row.errors)
+        remedies = " ".join(dict.fromkeys(remedy for *_rest, remedy in row.errors if remedy))
+        yield [*cells, row.number, row.line, reasons, remedies]

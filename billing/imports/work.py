@@ -145,7 +145,7 @@ class _Turn:
         waiting = ImportRow.objects.filter(run=self.run).exclude(outcome=ImportRow.Outcome.REJECTED)
         while batch := list(waiting.filter(number__gt=self.run.done).order_by("number")[:BATCH]):
             with self._kept(done=batch[-1].number) as values:
-                items = [item_of(self.preset, row.item) for row in batch]
+                items = [item_of(self.preset, row.item or {}) for row in batch]
                 planned, made = self.ledger.write(items)
                 rows_settle(self.run.pk, list(zip(batch, planned, strict=True)))
                 values["customers_new"] = self.run.customers_new + made

@@ -41,7 +41,7 @@ class ImportRun(models.Model):
         DISCARDED = "discarded", _("Discarded")
         FAILED = "failed", _("Failed")
 
-    TRANSITIONS = {
+    TRANSITIONS: dict[str, frozenset[str]] = {
         Status.MAPPING: frozenset({Status.CHECKING, Status.DISCARDED}),
         # Whoever reads the errors may want to name the columns anew.
         Status.CHECKING: frozenset({Status.CHECKED, Status.FAILED}),

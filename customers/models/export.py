@@ -22,7 +22,7 @@ class ExportRun(models.Model):
         DONE = "done", _("Done")
         FAILED = "failed", _("Failed")
 
-    TRANSITIONS = {
+    TRANSITIONS: dict[str, frozenset[str]] = {
         Status.QUEUED: frozenset({Status.RUNNING}),
         # A worker that died is followed by another, from the first row.
         Status.RUNNING: frozenset({Status.DONE, Status.FAILED}),

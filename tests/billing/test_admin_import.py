@@ -1,52 +1,149 @@
-"""Files in and out of the admin: an import asks, shows, then writes; an export holds no formulas."""
+"""Files in by the admin: sent, columns named, looked at, written; rejected rows handed back."""
 
+import csv
 import io
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from billing.models import Invoice
+from billing.imports.work import imports_run
+from billing.models import ImportMapping, ImportRun, Invoice
+from customers import clock
+from dunning_site.roles import roles_sync
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
 
 FILE = """number,customer,customer_name,email,country,amount,currency,issued,due,settled,disputed
 R-1,C-1,Łukasz Ltd,a@example.com,PL,120.50,EUR,2026-01-10,2026-02-10,,
+R-2,C-1,Łukasz Ltd,a@example.com,PL,"=1+1",EUR,2026-01-10,2026-02-10,,
+"""
+UNKNOWN = """Fattura n.;Ragione sociale;Importo;Data;Scadenza;Reparto
+F-1;Acme Srl;1.234,50;31/01/2026;28/02/2026;Nord
+F-2;Beta Srl;10,00;01/02/2026;28/02/2026;Sud
 """
 
 
-@pytest.fixture
-def boss() -> Client:
+def as_role(name: str) -> Client:
+    roles_sync()
+    user = User.objects.create_user(name, f"{name}@example.com", "a-long-password", is_staff=True)
+    user.groups.add(Group.objects.get(name=name))
     client = Client()
-    client.force_login(User.objects.create_superuser("boss", "boss@example.com", "boss-password"))
+    client.force_login(user)
     return client
 
 
-def test_an_import_shows_its_rows_and_writes_on_confirmation(boss: Client) -> None:
+def send(client: Client, text: str, **more: str) -> ImportRun:
     brand = make.brand()
-    text = FILE.encode()
-    url = reverse("admin:billing_invoice_import")
-    asked = {"format": "0", "preset": "standard", "brand": brand.pk, "as_of": "2026-03-10", "email_domain": ""}
-    shown = boss.post(url, asked | {"import_file": SimpleUploadedFile("a.csv", text), "resource": ""})
-    assert shown.status_code == 200
+    asked = {"preset": "", "brand": brand.pk, "as_of": "2026-03-10", "email_domain": "", **more}
+    asked["file"] = SimpleUploadedFile("a.csv", text.encode())
+    assert client.post(reverse("admin:billing_importrun_add"), asked).status_code == 302
+    return ImportRun.objects.latest("pk")
+
+
+def page(run: ImportRun, name: str = "change", *more: str) -> str:
+    return reverse(f"admin:billing_importrun_{name}", args=[run.pk, *more])
+
+
+def work() -> None:
+    while imports_run(now=clock.now()).total:
+        pass
+
+
+def test_a_file_is_looked_at_and_written_on_confirmation() -> None:
+    client = as_role("manager")
+    run = send(client, FILE)
+    work()
+    shown = client.get(page(run)).content.decode()
+    assert "R-1" in shown
+    assert "is not an amount" in shown
     assert Invoice.objects.count() == 0
-    confirm = shown.context["confirm_form"]
-    data = {name: confirm.initial[name] if confirm.initial.get(name) is not None else "" for name in confirm.fields}
-    done = boss.post(reverse("admin:billing_invoice_process_import"), data)
-    assert done.status_code == 302
+    assert client.post(page(run, "do", "write")).status_code == 302
+    work()
+    run.refresh_from_db()
+    assert (run.status, run.new, run.rejected, run.asked_by.username) == ("done", 1, 1, "manager")
     invoice = Invoice.objects.get()
-    assert (invoice.number, invoice.amount_due, invoice.currency, invoice.brand) == ("R-1", 12050, "EUR", brand)
+    assert (invoice.number, invoice.amount_due, invoice.currency) == ("R-1", 12050, "EUR")
 
 
-def test_an_export_holds_no_formulas(boss: Client) -> None:
-    make.invoice(make.customer(name="=HYPERLINK(evil)"), number="N-1")
-    fields = {f"invoiceresource_{name}": "on" for name in ("number", "customer", "amount")}
-    answer = boss.post(reverse("admin:billing_invoice_export"), {"format": "0", "resource": "", **fields})
-    text = answer.content.decode()
-    assert "N-1" in text
-    assert "49.00" in text
-    assert "=HYPERLINK" not in text
-    assert io.StringIO(text).readline().startswith("number")
+def test_rejected_rows_come_back_with_their_reasons_and_without_formulas() -> None:
+    client = as_role("manager")
+    run = send(client, FILE)
+    work()
+    answer = client.get(page(run, "rejected", "csv"))
+    heads, row = csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig")))
+    told = dict(zip(heads, row, strict=True))
+    assert (told["number"], told["Row"], told["amount"]) == ("R-2", "2", "'=1+1")
+    assert "is not an amount" in told["Why it was rejected"]
+    assert "Write digits" in told["What to do"]
+
+
+def test_columns_of_an_unknown_file_are_guessed_corrected_and_kept() -> None:
+    client = as_role("manager")
+    run = send(client, UNKNOWN)
+    assert run.status == "mapping"
+    assert client.get(page(run)).url == page(run, "columns")
+    form = client.get(page(run, "columns")).context["form"]
+    asked = {field.html_name: field.value() if field.value() is not None else "" for field in form}
+    assert (asked["decimal"], asked["date_format"], asked["delimiter"]) == (",", "%d/%m/%Y", ";")
+    assert (asked["column_1"], asked["column_2"], asked["column_4"]) == ("customer", "amount", "due")
+    # The abbreviation after the word is not guessed, and the amounts lack a currency.
+    refused = client.post(page(run, "columns"), asked | {"column_0": ""})
+    assert "Say which columns hold: Invoice number" in refused.content.decode()
+    done = client.post(page(run, "columns"), asked | {"column_0": "number", "currency": "eur", "name": "Zucchetti",
+                                                      "column_5": "extra"})  # fmt: skip
+    assert done.status_code == 302
+    work()
+    client.post(page(run, "do", "write"))
+    work()
+    assert list(Invoice.objects.order_by("number").values_list("number", "amount_due", "currency")) == [
+        ("F-1", 123450, "EUR"),
+        ("F-2", 1000, "EUR"),
+    ]
+    assert Invoice.objects.get(number="F-1").metadata["Reparto"] == "Nord"
+    assert ImportMapping.objects.get().code == "zucchetti"
+    again = send(client, UNKNOWN.replace("28/02/2026;Nord", "15/03/2026;Nord"))
+    assert (again.status, again.preset) == ("checking", "zucchetti")
+    work()
+    again.refresh_from_db()
+    assert (again.changed, again.unchanged) == (1, 1)
+    assert "2026-03-15" in client.get(page(again)).content.decode()
+
+
+def test_the_same_bytes_are_not_taken_for_other_debts() -> None:
+    client = as_role("manager")
+    run = send(client, FILE)
+    work()
+    client.post(page(run, "do", "write"))
+    work()
+    ImportMapping.objects.create(name="Mine", code="mine", layout=run.layout | {"code": "mine"})
+    asked = {"preset": "mine", "brand": run.brand_id, "file": SimpleUploadedFile("a.csv", FILE.encode())}
+    answer = client.post(reverse("admin:billing_importrun_add"), asked)
+    assert "imported as" in answer.content.decode()
+    assert ImportRun.objects.count() == 1
+
+
+@pytest.mark.parametrize("role", ["collector", "auditor"])
+def test_only_who_may_import_does(role: str) -> None:
+    manager = as_role("manager")
+    run = send(manager, FILE)
+    work()
+    other = as_role(role)
+    assert other.get(page(run)).status_code == 200
+    assert other.get(reverse("admin:billing_importrun_add")).status_code == 403
+    assert other.post(page(run, "do", "write")).status_code == 403
+    assert other.get(page(run, "columns")).status_code == 403
+    assert other.get(page(run, "rejected", "csv")).status_code == 403
+
+
+def test_a_page_costs_the_same_whatever_the_rows(django_assert_max_num_queries) -> None:
+    client = as_role("manager")
+    lines = [f"R-{n},C-{n},,,,{n}.00,EUR,2026-01-10,2026-02-10,," for n in range(1, 400)]
+    run = send(client, FILE.splitlines()[0] + "\n" + "\n".join(lines))
+    work()
+    client.get(page(run))
+    with django_assert_max_num_queries(12):
+        assert "Page 1 of 4" in client.get(page(run)).content.decode()

@@ -159,7 +159,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     factories.brand()
     path = tmp_path / "other.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(CommandError, match="has not the columns"):
+    with pytest.raises(CommandError, match="No row of headings"):
         call_command("import_invoices", path, preset="ibm", brand="acme")
 
 
@@ -169,7 +169,7 @@ def test_a_batch_costs_the_same_whatever_its_size(django_assert_num_queries):
     ledger = Receivables(Context(PRESETS["ibm"], brand, AS_OF, factories.NOW))
     items = [read_row(PRESETS["ibm"], n, row) for n, row in enumerate(ibm_rows(), 1)]
     for part in (items[:20], items[20:420]):
-        with django_assert_num_queries(13):
+        with django_assert_num_queries(11):
             ledger.write(part)
         with django_assert_num_queries(3):
             ledger.plan(part)
