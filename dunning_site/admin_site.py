@@ -97,6 +97,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _list(_("Risk models"), "query_stats", "billing", "riskmodel"),
             _list(_("Payments"), "payments", "billing", "payment"),
             _list(_("Imports"), "upload_file", "billing", "importrun"),
+            _list(_("Exports"), "download", "customers", "exportrun"),
             _list(_("Column mappings"), "view_column", "billing", "importmapping"),
             _list(_("Promises"), "handshake", "billing", "promise"),
             _list(_("Payment plans"), "calendar_month", "billing", "paymentplan"),

@@ -158,7 +158,9 @@ ROLES: dict[str, frozenset[str]] = {
     "senior": SENIOR,
     "manager": MANAGER,
     "admin": ADMIN,
-    "auditor": frozenset({"auth.view_user", "auth.view_group", "django_celery_beat.view_periodictask"}),
+    "auditor": frozenset(
+        {"customers.add_exportrun", "auth.view_user", "auth.view_group", "django_celery_beat.view_periodictask"}
+    ),
 }
 
 

@@ -24,6 +24,8 @@ SCHEDULES = (
     Schedule("Retry: resolve unknown outcomes", "billing.tasks.resolve_unknown", 60),
     Schedule("Retry: compare, demote and fit models", "billing.tasks.review_models", 604_800),
     Schedule("Processor: carry out orders", "billing.tasks.run_commands", 30),
+    Schedule("Export: write long lists", "customers.tasks.run_exports", 15),
+    Schedule("Export: drop files kept long enough", "customers.tasks.tidy_exports", 86_400),
     Schedule("Import: read and write files", "billing.tasks.run_imports", 15),
     Schedule("Escalate: assess customers", "campaigns.tasks.assess_customers", 15),
     Schedule("Escalate: take due steps", "campaigns.tasks.escalate_due", 30),

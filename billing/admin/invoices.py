@@ -5,25 +5,22 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from import_export.admin import ExportActionModelAdmin
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     FieldTextFilter,
     RangeDateTimeFilter,
     RelatedDropdownFilter,
 )
-from unfold.contrib.import_export.forms import SelectableFieldsExportForm
-from unfold.decorators import display
+from unfold.decorators import action, display
 
 from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, RETRY, money_column
 from billing.admin.invoice_actions import INVOICE_ACTIONS
 from billing.admin.ledgers import ledger_rows
-from billing.admin.resources import InvoiceResource
 from billing.models import AttemptStatus, Fee, Invoice
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
 from customers.admin.bulk import BulkAdmin
@@ -89,9 +86,8 @@ def _log(request: HttpRequest, invoice: Invoice, now: datetime) -> dict[str, Any
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin, ExportActionModelAdmin):
-    resource_classes = (InvoiceResource,)
-    export_form_class = SelectableFieldsExportForm
+class InvoiceAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
+    actions_list = ("import_file", "export_list")
 
     list_display = (
         "__str__", "customer", "state", "due", "open_balance", "due_at", "first_failed_at", "decline", "retries",
@@ -160,6 +156,14 @@ class InvoiceAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin, ExportActionModelAdmin):
     paid = money_column("amount_paid", _("paid"))
     credited = money_column("amount_credited", _("credited"))
     open_balance = money_column("balance", _("balance"))
+
+    def has_import_file_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("billing.add_importrun")
+
+    @action(description=_("Import"), url_path="import-file", permissions=["import_file"], icon="upload_file")
+    def import_file(self, request: HttpRequest) -> HttpResponse:
+        """The button on the list: goes to the page that takes a file."""
+        return HttpResponseRedirect(reverse("admin:billing_importrun_add"))
 
     def page_subtitle(self, obj: Invoice) -> str:
         return " · ".join(filter(None, (obj.get_collection_method_display(), obj.description, obj.external_id)))

@@ -1,11 +1,15 @@
-"""What lists of this app hand out: columns by django-import-export, amounts in major units."""
+"""What lists of this app hand out: amounts in major units, rows named by their customer and invoice."""
 
 from typing import Any
 
-from import_export import fields, resources
+from import_export import fields
 
-from billing.models import Invoice
+from billing.models import Dispute, Fee, Invoice, Payment, PaymentAttempt, PaymentPlan, Promise, Subscription
 from billing.money import to_major
+from customers.export_lists import ListResource
+
+_WHO = ("customer__name", "customer__external_id")
+_WHOSE = ("invoice__number", "invoice__customer__name", "invoice__customer__external_id")
 
 
 class MoneyField(fields.Field):
@@ -17,14 +21,103 @@ class MoneyField(fields.Field):
         return None if amount is None else to_major(amount, instance.currency)
 
 
-class InvoiceResource(resources.ModelResource):
-    """Invoices with amounts in major units."""
-
+class InvoiceResource(ListResource):
     amount = MoneyField(attribute="amount_due", column_name="amount")
+    paid = MoneyField(attribute="amount_paid", column_name="paid")
+    credited = MoneyField(attribute="amount_credited", column_name="credited")
     balance = MoneyField(attribute="balance", column_name="balance")
-    customer = fields.Field(attribute="customer__name", column_name="customer")
 
     class Meta:
         model = Invoice
-        fields = ("number", "customer", "currency", "amount", "balance", "status", "issued_at", "due_at", "paid_at")
+        fields = (
+            "number", "external_id", *_WHO, "brand__code", "currency", "amount", "paid", "credited", "balance",
+            "status", "collection_method", "issued_at", "due_at", "first_failed_at", "paid_at", "disputed_at",
+            "in_plan", "last_decline_code", "last_decline_category", "recovered_by",
+        )  # fmt: skip
+        export_order = fields
+
+
+class PaymentAttemptResource(ListResource):
+    amount = MoneyField(attribute="amount", column_name="amount")
+
+    class Meta:
+        model = PaymentAttempt
+        fields = (
+            *_WHOSE, "number", "status", "origin", "currency", "amount", "scheduled_for", "at", "external_id",
+            "decline_code", "network_decline_code", "advice_code", "decline_category", "strategy", "probability",
+            "explanation", "cancel_reason", "actor__username",
+        )  # fmt: skip
+        export_order = fields
+
+
+class PaymentResource(ListResource):
+    amount = MoneyField(attribute="amount", column_name="amount")
+    allocated = MoneyField(attribute="allocated", column_name="allocated")
+    refunded = MoneyField(attribute="refunded", column_name="refunded")
+
+    class Meta:
+        model = Payment
+        fields = (
+            "external_id",
+            "source",
+            *_WHO,
+            "currency",
+            "amount",
+            "allocated",
+            "refunded",
+            "received_at",
+            "method",
+        )
+        export_order = fields
+
+
+class PromiseResource(ListResource):
+    amount = MoneyField(attribute="amount", column_name="amount")
+
+    class Meta:
+        model = Promise
+        fields = (*_WHO, "currency", "amount", "status", "promised_on", "grace_days", "note", "actor__username",
+                  "created_at", "closed_at")  # fmt: skip
+        export_order = fields
+
+
+class PaymentPlanResource(ListResource):
+    amount = MoneyField(attribute="amount", column_name="amount")
+
+    class Meta:
+        model = PaymentPlan
+        fields = (*_WHO, "currency", "amount", "interval", "status", "actor__username", "created_at", "closed_at")
+        export_order = fields
+
+
+class DisputeResource(ListResource):
+    amount = MoneyField(attribute="amount", column_name="amount")
+
+    class Meta:
+        model = Dispute
+        fields = (
+            *_WHOSE, "currency", "amount", "reason", "note", "owner__username", "resolution", "status", "opened_at",
+            "closed_at",
+        )  # fmt: skip
+        export_order = fields
+
+
+class FeeResource(ListResource):
+    amount = MoneyField(attribute="amount", column_name="amount")
+
+    class Meta:
+        model = Fee
+        fields = (*_WHOSE, "kind", "currency", "amount", "status", "rule", "at", "closed_at")
+        export_order = fields
+
+
+class SubscriptionResource(ListResource):
+    amount = MoneyField(attribute="amount", column_name="amount")
+
+    class Meta:
+        model = Subscription
+        fields = (
+            *_WHO, "external_id", "plan_name", "status", "currency", "amount", "interval", "started_at",
+            "current_period_end", "cancel_at_period_end", "ended_at", "ended_reason",
+        )  # fmt: skip
         export_order = fields

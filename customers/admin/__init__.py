@@ -3,6 +3,7 @@
 from customers.admin.bulk_jobs import BulkJobAdmin
 from customers.admin.consent import ConsentEventAdmin
 from customers.admin.customer import CustomerAdmin
+from customers.admin.export_runs import ExportRunAdmin
 from customers.admin.people import BrandAdmin, ContactAdmin, InteractionAdmin, SuppressionAdmin
 from customers.admin.teams import RoleVisibilityAdmin, TeamAdmin
 
@@ -12,6 +13,7 @@ __all__ = [
     "ConsentEventAdmin",
     "ContactAdmin",
     "CustomerAdmin",
+    "ExportRunAdmin",
     "InteractionAdmin",
     "RoleVisibilityAdmin",
     "SuppressionAdmin",

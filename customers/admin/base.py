@@ -16,6 +16,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
+from customers.admin.exports import ExportMixin
 from customers.display import badge, choice_badge
 from customers.models import Sees
 from customers.visibility import seen, sees
@@ -72,7 +73,7 @@ class BoundedChangeList(ChangeList):
         self.model_admin.prepare_rows(request, list(self.result_list))
 
 
-class BaseAdmin(ModelAdmin):
+class BaseAdmin(ExportMixin, ModelAdmin):
     """List defaults. `search_exact` names indexed columns compared as they are; `search_prefix` ones compared
     by their beginning; `search_trigram` ones with a trigram index, searched anywhere in the text.
     """
@@ -85,6 +86,7 @@ class BaseAdmin(ModelAdmin):
     list_filter_submit = True
     compressed_fields = True
     warn_unsaved_form = True
+    actions_list: ClassVar[Iterable[str]] = ("export_list",)
 
     #: What a list without rows says: what will stand there, and what brings it about.
     empty_text: ClassVar[Any] = ""

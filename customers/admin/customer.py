@@ -12,14 +12,14 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from import_export.admin import ExportActionModelAdmin, ImportExportModelAdmin
+from import_export.admin import ImportMixin
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     FieldTextFilter,
     RangeDateTimeFilter,
     RelatedDropdownFilter,
 )
-from unfold.contrib.import_export.forms import ImportForm, SelectableFieldsExportForm
+from unfold.contrib.import_export.forms import ImportForm
 from unfold.decorators import display
 
 from customers import clock
@@ -66,10 +66,9 @@ def contacts(request: HttpRequest, customer: Customer, now: datetime) -> dict[st
 
 
 @admin.register(Customer)
-class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportExportModelAdmin, ExportActionModelAdmin):
+class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportMixin):
     resource_classes = (CustomerResource,)
     import_form_class = ImportForm
-    export_form_class = SelectableFieldsExportForm
 
     list_display: tuple[Any, ...] = (
         "who",

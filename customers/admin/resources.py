@@ -1,14 +1,11 @@
-"""What of a customer is exported and imported; people's columns, spreadsheet formulas made harmless."""
+"""What lists of this app hand out, and the columns customers are imported by."""
 
-from typing import Any
-
-from import_export import resources
-
-from customers.models import Customer
+from customers.export_lists import ListResource
+from customers.models import ConsentEvent, Contact, Customer, Interaction, Suppression
 
 
-class CustomerResource(resources.ModelResource):
-    """One row per customer, found again by its identity at the source; a merged duplicate's row is passed over."""
+class CustomerResource(ListResource):
+    """One row per customer, found again by its identity at the source."""
 
     class Meta:
         model = Customer
@@ -22,9 +19,35 @@ class CustomerResource(resources.ModelResource):
         )  # fmt: skip
         export_order = fields
 
-    def get_queryset(self) -> Any:
-        return Customer.with_merged.all()
 
-    def skip_row(self, instance: Customer, original: Customer, row: Any, import_validation_errors: Any = None) -> bool:
-        merged = instance.merged_into_id is not None
-        return merged or bool(super().skip_row(instance, original, row, import_validation_errors))
+class ContactResource(ListResource):
+    class Meta:
+        model = Contact
+        fields = (
+            "customer__name", "customer__external_id", "name", "email", "phone", "role", "language", "is_primary",
+            "active",
+        )  # fmt: skip
+        export_order = fields
+
+
+class InteractionResource(ListResource):
+    class Meta:
+        model = Interaction
+        fields = ("at", "customer__name", "customer__external_id", "kind", "direction", "channel", "actor_kind",
+                  "actor__username", "summary", "body", "outcome")  # fmt: skip
+        export_order = fields
+
+
+class SuppressionResource(ListResource):
+    class Meta:
+        model = Suppression
+        fields = ("channel", "address", "reason", "evidence", "created_at", "lifted_at")
+        export_order = fields
+
+
+class ConsentEventResource(ListResource):
+    class Meta:
+        model = ConsentEvent
+        fields = ("at", "customer__name", "customer__external_id", "channel", "address", "decision", "source",
+                  "actor_kind", "actor__username", "evidence", "wording_version", "language")  # fmt: skip
+        export_order = fields

@@ -1,0 +1,165 @@
+"""Owns exports: each is logged before its first byte, streamed at once or written by a worker into a file that is kept
+for some days."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from customers import clock
+from customers.datafiles import datafile_write
+from customers.errors import SollecitoError
+from customers.exports import export_bytes
+from customers.models import DataFile, ExportRun
+from customers.wake import wake
+
+logger = logging.getLogger(__name__)
+
+TASK = "customers.tasks.run_exports"
+#: Up to so many rows are streamed to whoever waits; more are written by a worker.
+DIRECT = 20_000
+#: A file is kept so long: what left the system need not lie about in it.
+KEPT = timedelta(days=7)
+#: A worker that gave no sign of life for so long is dead, and the export is written anew.
+STALE = timedelta(minutes=5)
+Status = ExportRun.Status
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedList:
+    """A list as it is taken out: its headings, and its rows once."""
+
+    headings: Sequence[str]
+    rows: Iterable[Sequence[Any]]
+
+
+Opener = Callable[[ExportRun], OpenedList]
+
+
+def export_start(
+    *,
+    model: str,
+    query: str,
+    form: str,
+    actor_id: int,
+    now: datetime,
+    ids: Sequence[int] | None = None,
+    columns: Sequence[str] = (),
+    direct: bool = False,
+) -> ExportRun:
+    """Notes who takes which list out, by which filter. With `direct` the caller streams it (`export_stream`), else a
+    worker writes it. `model` is `app_label.model_name`, `query` the list's query string."""
+    with transaction.atomic():
+        run = ExportRun.objects.create(
+            model=model,
+            query=query,
+            ids=None if ids is None else list(ids),
+            columns=list(columns),
+            format=form,
+            status=Status.RUNNING if direct else Status.QUEUED,
+            claimed_at=now if direct else None,
+            asked_by_id=actor_id,
+            created_at=now,
+        )
+        if not direct:
+            wake(TASK)
+    return run
+
+
+def export_stream(run: ExportRun, opened: OpenedList) -> Iterator[bytes]:
+    """The file's bytes as they are made; how many rows went out is noted at the end, also where it was broken off."""
+    counted = _Counted(opened.rows)
+    ended = ""
+    try:
+        yield from export_bytes(run.format, opened.headings, counted)
+    except GeneratorExit:
+        ended = _("Broken off by whoever took it.")
+        raise
+    except Exception as error:
+        ended = error.message if isinstance(error, SollecitoError) else str(error)
+        raise
+    finally:
+        _end(run, rows=counted.rows, error=ended, now=clock.now())
+
+
+@dataclass(frozen=True, slots=True)
+class ExportsResult:
+    """Counts of one turn."""
+
+    done: int = 0
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        """Exports written; 0 when none waits."""
+        return self.done + self.failed
+
+
+def exports_run(*, now: datetime, open_list: Opener) -> ExportsResult:
+    """Writes the oldest export that waits, or that a dead worker left. Safe with any number of workers."""
+    run = _claim(now)
+    if run is None:
+        return ExportsResult()
+    try:
+        with transaction.atomic():
+            opened = open_list(run)
+            counted = _Counted(opened.rows)
+            name = f"{run.model.partition('.')[2]}-{run.pk}.{run.format}"
+            file = datafile_write(name=name, chunks=export_bytes(run.format, opened.headings, counted), now=now)
+            _end(run, rows=counted.rows, error="", now=clock.now(), file=file)
+    except Exception as error:  # whatever is wrong with it, whoever waits for it must be told
+        if not isinstance(error, SollecitoError):
+            logger.exception("export %s failed", run.pk)
+        _end(run, rows=0, error=str(error) or type(error).__name__, now=now)
+        return ExportsResult(failed=1)
+    return ExportsResult(done=1)
+
+
+def exports_tidy(*, now: datetime) -> int:
+    """Deletes files that were kept long enough; the log stays. Returns how many."""
+    old = ExportRun.objects.filter(file__isnull=False, created_at__lte=now - KEPT).values_list("file_id", flat=True)
+    files = list(islice(old.iterator(), 1000))
+    DataFile.objects.filter(pk__in=files).delete()
+    return len(files)
+
+
+class _Counted:
+    """Rows, and how many of them were taken."""
+
+    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
+        self._rows = rows
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        for row in self._rows:
+            self.rows += 1
+            yield row
+
+
+def _claim(now: datetime) -> ExportRun | None:
+    free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, claimed_at__lt=now - STALE)
+    with transaction.atomic():
+        run = (
+            ExportRun.objects.filter(free)
+            .select_for_update(of=("self",), no_key=True, skip_locked=True)
+            .select_related("asked_by")
+            .order_by("id")
+            .first()
+        )
+        if run is not None:
+            run.status, run.claimed_at = Status.RUNNING, now
+            run.save(update_fields=["status", "claimed_at"])
+    return run
+
+
+def _end(run: ExportRun, *, rows: int, error: str, now: datetime, file: DataFile | None = None) -> None:
+    mine = ExportRun.objects.filter(pk=run.pk, status=Status.RUNNING, claimed_at=run.claimed_at)
+    mine.update(
+        status=Status.FAILED if error else Status.DONE, rows=rows, error=error[:500], finished_at=now, file=file
+    )
