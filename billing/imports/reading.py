@@ -23,7 +23,8 @@ _LENGTH = 500
 _YES = dict.fromkeys(("yes", "y", "true", "1", "x"), True) | dict.fromkeys(("no", "n", "false", "0", ""), False)
 _INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _LONE = re.compile("[\ud800-\udfff]")
-_MONEY_WORDS = re.compile(r"[\s\u00a0\u202f]|^[A-Z]{3}(?=[\d(-])|(?<=[\d)])[A-Z]{3}$|[$€£¥₹zł]+")
+_SIGNS = re.compile(r"[\s\u00a0\u202f$€£¥₹]|zł")
+_CODE = re.compile(r"^[A-Z]{3}(?=[\d(+-])|(?<=[\d)-])[A-Z]{3}$")
 _SIMPLE_MAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]{2,}")
 
 
@@ -53,7 +54,7 @@ def parse_moment(text: str, formats: str) -> datetime | None:
 def parse_amount(text: str, decimal: str) -> Decimal | None:
     """An amount as written: a currency's sign, blanks and thousands' marks are read over, brackets or a minus mean
     less than nothing. None for what is no amount: `1,5` where the decimals follow a point is none."""
-    bare = _MONEY_WORDS.sub("", text)
+    bare = _CODE.sub("", _SIGNS.sub("", text))
     minus = bare.startswith("-") or bare.endswith("-") or (bare.startswith("(") and bare.endswith(")"))
     bare = bare.strip("()").strip("-").removeprefix("+")
     thousands = "." if decimal == "," else ","

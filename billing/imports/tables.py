@@ -110,15 +110,17 @@ def _grouped(line: Line, preset: Preset, headings: Sequence[str]) -> tuple[str, 
     filled = [(place, cell) for place, cell in enumerate(line.cells) if cell not in (None, "") and str(cell).strip()]
     place, first = filled[0]
     text = str(first).strip()
-    lowered = text.casefold()
-    number = preset.columns.get("number", "")
-    at = headings.index(number) if number in headings else -1
-    has_number = 0 <= at < len(line.cells) and line.cells[at] not in (None, "")
-    if lowered.startswith(("total", "percentage", "grand total")) and (place != at or len(filled) < 4):
+
+    def holds(name: str) -> bool:
+        column = preset.columns.get(name)
+        at = headings.index(column) if column in headings else -1
+        return any(place == at for place, _cell in filled)
+
+    if text.casefold().startswith(("total", "percentage", "grand total")) and not (holds("issued") or holds("due")):
         return "", False
     if len(filled) == 1 and place == 0:
         return (text if preset.grouping == BY_CUSTOMER else ""), False
-    if preset.grouping == BY_SECTION and not has_number and len(filled) < 3:
+    if preset.grouping == BY_SECTION and not holds("number") and len(filled) < 3:
         return "", False
     return "", True
 
