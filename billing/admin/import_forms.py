@@ -118,6 +118,7 @@ class LayoutForm(forms.Form):
         }
         super().__init__(data, initial=told)
         self.table = table
+        self.base = layout
         if table.shape.kind == "xlsx":
             del self.fields["encoding"], self.fields["delimiter"]
         held = {heading: ours for ours, heading in layout.columns.items()} | dict.fromkeys(layout.extra, EXTRA)
@@ -171,13 +172,18 @@ class LayoutForm(forms.Form):
         extra = tuple(h for ours, h in zip(told, self.table.headings, strict=True) if ours == EXTRA)
         if "customer" not in columns and "customer_name" in columns:
             columns["customer"] = columns["customer_name"]
-        preset = Preset(
+        if self.base.grouping and "customer" not in columns and "customer" in self.base.columns:
+            columns["customer"] = self.base.columns["customer"]  # named above its rows, in no column
+        return replace(
+            self.base,
             code="",
+            name="",
             columns=columns,
             date_format=data.get("date_format") or DATE_FORMATS[0],
             decimal=data.get("decimal") or ".",
             currency=(data.get("currency") or "").upper(),
             terms_days=data.get("terms_days"),
             extra=extra,
+            encoding=data.get("encoding") or "",
+            delimiter=data.get("delimiter") or "",
         )
-        return replace(preset, encoding=data.get("encoding") or "", delimiter=data.get("delimiter") or "")

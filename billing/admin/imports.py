@@ -19,7 +19,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 
 from billing.admin.import_forms import ImportForm, LayoutForm
-from billing.imports.presets import FIELDS, Preset
+from billing.imports.presets import FIELDS, INVOICES, Preset
 from billing.imports.runs import import_confirm, import_discard, import_map, import_remap, import_start, import_table
 from billing.imports.staging import rejected_rows
 from billing.models import ImportMapping, ImportRow, ImportRun
@@ -103,6 +103,12 @@ def _told(row: ImportRow, run: ImportRun) -> dict[str, Any]:
     }
 
 
+def _may_be_mapped(run: ImportRun) -> bool:
+    # Payments have columns the page does not ask about.
+    waits = run.status in (Status.CHECKED, Status.FAILED)
+    return waits and run.file_id is not None and run.layout.get("kind", INVOICES) == INVOICES
+
+
 def _confirm(asked: Asked) -> str:
     import_confirm(run_id=asked.obj.pk, now=asked.now)
     return _now("The rows are being written.")
@@ -155,7 +161,7 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
             icon="view_column",
             permission=ADD,
             question=_("What was read is forgotten, and the file is read again with other columns."),
-            fits=lambda run: run.status in (Status.CHECKED, Status.FAILED) and run.file_id is not None,
+            fits=_may_be_mapped,
             run=_remap,
             order=20,
         ),

@@ -152,23 +152,20 @@ def _csv_lines(file: IO[bytes], shape: Shape) -> Iterator[Line]:
     # Bytes that are no text in this encoding stay visible as lone surrogates: the row is at fault, not the file.
     text = io.TextIOWrapper(_Open(file), shape.encoding, errors="surrogateescape", newline="")
     reader = csv.reader(text, delimiter=shape.delimiter)
-    try:
-        while True:
-            begins = reader.line_num + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield Line(begins, [], str(error))
-                continue
-            except UnicodeError as error:
-                raise _refuse(
-                    _("The file is not written in {encoding}.").format(encoding=shape.encoding), "bad_file"
-                ) from error
-            yield Line(begins, list(cells))
-    finally:
-        text.detach()
+    while True:
+        begins = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Line(begins, [], str(error))
+            continue
+        except UnicodeError as error:
+            raise _refuse(
+                _("The file is not written in {encoding}.").format(encoding=shape.encoding), "bad_file"
+            ) from error
+        yield Line(begins, list(cells))
 
 
 def _xlsx_lines(file: IO[bytes]) -> Iterator[Line]:

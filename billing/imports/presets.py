@@ -88,7 +88,7 @@ class Preset:
             heading = next((spelled[plain(one)] for one in choices if plain(one) in spelled), None)
             if heading is not None:
                 columns[name] = heading
-            elif name in self.needed:
+            elif name in self.needed or (name == "customer" and self.grouping == BY_CUSTOMER):
                 columns[name] = choices[0]
         only = self.only
         if only is not None:
@@ -106,7 +106,7 @@ class Preset:
     def as_json(self) -> dict[str, Any]:
         """For ImportRun.layout and ImportMapping.layout."""
         told = {name: value for name, value in asdict(self).items() if value not in ("", None, (), {})}
-        return told | {"columns": dict(self.columns), "name": str(self.name)}
+        return told | {"code": self.code, "columns": dict(self.columns), "name": str(self.name)}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> "Preset":

@@ -116,7 +116,7 @@ def test_what_happened_since_the_file_was_read_counts():
     run = finish(start(HEAD + row(1) + row(2)))
     assert run.new == 2
     take_in(HEAD + row(2))
-    finish(import_confirm(run_id=run.pk, now=NOW))
+    run = finish(import_confirm(run_id=run.pk, now=NOW))
     assert (run.new, run.unchanged) == (1, 1)
     assert Invoice.objects.count() == 2
     with pytest.raises(IllegalTransition):
