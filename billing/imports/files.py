@@ -29,6 +29,7 @@ MOST_PARTS = 2_000
 MOST_RATIO = 250
 #: Looked at to find out how a file is written.
 _SAMPLE_LINES = 60
+_CHUNK = 64 * 1024
 _DELIMITERS = ",;\t|"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -82,9 +83,7 @@ def shape_of(file: IO[bytes], *, encoding: str = "", delimiter: str = "") -> Sha
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         raise _refuse(_("This is an old Excel file (.xls). Save it as .xlsx or CSV."), "bad_file")
     found = encoding or _encoding(file)
-    text = io.TextIOWrapper(_Open(file), found, errors="surrogateescape", newline="")
-    sample = list(islice(text, _SAMPLE_LINES))
-    text.detach()
+    sample = list(islice(_text(file, found), _SAMPLE_LINES))
     file.seek(0)
     if any("\x00" in line for line in sample):
         raise _refuse(_("This is no text file. Send CSV or XLSX."), "bad_file")
@@ -100,15 +99,17 @@ def lines(file: IO[bytes], shape: Shape) -> Iterator[Line]:
         yield line
 
 
-class _Open(io.BufferedReader):
-    """A file whose text wrapper may go without closing it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        file.seek(0)
-        super().__init__(file)  # type: ignore[arg-type]
-
-    def close(self) -> None:
-        """Whoever opened the file closes it."""
+def _text(file: IO[bytes], encoding: str) -> Iterator[str]:
+    """The file's lines with their ends. Bytes that are no text in this encoding stay visible as lone surrogates: the
+    row is at fault, not the file."""
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+    rest = ""
+    while chunk := file.read(_CHUNK):
+        # The last one may go on in the next chunk.
+        *whole, rest = [*io.StringIO(rest + decoder.decode(chunk), newline="")] or [""]
+        yield from whole
+    yield from io.StringIO(rest + decoder.decode(b"", True), newline="")
 
 
 def _encoding(file: IO[bytes]) -> str:
@@ -149,9 +150,7 @@ def _delimiter(sample: list[str]) -> str:
 
 
 def _csv_lines(file: IO[bytes], shape: Shape) -> Iterator[Line]:
-    # Bytes that are no text in this encoding stay visible as lone surrogates: the row is at fault, not the file.
-    text = io.TextIOWrapper(_Open(file), shape.encoding, errors="surrogateescape", newline="")
-    reader = csv.reader(text, delimiter=shape.delimiter)
+    reader = csv.reader(_text(file, shape.encoding), delimiter=shape.delimiter)
     while True:
         begins = reader.line_num + 1
         try:

@@ -56,14 +56,22 @@ def guess_columns(headings: Sequence[str]) -> dict[str, str]:
     """Our names → the headings they probably are; each heading once."""
     bare = {heading: _bare(heading) for heading in headings}
     found: dict[str, str] = {}
-    ranked = sorted(
-        (rank, name, heading)
+    exact = [
+        (0, rank, name, heading)
         for name, words in _WORDS.items()
         for rank, word in enumerate(words)
         for heading, text in bare.items()
         if text == word
-    )
-    for _rank, name, heading in ranked:
+    ]
+    # The longest word that a heading holds: "invoice amount in USD" is an amount, no invoice's number.
+    holding = [
+        (1, -len(word), name, heading)
+        for name, words in _WORDS.items()
+        for word in words
+        for heading, text in bare.items()
+        if len(word) > 4 and word in text
+    ]
+    for _order, _rank, name, heading in sorted([*exact, *holding]):
         if name not in found and heading not in found.values():
             found[name] = heading
     if "customer" not in found and "customer_name" in found:
@@ -101,7 +109,7 @@ def guess_layout(headings: Sequence[str], samples: Sequence[Sequence[str]], *, c
         code="",
         columns=columns,
         date_format=guess_date_format(dates or cells("issued", "due", "settled")),
-        decimal=guess_decimal(cells("amount", "balance", "paid")),
+        decimal=guess_decimal(cells("amount", "balance", "paid") or [cell for row in samples for cell in row]),
         currency=currency,
     )
 

@@ -161,6 +161,7 @@ def test_columns_dates_and_decimals_are_guessed():
         "issued": "Rechnungsdatum",
         "due": "Fällig am",
     }
+    assert guess_columns(["Importo totale EUR", "Numero fattura", "Nr."])["amount"] == "Importo totale EUR"
     assert guess_date_format(["31.12.2026", "01.02.2026"]) == "%d.%m.%Y"
     assert guess_date_format(["12/31/2026", "1/2/2026"]) == "%m/%d/%Y"
     assert guess_decimal(["1.234,50", "10,00"]) == ","

@@ -1,0 +1,117 @@
+"""A manager imports an ERP's file nobody knows: names its columns, reads the errors, takes the rejected rows away."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+
+from billing.imports.work import imports_run
+from billing.models import ImportMapping, ImportRun, Invoice
+from customers.clock import wall_clock
+from dunning_site.roles import roles_sync
+from tests import factories as make
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+FILE = """Fattura;Cliente;Importo totale;Data fattura;Scadenza;Reparto
+F-1;Przedsiębiorstwo Produkcyjno-Usługowe „Źródło” Spółka z ograniczoną odpowiedzialnością;1.234,50;31/01/2026;28/02/2026;Nord
+F-2;Società Cooperativa Agricola;10,00;01/02/2026;28/02/2026;Sud
+F-2;Società Cooperativa Agricola;10,00;01/02/2026;28/02/2026;Sud
+F-3;=HYPERLINK("http://evil.example");10,00;01/02/2026;28/02/2026;Sud
+F-4;Beta Srl;1e309;01/02/2026;28/02/2026;Sud
+F-5;Beta Srl;-12,00;30/02/2026;28/02/2026;Sud
+;;;;;
+F-6;Beta Srl;20,00;01/02/2026;28/01/2026;Sud
+F-7;Beta Srl;77,00;01/02/2026;28/02/2026;Sud
+"""
+
+
+def log_in(page: Any, url: str) -> None:
+    roles_sync()
+    mara = User.objects.create_user("mara", "mara@example.com", "a-long-password", is_staff=True)
+    mara.groups.add(Group.objects.get(name="manager"))
+    page.goto(f"{url}/admin/")
+    page.fill("#id_username", "mara")
+    page.fill("#id_password", "a-long-password")
+    page.click("button[type=submit]")
+    page.wait_for_selector("text=Dashboard")
+
+
+def shoot(page: Any, name: str) -> None:
+    """For people who want to look: SCREENSHOTS=/some/folder pytest …"""
+    if folder := os.environ.get("SCREENSHOTS"):
+        for width in (1440, 1024):
+            page.set_viewport_size({"width": width, "height": 1000})
+            page.screenshot(path=str(Path(folder) / f"{name}-{width}.png"), full_page=True)
+        page.set_viewport_size({"width": 1440, "height": 1000})
+
+
+def work() -> None:
+    while imports_run(now=wall_clock() + timedelta(seconds=1)).total:
+        pass
+
+
+def test_an_unknown_file_is_mapped_looked_at_and_written(open_page: Any, live_server: Any, tmp_path: Path) -> None:
+    make.brand()
+    file = tmp_path / "esportazione-contabilità-2026.csv"
+    file.write_text(FILE)
+    page = open_page(width=1440, height=1000)
+    log_in(page, live_server.url)
+    page.goto(f"{live_server.url}/admin/billing/invoice/")
+    page.click("a:has-text('Import') >> visible=true >> nth=-1")
+    page.wait_for_selector("input[type=file]")
+    shoot(page, "import-1-form")
+    page.set_input_files("input[type=file]", str(file))
+    page.click("form.sol-form button[type=submit]")
+
+    page.wait_for_selector("text=What do the columns hold?")
+    assert page.input_value("select[name=column_0]") == "number"
+    assert page.input_value("select[name=decimal]") == ","
+    assert page.input_value("select[name=column_2]") == "amount"
+    page.select_option("select[name=column_5]", "extra")
+    page.fill("input[name=currency]", "EUR")
+    page.fill("input[name=name]", "Contabilità")
+    shoot(page, "import-2-columns")
+    page.click("button:has-text('Save and read the file')")
+
+    page.wait_for_selector("text=Reading the file")
+    shoot(page, "import-3-reading")
+    work()
+    page.wait_for_selector("text=Nothing is written yet")
+    assert page.locator("td >> text=is a formula").count() == 1
+    assert page.locator("td >> text=Keep the row that is right.").count() == 1
+    shoot(page, "import-4-rows")
+    page.click(".sol-chips >> text=Rejected")
+    page.wait_for_selector(".sol-chips a.active:has-text('Rejected')")
+    assert page.locator("table.sol-table tbody tr").count() == 6
+    shoot(page, "import-5-rejected")
+    with page.expect_download() as taken:
+        page.click(".sol-chips >> text=CSV")
+    text = Path(taken.value.path()).read_text(encoding="utf-8-sig")
+    assert text.count("\n") == 7
+    assert "'=HYPERLINK" in text
+    assert Invoice.objects.count() == 0
+
+    page.click("a:has-text('Import these rows')")
+    page.click("form.sol-form button[type=submit]")
+    page.wait_for_selector("text=Writing the rows")
+    work()
+    page.wait_for_selector(".sol-fact >> text=Written")
+    shoot(page, "import-6-done")
+    assert sorted(Invoice.objects.values_list("number", flat=True)) == ["F-1", "F-2", "F-7"]
+    assert ImportMapping.objects.get().name == "Contabilità"
+    page.goto(f"{live_server.url}/admin/billing/importrun/")
+    shoot(page, "import-7-history")
+    run = ImportRun.objects.get()
+    assert (run.new, run.rejected, run.asked_by.username) == (3, 6, "mara")
+
+    page.goto(f"{live_server.url}/admin/customers/customer/?q=beta")
+    page.click("a[href$='export-list']")
+    page.wait_for_selector("text=1 rows")
+    shoot(page, "export-1-form")
+    with page.expect_download() as taken:
+        page.click("form.sol-form button[type=submit]")
+    assert "Beta Srl" in Path(taken.value.path()).read_text(encoding="utf-8-sig")
