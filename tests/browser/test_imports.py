@@ -17,7 +17,7 @@ from tests import factories as make
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 FILE = """Fattura;Cliente;Importo totale;Data fattura;Scadenza;Reparto
-F-1;Przedsiębiorstwo Produkcyjno-Usługowe „Źródło” Spółka z ograniczoną odpowiedzialnością;1.234,50;31/01/2026;28/02/2026;Nord
+F-1;Przedsiębiorstwo Usługowe „Źródło” Spółka z ograniczoną odpowiedzialnością;1.234,50;31/01/2026;28/02/2026;Nord
 F-2;Società Cooperativa Agricola;10,00;01/02/2026;28/02/2026;Sud
 F-2;Società Cooperativa Agricola;10,00;01/02/2026;28/02/2026;Sud
 F-3;=HYPERLINK("http://evil.example");10,00;01/02/2026;28/02/2026;Sud
@@ -80,7 +80,7 @@ def test_an_unknown_file_is_mapped_looked_at_and_written(open_page: Any, live_se
     page.wait_for_selector("text=Reading the file")
     shoot(page, "import-3-reading")
     work()
-    page.wait_for_selector("text=Nothing is written yet")
+    page.wait_for_selector(".sol-chips")
     assert page.locator("td >> text=is a formula").count() == 1
     assert page.locator("td >> text=Keep the row that is right.").count() == 1
     shoot(page, "import-4-rows")
