@@ -49,7 +49,7 @@ def customers_made(context: Context, items: Sequence[Item]) -> tuple[dict[str, C
     first = {item.customer: item for item in reversed(items)}
     where = {"source": context.source, "external_id__in": list(first)}
     rows = list(Customer.with_merged.select_for_update(no_key=True).filter(**where).order_by("pk"))
-    merged = {row.merged_into_id for row in rows} - {None}
+    merged = {row.merged_into_id for row in rows if row.merged_into_id is not None}
     kept = Customer.objects.select_for_update(no_key=True).filter(pk__in=merged).order_by("pk").in_bulk()
     known = {row.external_id or "": kept.get(row.merged_into_id or 0, row) for row in rows}
     new = [_customer(context, item) for name, item in first.items() if name not in known]

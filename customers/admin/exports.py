@@ -62,7 +62,7 @@ class ExportMixin(_Admin):
 
     def get_urls(self) -> list[URLPattern]:
         opts = self.model._meta
-        view = self.admin_site.admin_view(self.export_view)
+        view = self.admin_site.admin_view(self.list_export_view)
         urls: list[URLPattern] = super().get_urls()
         return [path("export/", view, name=f"{opts.app_label}_{opts.model_name}_export"), *urls]
 
@@ -72,7 +72,7 @@ class ExportMixin(_Admin):
             found["export_rows"] = (_export_ticked, "export_rows", _("Export"))
         return found
 
-    def export_view(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    def list_export_view(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         """Asks for columns and format; then streams the list, or has a worker write it."""
         if not self.has_export_permission(request):
             raise PermissionDenied
