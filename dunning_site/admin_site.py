@@ -86,6 +86,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _list(_("Attempts"), "credit_card_clock", "billing", "paymentattempt"),
             _list(_("Unknown decline codes"), "help", "billing", "unknowncode"),
             _list(_("Retry settings"), "tune", "billing", "retrypolicy"),
+            _list(_("Rules for plans"), "calendar_month", "billing", "planpolicy"),
             _list(_("Retry models"), "model_training", "billing", "retrymodel"),
             _list(
                 _("Models' log"),

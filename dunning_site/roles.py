@@ -75,6 +75,8 @@ MANAGER = SENIOR | frozenset(
         "customers.add_team",
         "customers.change_team",
         "customers.delete_team",
+        "billing.add_planpolicy",
+        "billing.change_planpolicy",
         "billing.add_retrypolicy",
         "billing.change_retrypolicy",
         "billing.delete_retrypolicy",

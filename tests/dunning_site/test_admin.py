@@ -21,6 +21,7 @@ from billing.models import (
     Payment,
     PaymentPlan,
     PlanInstalment,
+    PlanPolicy,
     ProcessorCommand,
     Promise,
     RetryModel,
@@ -130,6 +131,7 @@ def world(n: int, *, serial: int = 0) -> Customer:
         )
         RetryModelEvent.objects.create(model=model, at=NOW, kind="retired", reason="x", alert=True)
         RetryPolicy.objects.create(name="All", segment="late")
+        PlanPolicy.objects.create(brand=make.brand(code=f"plans-{invoice.pk}"))
         ProcessorCommand.objects.create(
             kind="mark_uncollectible", invoice=invoice, key=f"k{serial}-{invoice.pk}", due_at=NOW, created_at=NOW
         )
