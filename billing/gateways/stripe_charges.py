@@ -15,7 +15,9 @@ _REQUIRES_ACTION = "invoice_payment_intent_requires_action"
 
 def paid_invoice(invoice: JSON) -> ChargeResult:
     """The result of a pay call that was answered with the invoice."""
-    intents = [entry["payment"]["payment_intent"] for entry in _payments(invoice)]
+    # The call pays by the invoice's own payment; others on it are parts that were taken before.
+    entries = sorted(_payments(invoice), key=lambda entry: bool(entry.get("is_default")))
+    intents = [entry["payment"]["payment_intent"] for entry in entries]
     made = [intent for intent in intents if isinstance(intent, dict) and intent.get("latest_charge")]
     currency = str(invoice["currency"]).upper()
     if invoice["status"] != "paid":
@@ -30,7 +32,7 @@ def paid_invoice(invoice: JSON) -> ChargeResult:
     succeeded = [intent for intent in made if intent["status"] == "succeeded"]
     if not succeeded:
         return ChargeResult(ChargeStatus.NOTHING_DUE, currency=currency)
-    intent = max(succeeded, key=lambda each: int(each["created"]))
+    intent = succeeded[-1]
     return ChargeResult(
         ChargeStatus.SUCCEEDED,
         charge_id=_id(intent["latest_charge"]),

@@ -122,13 +122,14 @@ class CallForm(forms.Form):
     )
     again_on = forms.DateField(label=_("Call again on"), required=False, widget=UnfoldAdminSingleDateWidget)
     again_at = forms.TimeField(label=_("at (their time)"), required=False, widget=UnfoldAdminSingleTimeWidget)
-    text = forms.CharField(label=_("Note"), max_length=5000, required=False, widget=UnfoldAdminTextareaWidget)
+    text = forms.CharField(
+        label=_("Note"), max_length=5000, required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4})
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        values = dict(kwargs.pop("initial", None) or {})
-        super().__init__(*args, initial=values, **kwargs)
-        self.fields["number"].choices = values.pop("numbers", [])  # type: ignore[attr-defined]
-        rows: QuerySet[Invoice] = values.pop("invoices", Invoice.objects.none())
+        super().__init__(*args, **kwargs)
+        self.fields["number"].choices = self.initial.get("numbers", [])  # type: ignore[attr-defined]
+        rows: QuerySet[Invoice] = self.initial.get("invoices", Invoice.objects.none())
         for name in ("promise_invoices", "dispute_invoice"):
             self.fields[name].queryset = rows  # type: ignore[attr-defined]
         for name, outcomes in ASKED_FOR.items():

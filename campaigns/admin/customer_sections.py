@@ -109,6 +109,14 @@ def _on_customer(action: PageAction) -> PageAction:
     )
 
 
+def _is_silenced(customer: Customer) -> bool:
+    return customer.do_not_contact
+
+
+def _may_be_contacted(customer: Customer) -> bool:
+    return not customer.do_not_contact
+
+
 def _silence(asked: Asked) -> str:
     on = not asked.obj.do_not_contact
     slug = "customers.do_not_contact" if on else "customers.contact_again"
@@ -130,7 +138,7 @@ for _on, _label in ((True, _("Do not contact")), (False, _("Let them be contacte
             permission="customers.change_customer",
             question=_("Holds for every channel, for people and for the ladder."),
             form=ReasonForm if _on else EmptyForm,
-            fits=lambda customer, on=_on: customer.do_not_contact != on,
+            fits=_may_be_contacted if _on else _is_silenced,
             run=_silence,
             order=80,
         )
