@@ -26,6 +26,8 @@ LONGEST_SEARCH = 100
 
 #: First part of a kind's dotted code → icon.
 ICONS = {
+    "agency": "apartment",
+    "approval": "approval",
     "attempt": "credit_card",
     "call": "call",
     "case": "folder_open",
@@ -56,6 +58,7 @@ ICONS = {
     "subscription": "autorenew",
     "suppression": "block",
     "task": "task_alt",
+    "work": "checklist",
 }
 _GOOD = re.compile(r"succeeded|paid|recovered|kept|delivered|done|won|completed|attached|reactivated")
 _BAD = re.compile(r"declined|failed|bounced|complained|broken|lost|cancel|exhausted|blocked|conflict|uncollectible")
@@ -69,7 +72,7 @@ GROUPS: dict[str, tuple[Any, tuple[str, ...]]] = {
         _("Invoices and payments"),
         ("invoice", "payment", "attempt", "retry", "retries", "payment_method", "fee", "subscription", "limit"),
     ),
-    "case": (_("Cases and steps"), ("case", "step", "task", "command", "service")),
+    "case": (_("Cases and steps"), ("case", "step", "task", "command", "service", "approval", "agency", "work")),
     "arrangements": (_("Promises and disputes"), ("promise", "plan", "dispute")),
     "notes": (_("Notes and files"), ("note", "file")),
     "portal": (_("Payment page"), ("portal",)),
