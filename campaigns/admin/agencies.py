@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Sum
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
@@ -128,17 +128,16 @@ class AgencyAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
         )
     ]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Agency]:
-        return super().get_queryset(request)
-
     @display(description=_("commission"))
     def commission(self, row: Agency) -> str:
         return f"{row.commission_bps / 100:.2f} %"
 
     @display(description=_("cases with them"))
-    def at_them(self, row: Agency) -> int:
-        return int(self._open.get(row.pk, 0))
+    def at_them(self, row: Any) -> int:
+        return int(row.open_cases)
 
     def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         found = Handover.objects.filter(agency__in=rows, status=HandoverStatus.OPEN).values_list("agency")
-        self._open = dict(found.annotate(n=Count("pk")).order_by())
+        open_cases = dict(found.annotate(n=Count("pk")).order_by())
+        for row in rows:
+            row.open_cases = open_cases.get(row.pk, 0)

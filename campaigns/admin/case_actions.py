@@ -127,7 +127,8 @@ CASE_ACTIONS = [
         icon="play_arrow",
         permission="campaigns.change_case",
         question=_("The case goes on with the step it stood before."),
-        fits=lambda case: _is_live(case) and case.state != CaseState.OPEN,
+        # What an agency has is recalled instead, which gives its invoices back too.
+        fits=lambda case: _is_live(case) and case.state not in (CaseState.OPEN, CaseState.AGENCY),
         run=_resume,
         order=30,
     ),

@@ -19,7 +19,7 @@ from campaigns.admin.case_actions import ReasonForm
 from campaigns.admin.cases import CaseAdmin
 from campaigns.admin.columns import link
 from campaigns.agencies import cases_hand_over, cases_recall, handover_name
-from campaigns.models import Case, CaseState, Handover, HandoverStatus
+from campaigns.models import CaseState, Handover, HandoverStatus
 from campaigns.models.case import LIVE_STATES
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.bulk import BulkAction, face
@@ -214,7 +214,7 @@ CaseAdmin.add_action(
         permission="campaigns.change_handover",
         question=RECALL_QUESTION,
         form=ReasonForm,
-        fits=lambda case: isinstance(case, Case) and case.state == CaseState.AGENCY,
+        fits=lambda case: case.state == CaseState.AGENCY,
         run=_recall,
         order=20,
     )
