@@ -103,8 +103,8 @@ class AgencyAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
     empty_text = _("Agencies that collect for you, with what was agreed.")
     list_display = ("name", "commission", "active", "at_them")
     fields = (
-        ("name", "code", "active"), ("email", "agreement"), ("percent", "tail_days"), "we_charge",
-        ("share_email", "share_phone", "share_address"), ("share_log", "share_consents"),
+        ("name", "code"), ("email", "agreement"), ("percent", "tail_days"), ("share_email", "share_phone"),
+        ("share_address", "share_log"), ("share_consents", "we_charge"), "active",
     )  # fmt: skip
     prepopulated_fields = {"code": ("name",)}  # noqa: RUF012  (Django's own)
     page_sections = [

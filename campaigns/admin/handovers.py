@@ -168,6 +168,9 @@ class HandoverAdmin(PageAdmin, ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Handover]:
         return super().get_queryset(request).select_related("case__customer", "agency", "handed_by")
 
+    def page_title(self, obj: Handover) -> str:
+        return _now("Case #%(case)s at %(agency)s") % {"case": obj.case_id, "agency": obj.agency or obj.agency_named}
+
     @display(description=_("customer"))
     def who(self, row: Handover) -> str:
         return str(row.case.customer)

@@ -100,7 +100,7 @@ class PlaybookAdmin(PageAdmin, HistoryAdmin):
         "active",
     )
     search_fields = ("name",)
-    fields = (("name", "language", "active"), ("decline_category", "ladder", "step_key", "segment"), "body")
+    fields = (("name", "language"), ("decline_category", "segment"), ("ladder", "step_key"), "active", "body")
     page_details_first = True
     page_sections = [
         Section(
