@@ -7,6 +7,7 @@ from django.db.models.expressions import RawSQL
 
 from billing.models import Invoice, Promise, RetryState
 from billing.retries import loading
+from billing.retries.champion.serving import Serving, serving
 from billing.retries.eligibility import credential_of, refusal
 from billing.retries.loading import Material
 from billing.retries.methods import DEFAULT, Candidate
@@ -56,6 +57,7 @@ def _read(case_ids: Sequence[int], now: datetime, all_set_up: bool) -> Iterator[
     }
     material = loading.load(list(rows.values()), now)
     customers = {one.snapshot.customer_id for one in loaded}
+    models = serving(customers, now, read_only=True)
     promises = {
         (row.customer_id, row.brand_id): Promised(row.pk, row.amount, row.expires_at)
         for row in Promise.objects.filter(customer__in=customers, status=Promise.Status.OPEN)
@@ -77,14 +79,14 @@ def _read(case_ids: Sequence[int], now: datetime, all_set_up: bool) -> Iterator[
             zone=case.zone,
             country=case.country,
             guard=case.guard,
-            bills=tuple(_bill(fact, rows[fact.id], case.zone, material, now) for fact in case.invoices),
+            bills=tuple(_bill(fact, rows[fact.id], case.zone, material, models, now) for fact in case.invoices),
             case=case,
             next_action_at=next_action_at,
             promise=promises.get((case.customer_id, case.brand_id)),
         )
 
 
-def _bill(fact: InvoiceFact, row: Invoice, zone_name: str, material: Material, now: datetime) -> Bill:
+def _bill(fact: InvoiceFact, row: Invoice, zone_name: str, material: Material, models: Serving, now: datetime) -> Bill:
     manual = row.collection_method == "manual"
     since = (row.due_at if manual else row.first_failed_at) or row.first_failed_at or row.due_at or now
     return Bill(
@@ -99,13 +101,13 @@ def _bill(fact: InvoiceFact, row: Invoice, zone_name: str, material: Material, n
         asks_for=fact.asks_for,
         retry_at=fact.retry_at,
         retry_probability=fact.retry_probability,
-        retry=_retries(row, material, now),
+        retry=_retries(row, material, models, now),
         subscription_id=fact.subscription_id,
         subscription_status=fact.subscription_status,
     )
 
 
-def _retries(row: Invoice, material: Material, now: datetime) -> RetryPlan | None:
+def _retries(row: Invoice, material: Material, models: Serving, now: datetime) -> RetryPlan | None:
     """What the retry loop would be told; None where it would not plan a charge of this invoice."""
     if row.retry_state not in (RetryState.PLANNED, RetryState.NEEDS_PLAN):
         return None
@@ -123,10 +125,12 @@ def _retries(row: Invoice, material: Material, now: datetime) -> RetryPlan | Non
         return None
     method = candidate.method
     charges = material.charges[credential_of(method)]
+    terms = material.terms_of(row)
     return RetryPlan(
-        context=loading.context_of(row, account, candidate, now, material.terms_of(row)),
+        context=loading.context_of(row, account, candidate, now, terms),
         attempts=tuple(loading.past_attempts(material.attempts[row.pk], method)),
         card_history=tuple(charge.at for charge in charges if charge.at is not None),
         card_declines=tuple(loading.declines_elsewhere(charges, row, method)),
+        strategy=models.leading(terms),
         not_before=row.retry_not_before,
     )

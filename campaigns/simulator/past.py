@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from billing.models import CollectionMethod, Invoice, InvoiceStatus, RetryMode
 from billing.retries import loading
+from billing.retries.champion.serving import Serving, serving
 from billing.retries.loading import Material
 from campaigns.engine.addressees import addressees, load_people
 from campaigns.engine.arrays import array
@@ -62,9 +63,10 @@ def lives(since: date, upto: date, *, trigger: str, most: int) -> list[Life]:
             customers[row.customer_id] = row.customer
         chosen[row.customer_id, row.brand_id].append(row)
     material = loading.load([row for found in chosen.values() for row in found], end) if not manual else Material()
+    models = Serving() if manual else serving(customers, end, read_only=True)
     guards = _guards(customers)
     return [
-        _life(number, found, guards[found[0].customer_id], material, manual)
+        _life(number, found, guards[found[0].customer_id], material, models, manual)
         for number, (_key, found) in enumerate(sorted(chosen.items()), start=1)
     ]
 
@@ -105,7 +107,9 @@ def _guards(customers: dict[int, Customer]) -> dict[int, GuardSnapshot]:
     return guards
 
 
-def _life(number: int, rows: Sequence[Invoice], guard: GuardSnapshot, material: Material, manual: bool) -> Life:
+def _life(
+    number: int, rows: Sequence[Invoice], guard: GuardSnapshot, material: Material, models: Serving, manual: bool
+) -> Life:
     customer = rows[0].customer
     return Life(
         key=number,
@@ -115,12 +119,12 @@ def _life(number: int, rows: Sequence[Invoice], guard: GuardSnapshot, material: 
         zone=guard.zone,
         country=customer.country,
         guard=guard._replace(brand_id=rows[0].brand_id, collector=rows[0].brand.collects_for_others),
-        bills=tuple(_bill(row, guard.zone, material, manual) for row in rows),
+        bills=tuple(_bill(row, guard.zone, material, models, manual) for row in rows),
         excluded=customer.no_dunning,
     )
 
 
-def _bill(row: Invoice, zone_name: str, material: Material, manual: bool) -> Bill:
+def _bill(row: Invoice, zone_name: str, material: Material, models: Serving, manual: bool) -> Bill:
     since = row.due_at if manual else row.first_failed_at
     assert since is not None
     category = row.last_decline_category
@@ -137,20 +141,21 @@ def _bill(row: Invoice, zone_name: str, material: Material, manual: bool) -> Bil
         in_plan=row.in_plan,
         decline_category=category,
         asks_for=asks_for(category) if category else "",
-        retry=None if manual else _retries(row, material, since),
+        retry=None if manual else _retries(row, material, models, since),
         subscription_id=row.subscription_id,
         subscription_status=row.subscription.status if row.subscription else "",
     )
 
 
-def _retries(row: Invoice, material: Material, since: datetime) -> RetryPlan | None:
+def _retries(row: Invoice, material: Material, models: Serving, since: datetime) -> RetryPlan | None:
     """The charges we would have planned from the first failure on; None where the processor makes them."""
     account = material.accounts.get(row.source)
     methods = material.methods(row, since)
     if account is None or account.retry_mode == RetryMode.OBSERVE or not methods:
         return None
-    context = loading.context_of(row, account, methods[0], since, material.terms_of(row))
+    terms = material.terms_of(row)
+    context, strategy = loading.context_of(row, account, methods[0], since, terms), models.leading(terms)
     first = loading.past_attempts(material.attempts[row.pk], methods[0].method)[:1]
     if first and not first[0].approved:
-        return RetryPlan(context, (replace(first[0], at=since),))
-    return RetryPlan(context)
+        return RetryPlan(context, (replace(first[0], at=since),), strategy=strategy)
+    return RetryPlan(context, strategy=strategy)

@@ -1,24 +1,31 @@
 """Plays the charges of an invoice: the planner's own next moment, each declined as the last one was. Pure."""
 
+import logging
 from dataclasses import replace
 from datetime import datetime
 
-from billing.retries.planner import plan_next
+from billing.retries import STRATEGIES
+from billing.retries.planner import Strategy, plan_with
 from billing.retries.types import PastAttempt, PlannedRetry, Stop
 from campaigns.simulator.types import RetryPlan
+
+logger = logging.getLogger(__name__)
 
 
 def next_charge(plan: RetryPlan, now: datetime) -> PlannedRetry | Stop:
     """When the invoice is charged next, as the retry loop would plan it at `now` (aware UTC)."""
     start = max(now, plan.not_before) if plan.not_before is not None else now
-    return plan_next(
-        plan.context,
-        plan.attempts,
-        plan.card_history,
-        start,
-        plan.strategy,
-        card_declines=plan.card_declines,
-    )
+    if plan.strategy is not None:
+        try:
+            return _ask(plan, plan.strategy, start)
+        except Exception:
+            # A fitted model's own mistake may be of any kind; the loop has the rules plan in its place as well.
+            logger.exception("%s cannot plan a charge; the rules plan it", plan.strategy.name)
+    return _ask(plan, STRATEGIES["rules"](), start)
+
+
+def _ask(plan: RetryPlan, strategy: Strategy, start: datetime) -> PlannedRetry | Stop:
+    return plan_with(strategy, plan.context, plan.attempts, plan.card_history, start, card_declines=plan.card_declines)
 
 
 def declined(plan: RetryPlan, at: datetime) -> RetryPlan:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from billing.retries.planner import Strategy
 from billing.retries.types import PastAttempt, RetryContext
 from campaigns.engine.types import CaseSnapshot, LadderSpec
 from campaigns.guard.types import GuardSnapshot
@@ -42,13 +43,14 @@ CONTACTS = frozenset({Kind.SENT, Kind.RECEIPT})
 
 
 class RetryPlan(NamedTuple):
-    """What planning the next charge of an invoice needs; see billing.retries.planner.plan_next."""
+    """What planning the next charge of an invoice needs; see billing.retries.planner.plan_with."""
 
     context: RetryContext
     attempts: tuple[PastAttempt, ...] = ()
     card_history: tuple[datetime, ...] = ()
     card_declines: tuple[PastAttempt, ...] = ()
-    strategy: str = "rules"
+    #: None: the rules.
+    strategy: Strategy | None = None
     not_before: datetime | None = None
 
 

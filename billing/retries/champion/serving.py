@@ -54,6 +54,14 @@ class Serving:
             except ModelBroken as error:
                 self._drop(error, now)
 
+    def leading(self, terms: Terms) -> Strategy:
+        """What plans under these terms where no lot is drawn, as when one only looks ahead."""
+        if terms.strategy != RetryPolicy.Strategy.BEST:
+            named: Strategy = STRATEGIES[terms.strategy]()
+            return named
+        rules: Strategy = STRATEGIES[RULES]()
+        return self.champion[1] if self.champion is not None else rules
+
     def _arms(self, terms: Terms, ask: Ask) -> list[Arm]:
         if terms.strategy != RetryPolicy.Strategy.BEST:
             strategy = STRATEGIES[terms.strategy]()
@@ -74,10 +82,11 @@ class Serving:
         model_retire(model_id=error.model_id, reason=str(error), now=now, kind=RetryModelEvent.Kind.BROKEN)
 
 
-def serving(customer_ids: Collection[int], now: datetime) -> Serving:
+def serving(customer_ids: Collection[int], now: datetime, *, read_only: bool = False) -> Serving:
     """The models in use, told the newest charges of these customers.
 
-    One query while there is no model, two with one; reading a model's file, once per process, costs one more.
+    One query while there is no model, two with one; reading a model's file, once per process, costs one more. One that
+    cannot be read is retired; `read_only` only leaves it out.
     """
     rows = list(RetryModel.objects.exclude(state=State.RETIRED).defer("data", "figures"))
     for gone in _held.keys() - {row.pk for row in rows}:
@@ -89,7 +98,8 @@ def serving(customer_ids: Collection[int], now: datetime) -> Serving:
             if held is None or held.told > _FORGET_AFTER:
                 held = _held[row.pk] = _Held(model_load(row))
         except ModelBroken as error:
-            result._drop(error, now)
+            if not read_only:
+                result._drop(error, now)
             continue
         if row.state == State.CHAMPION:
             result.champion = (row.pk, held.strategy)
