@@ -192,7 +192,6 @@ class ExperimentAdmin(PageAdmin, HistoryAdmin):
     list_filter = (("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
     search_fields = ("name", "code")
     autocomplete_fields = ("ladder", "template", "segment")
-    prepopulated_fields = {"code": ("name",)}
     fields = (("name", "code"), "question", "kind", ("ladder", "template"), "segment")
     inlines = (ArmInline,)
     page_sections = [
@@ -253,7 +252,7 @@ class ExperimentAdmin(PageAdmin, HistoryAdmin):
         return rows.annotate(exposed_count=Count("exposures"))  # type: ignore[no-any-return]
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Experiment | None = None) -> dict[str, Any]:
-        return {} if obj else dict(self.prepopulated_fields)
+        return {} if obj else {"code": ("name",)}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Experiment | None = None) -> tuple[str, ...]:
         # The lot is drawn by the code: it stays what it was from the first look at it.

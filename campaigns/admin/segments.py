@@ -159,7 +159,6 @@ class SegmentAdmin(PageAdmin, HistoryAdmin):
     form = SegmentForm
     list_display = ("name", "shown_query", "description", "used")
     search_fields = ("name", "code", "query")
-    prepopulated_fields = {"code": ("name",)}
     fields = (("name", "code"), "description", "query")
     page_sections = [
         Section(
@@ -192,7 +191,7 @@ class SegmentAdmin(PageAdmin, HistoryAdmin):
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Segment | None = None) -> dict[str, Any]:
         # A code in use stands in links and files; it does not follow the name.
-        return {} if obj else dict(self.prepopulated_fields)
+        return {} if obj else {"code": ("name",)}
 
     def get_urls(self) -> list[URLPattern]:
         return [

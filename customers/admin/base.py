@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Q, QuerySet
@@ -161,8 +162,11 @@ class HistoryAdmin(SimpleHistoryAdmin, BaseAdmin):
     def history_form_view(
         self, request: HttpRequest, object_id: str, version_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """One version, likewise."""
+        """One version, likewise; sent back it becomes the row again, which is a change like any other."""
         self._refuse_unseen(request, object_id)
+        if request.method == "POST" and not self.has_change_permission(request, self.get_object(request, object_id)):
+            # The library asks only whether the history may be looked at.
+            raise PermissionDenied
         return super().history_form_view(request, object_id, version_id, extra_context)  # type: ignore[no-any-return]
 
     def _refuse_unseen(self, request: HttpRequest, object_id: str) -> None:

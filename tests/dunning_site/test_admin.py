@@ -169,7 +169,7 @@ def world(n: int, *, serial: int = 0) -> Customer:
         printer = User.objects.get_or_create(username="printer")[0]
         ApprovalRequest.objects.create(
             act="write_off", customer=one, invoice=invoice, summary="Write off", amounts={"EUR": 100},
-            key=f"{serial}-{i}", requested_by=printer, requested_at=NOW,
+            key=f"{serial}-{i}", requested_by=printer, requested_at=NOW, payload={"invoice_ids": [invoice.pk]},
         )  # fmt: skip
         group = Group.objects.create(name=f"g{serial}-{i}")
         ApprovalLimit.objects.create(act="write_off", group=group, currency="EUR", amount=1)
