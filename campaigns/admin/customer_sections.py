@@ -118,12 +118,17 @@ def _may_be_contacted(customer: Customer) -> bool:
 
 
 def _silence(asked: Asked) -> str:
-    on = not asked.obj.do_not_contact
-    slug = "customers.do_not_contact" if on else "customers.contact_again"
+    return _contact(asked, "customers.do_not_contact", asked.data["reason"], _now("Nobody writes or calls any more."))
+
+
+def _unsilence(asked: Asked) -> str:
     # What is taken back is what was set for a reason: that reason goes with it.
-    reason = asked.data["reason"] if on else asked.obj.exclusion_reason
+    return _contact(asked, "customers.contact_again", asked.obj.exclusion_reason, _now("They may be contacted again."))
+
+
+def _contact(asked: Asked, slug: str, reason: str, words: str) -> str:
     act_on_one(slug=slug, row_id=asked.obj.pk, params={"reason": reason}, actor_id=asked.actor_id, now=asked.now)
-    return _now("Nobody writes or calls any more.") if on else _now("They may be contacted again.")
+    return words
 
 
 for _action in CASE_ACTIONS:
@@ -139,7 +144,7 @@ for _on, _label in ((True, _("Do not contact")), (False, _("Let them be contacte
             question=_("Holds for every channel, for people and for the ladder."),
             form=ReasonForm if _on else EmptyForm,
             fits=_may_be_contacted if _on else _is_silenced,
-            run=_silence,
+            run=_silence if _on else _unsilence,
             order=80,
         )
     )
