@@ -73,6 +73,7 @@ USUAL = {
     "import": ("add", "add"),
     "process_import": ("add", "add"),
     "export": ("view", "view"),
+    "export_list": ("view", "view"),
 }
 PAGES = {f"{m._meta.app_label}_{m._meta.model_name}": (m, page) for m, page in admin.site._registry.items()}
 #: The mirror's ninety tables are one class of pages: two of them stand for all.
