@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from random import Random
+from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -42,12 +43,15 @@ def play(
     customers: int = CUSTOMERS,
     days: int = DAYS,
     progress: Callable[[datetime], None] = lambda at: None,
-) -> None:
+) -> dict[str, Any]:
     """Builds the demo's company and lives its last `days` days up to `until` (aware UTC).
 
     Everything that happens depends on the arguments alone: in each step the sandbox moves its clock, its webhooks
     arrive over HTTP, every loop runs until idle, mail and texts go out, customers who read theirs act or answer,
     and the staff work their tasks.
+
+    Returns the money moved as the sandbox counts it up to `until`: from then on its clock is the machine's, by which
+    it goes on charging.
     """
     sandbox = SandboxControl(settings.STRIPE_API_BASE)
     start = until - timedelta(days=days)
@@ -81,8 +85,10 @@ def play(
         campaigns.count_chances()
         campaigns.refresh_work()
         network.set_clock(None)
+        ledger = sandbox.ledger()
         sandbox.settings(delivery="auto", record=False)
         sandbox.wall_clock()
+    return ledger
 
 
 @contextmanager

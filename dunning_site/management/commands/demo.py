@@ -14,7 +14,6 @@ from dunning_site.demo import play, summary
 from dunning_site.demo.mailbox import Mailbox
 from dunning_site.embedded import installation, serving
 from dunning_site.embedded.environment import unfinished_mark, var
-from dunning_site.embedded.sandbox_control import SandboxControl
 
 
 class Command(BaseCommand):
@@ -66,7 +65,7 @@ class Command(BaseCommand):
                 if at.hour == 0:
                     bar.update()
 
-            play.play(
+            ledger = play.play(
                 seed=options["seed"],
                 until=until,
                 customers=options["customers"],
@@ -76,6 +75,6 @@ class Command(BaseCommand):
         return summary.summary(
             seed=options["seed"],
             until=until.date().isoformat(),
-            ledger=SandboxControl(settings.STRIPE_API_BASE).ledger(),
+            ledger=ledger,
             mails=Mailbox().count(),
         )
