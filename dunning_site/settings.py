@@ -245,10 +245,8 @@ TWILIO_WHATSAPP_CONTENT = env.pairs("TWILIO_WHATSAPP_CONTENT")
 CONTACT_COSTS = env.prices("CONTACT_COSTS", "email=10,sms=830")
 CONTACT_COSTS_CURRENCY = env.text("CONTACT_COSTS_CURRENCY", "USD")
 
-# --- Files in and out. A cell that begins with = + - @ is no formula in what we hand out.
-IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
+# --- Files in and out. Customers come in by django-import-export; lists go out by customers.exports.
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "add"
-IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 
 #: Giving money up beyond a limit needs a second person; off where there is but one (docs/roles.md).
 FOUR_EYES = env.flag("FOUR_EYES", True)

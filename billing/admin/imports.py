@@ -3,12 +3,10 @@
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -19,11 +17,11 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 
 from billing.admin.import_forms import ImportForm, LayoutForm
+from billing.admin.import_rows import load_rows
 from billing.imports.presets import FIELDS, INVOICES, Preset
 from billing.imports.runs import import_confirm, import_discard, import_map, import_remap, import_start, import_table
 from billing.imports.staging import rejected_rows
-from billing.models import ImportMapping, ImportRow, ImportRun
-from billing.models.invoice import Invoice
+from billing.models import ImportMapping, ImportRun
 from customers import clock
 from customers.admin.base import HistoryAdmin, ReadOnlyAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section, staff_id
@@ -32,17 +30,11 @@ from customers.errors import SollecitoError
 from customers.exports import content_type, export_bytes
 
 ADD = "billing.add_importrun"
-_PER_PAGE = 100
 Status = ImportRun.Status
 _STATUS: dict[str, str] = {
     Status.MAPPING: "warning", Status.CHECKING: "info", Status.CHECKED: "warning", Status.WRITING: "info",
     Status.DONE: "success", Status.FAILED: "danger",
 }  # fmt: skip
-_OUTCOME: dict[str, str] = {
-    ImportRow.Outcome.NEW: "success",
-    ImportRow.Outcome.CHANGED: "info",
-    ImportRow.Outcome.REJECTED: "danger",
-}
 
 
 def _facts(request: HttpRequest, run: ImportRun, now: datetime) -> list[Fact]:
@@ -57,50 +49,6 @@ def _facts(request: HttpRequest, run: ImportRun, now: datetime) -> list[Fact]:
     if run.finished_at is not None:
         facts.append(Fact(_("Finished"), when(run.finished_at), 55))
     return facts
-
-
-def _rows(request: HttpRequest, run: ImportRun, now: datetime) -> dict[str, Any]:
-    """The page's rows: of one outcome, or of all; what would change and what is wrong in words."""
-    shown = request.GET.get("outcome", "")
-    if shown not in ImportRow.Outcome.values:
-        shown = ""
-    counted = {name: getattr(run, name) for name in ImportRow.Outcome.values}
-    rows = ImportRow.objects.filter(run=run).order_by("number")
-    if shown:
-        rows = rows.filter(outcome=shown)
-    pages = Paginator(rows, _PER_PAGE)
-    # The counts are known: a page of 100,000 rows must not count them anew.
-    pages.count = counted[shown] if shown else run.rows
-    page = pages.get_page(request.GET.get("p"))
-    chips = [("", _("All"), run.rows)]
-    chips += [(value, label, counted[value]) for value, label in ImportRow.Outcome.choices]
-    done = run.done if run.status == Status.WRITING else run.rows
-    return {
-        "run": run,
-        "page": page,
-        "told": [_told(row, run) for row in page.object_list],
-        "chips": [(value, label, count, value == shown) for value, label, count in chips],
-        "shown": shown,
-        "query": urlencode({"outcome": shown}) if shown else "",
-        "working": run.status in (Status.CHECKING, Status.WRITING),
-        "done": done,
-        "percent": 100 * run.done // run.rows if run.status == Status.WRITING and run.rows else 0,
-        "to_write": run.new + run.changed,
-    }
-
-
-def _told(row: ImportRow, run: ImportRun) -> dict[str, Any]:
-    labels = {f.name: f.verbose_name for f in Invoice._meta.fields} | {"refunded": _("refunded")}
-    item = row.item or {}
-    return {
-        "row": row,
-        "outcome": choice_badge(row, "outcome", _OUTCOME),
-        "label": row.label or "–",
-        "customer": item.get("customer_name") or item.get("customer", ""),
-        "changes": [(labels.get(name, name), old, new) for name, old, new in row.changes],
-        "errors": row.errors,
-        "cells": dict(zip(run.headings, row.cells, strict=False)),
-    }
 
 
 def _may_be_mapped(run: ImportRun) -> bool:
@@ -142,7 +90,9 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
         ("asked_by", "created_at", "confirmed_at", "finished_at"),
         ("rows", "new", "changed", "unchanged", "rejected", "customers_new"),
     )
-    page_sections = [Section("rows", _("Rows"), "admin/billing/import/rows.html", _rows, "billing.view_importrun", 10)]
+    page_sections = [
+        Section("rows", _("Rows"), "admin/billing/import/rows.html", load_rows, "billing.view_importrun", 10)
+    ]
     page_facts = [_facts]
     page_actions = [
         PageAction(

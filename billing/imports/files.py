@@ -18,15 +18,12 @@ from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
 from customers.errors import SollecitoError
+from customers.workbooks import workbook_check
 
 #: Bytes of a file; half a million rows of a usual export.
 MOST_BYTES = 100 * 1024**2
 MOST_ROWS = 500_000
 MOST_COLUMNS = 300
-#: An XLSX file is a ZIP file: what it may unpack to, in how many parts, and how often its own size.
-MOST_UNPACKED = 400 * 1024**2
-MOST_PARTS = 2_000
-MOST_RATIO = 250
 #: Looked at to find out how a file is written.
 _SAMPLE_LINES = 60
 _CHUNK = 64 * 1024
@@ -78,7 +75,7 @@ def shape_of(file: IO[bytes], *, encoding: str = "", delimiter: str = "") -> Sha
     if not start:
         raise _refuse(_("The file is empty."), "bad_file")
     if start.startswith(b"PK"):
-        _check_archive(file)
+        workbook_check(file)
         return Shape("xlsx")
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         raise _refuse(_("This is an old Excel file (.xls). Save it as .xlsx or CSV."), "bad_file")
@@ -192,40 +189,3 @@ def _xlsx_lines(file: IO[bytes]) -> Iterator[Line]:
         raise _refuse(_("The sheet cannot be read: {why}.").format(why=error), "bad_file") from error
     finally:
         book.close()
-
-
-def _check_archive(file: IO[bytes]) -> None:
-    """Refuses what would unpack to more than a spreadsheet does. The sizes an archive declares bind its reader: it
-    stops there."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            parts = archive.infolist()
-            unpacked = sum(part.file_size for part in parts)
-            bomb = (
-                len(parts) > MOST_PARTS
-                or unpacked > MOST_UNPACKED
-                or any(
-                    part.file_size > 1024**2 and part.file_size > MOST_RATIO * max(part.compress_size, 1)
-                    for part in parts
-                )
-            )
-            if bomb:
-                raise _refuse(
-                    _(
-                        "The workbook would unpack to {size} MB in {parts} parts. It is not read: save it anew as CSV."
-                    ).format(size=unpacked // 1024**2, parts=len(parts)),
-                    "hostile_file",
-                )
-            if "[Content_Types].xml" not in archive.namelist():
-                raise _refuse(_("This is a ZIP archive, not a workbook. Send the file inside it."), "bad_file")
-            if any(part.flag_bits & 1 for part in parts):
-                raise _refuse(_("The workbook is locked with a password."), "bad_file")
-            for part in parts:
-                if part.filename.endswith((".xml", ".rels")):
-                    with archive.open(part) as opened:
-                        # Entities are how XML grows without end; no spreadsheet program writes any.
-                        if b"<!DOCTYPE" in opened.read(2048).upper():
-                            raise _refuse(_("The workbook holds XML no spreadsheet program writes."), "hostile_file")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
-        raise _refuse(_("The workbook cannot be opened: {why}.").format(why=error), "bad_file") from error
-    file.seek(0)

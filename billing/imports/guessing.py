@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from billing.imports.cells import parse_amount, parse_moment
 from billing.imports.presets import PRESETS, Preset, plain
-from billing.imports.reading import parse_amount, parse_moment
 
 #: Words a column of ours is headed by elsewhere, the surest first. Compared without blanks, marks and capitals.
 _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from billing.imports.cells import LONE, parse_amount, parse_moment, shown
 from billing.imports.items import Charge, Item, Receivable, RowError
 from billing.imports.presets import PAYMENTS, Preset
 from billing.money import exponent, to_minor
@@ -22,51 +21,12 @@ _LENGTHS = {"number": 100, "customer": 255, "customer_name": 255, "email": 320, 
 _LENGTH = 500
 _YES = dict.fromkeys(("yes", "y", "true", "1", "x"), True) | dict.fromkeys(("no", "n", "false", "0", ""), False)
 _INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
-_LONE = re.compile("[\ud800-\udfff]")
-_SIGNS = re.compile(r"[\s\u00a0\u202f$€£¥₹]|zł")
-_CODE = re.compile(r"^[A-Z]{3}(?=[\d(+-])|(?<=[\d)-])[A-Z]{3}$")
 _SIMPLE_MAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]{2,}")
 
 
 def read_row(preset: Preset, number: int, row: Mapping[str, Any]) -> Item | list[RowError]:
     """One row as what it stands for, or everything that is wrong with it."""
     return _Row(preset, number, row).read()
-
-
-def shown(raw: object) -> str:
-    """A cell's text as it may be stored and shown: bytes that are no text, and NULs, made visible."""
-    text = "" if raw is None else str(raw)
-    return _LONE.sub("\ufffd", text).replace("\x00", "\ufffd")
-
-
-@lru_cache(maxsize=4096)
-def parse_moment(text: str, formats: str) -> datetime | None:
-    """A date, perhaps with a time, in one of `formats` (strptime, parted by `|`); None if it fits none. Naive: the
-    caller knows what place it is meant at."""
-    for one in formats.split("|"):
-        try:
-            return datetime.strptime(text, one)  # noqa: DTZ007
-        except ValueError:
-            continue
-    return None
-
-
-def parse_amount(text: str, decimal: str) -> Decimal | None:
-    """An amount as written: a currency's sign, blanks and thousands' marks are read over, brackets or a minus mean
-    less than nothing. None for what is no amount: `1,5` where the decimals follow a point is none."""
-    bare = _CODE.sub("", _SIGNS.sub("", text))
-    minus = bare.startswith("-") or bare.endswith("-") or (bare.startswith("(") and bare.endswith(")"))
-    bare = bare.strip("()").strip("-").removeprefix("+")
-    thousands = "." if decimal == "," else ","
-    mark, group = re.escape(decimal), f"[{re.escape(thousands)}'’]"
-    if not re.fullmatch(rf"(\d+|\d{{1,3}}({group}\d{{3}})+)({mark}\d*)?", bare, re.ASCII):
-        return None
-    if bare.startswith(decimal) or len(bare) > 40:
-        return None
-    for sign in (thousands, "'", "’"):
-        bare = bare.replace(sign, "")
-    value = Decimal(bare.replace(decimal, "."))
-    return -value if minus else value
 
 
 class _Row:
@@ -195,7 +155,7 @@ class _Row:
         for heading, raw in self.row.items():
             if not isinstance(raw, str):
                 continue
-            if _LONE.search(raw):
+            if LONE.search(raw):
                 reason = _("holds bytes that are no text in the file's encoding")
                 remedy = _("Save the file as UTF-8, or choose its encoding in the mapping.")
             elif _INVISIBLE.search(raw):

@@ -8,10 +8,10 @@ from typing import IO, Any
 
 from django.utils.translation import gettext as _
 
+from billing.imports.cells import shown
 from billing.imports.files import Line, Shape, lines, shape_of
 from billing.imports.items import RowError
 from billing.imports.presets import BY_CUSTOMER, BY_SECTION, Preset
-from billing.imports.reading import shown
 from customers.errors import SollecitoError
 
 #: A report may tell its title, company and day before the headings.

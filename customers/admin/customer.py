@@ -13,6 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from import_export.admin import ImportMixin
+from import_export.formats.base_formats import CSV
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     FieldTextFilter,
@@ -33,6 +34,7 @@ from customers.display import customer_zone, words, zone
 from customers.files import handed_out
 from customers.models import Attachment, Customer, Interaction
 from customers.notes import customer_edited
+from customers.workbooks import CheckedXLSX
 
 _VIEW_CONSENT = "customers.view_consentevent"
 FLAGS = ("no_dunning", "do_not_contact", "legal_hold", "bankrupt", "vulnerable")
@@ -69,6 +71,7 @@ def contacts(request: HttpRequest, customer: Customer, now: datetime) -> dict[st
 class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportMixin):
     resource_classes = (CustomerResource,)
     import_form_class = ImportForm
+    import_formats = (CSV, CheckedXLSX)
 
     list_display: tuple[Any, ...] = (
         "who",

@@ -13,7 +13,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["engine", "retries", "simulator", "admin_pages"])
+        parser.add_argument("what", choices=["engine", "retries", "simulator", "admin_pages", "imports"])
         parser.add_argument(
             "--cases", type=int, nargs="+", default=[10_000, 100_000], help="Sizes, one after the other."
         )
@@ -23,11 +23,16 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="JSON only.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from benchmarks import admin_pages, engine, simulator
+        from benchmarks import admin_pages, engine, imports, simulator
         from benchmarks.retries import speed
 
         progress = (lambda _text: None) if options["json"] else self._progress
-        loops = {"simulator": simulator.run, "retries": speed.run, "admin_pages": admin_pages.run}
+        loops = {
+            "simulator": simulator.run,
+            "retries": speed.run,
+            "admin_pages": admin_pages.run,
+            "imports": imports.run,
+        }
         if options["what"] in loops:
             self._print(loops[options["what"]](options["cases"], progress=progress), options)
             return

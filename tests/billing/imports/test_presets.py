@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from billing.imports.cells import parse_amount
 from billing.imports.guessing import guess_columns, guess_date_format, guess_decimal, guess_preset
 from billing.imports.presets import PRESETS, Preset
-from billing.imports.reading import parse_amount
 from billing.imports.tables import table_of
 from billing.imports.whole import read_file
 

@@ -1,0 +1,64 @@
+"""What the page of an import shows of its rows: what each would do, or what is wrong with it, in words."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from billing.models import ImportRow, ImportRun, Invoice
+from customers.display import choice_badge
+
+_PER_PAGE = 100
+Status = ImportRun.Status
+_OUTCOME: dict[str, str] = {
+    ImportRow.Outcome.NEW: "success",
+    ImportRow.Outcome.CHANGED: "info",
+    ImportRow.Outcome.REJECTED: "danger",
+}
+
+
+def load_rows(request: HttpRequest, run: ImportRun, now: datetime) -> dict[str, Any]:
+    """The page's rows: of one outcome, or of all; what would change and what is wrong in words."""
+    shown = request.GET.get("outcome", "")
+    if shown not in ImportRow.Outcome.values:
+        shown = ""
+    counted = {name: getattr(run, name) for name in ImportRow.Outcome.values}
+    rows = ImportRow.objects.filter(run=run).order_by("number")
+    if shown:
+        rows = rows.filter(outcome=shown)
+    pages = Paginator(rows, _PER_PAGE)
+    # The counts are known: a page of 100,000 rows must not count them anew.
+    pages.count = counted[shown] if shown else run.rows
+    page = pages.get_page(request.GET.get("p"))
+    chips = [("", _("All"), run.rows)]
+    chips += [(value, label, counted[value]) for value, label in ImportRow.Outcome.choices]
+    done = run.done if run.status == Status.WRITING else run.rows
+    return {
+        "run": run,
+        "page": page,
+        "told": [_told(row, run) for row in page.object_list],
+        "chips": [(value, label, count, value == shown) for value, label, count in chips],
+        "shown": shown,
+        "query": urlencode({"outcome": shown}) if shown else "",
+        "working": run.status in (Status.CHECKING, Status.WRITING),
+        "done": done,
+        "percent": 100 * run.done // run.rows if run.status == Status.WRITING and run.rows else 0,
+        "to_write": run.new + run.changed,
+    }
+
+
+def _told(row: ImportRow, run: ImportRun) -> dict[str, Any]:
+    labels = {f.name: f.verbose_name for f in Invoice._meta.fields} | {"refunded": _("refunded")}
+    item = row.item or {}
+    return {
+        "row": row,
+        "outcome": choice_badge(row, "outcome", _OUTCOME),
+        "label": row.label or "–",
+        "customer": item.get("customer_name") or item.get("customer", ""),
+        "changes": [(labels.get(name, name), old, new) for name, old, new in row.changes],
+        "errors": row.errors,
+        "cells": dict(zip(run.headings, row.cells, strict=False)),
+    }
