@@ -53,12 +53,12 @@ def load_rows(request: HttpRequest, run: ImportRun, now: datetime) -> dict[str, 
 def _told(row: ImportRow, run: ImportRun) -> dict[str, Any]:
     labels = {f.name: f.verbose_name for f in Invoice._meta.fields} | {"refunded": _("refunded")}
     item = row.item or {}
+    cells = dict(zip(run.headings, row.cells, strict=False))
     return {
         "row": row,
         "outcome": choice_badge(row, "outcome", _OUTCOME),
-        "label": row.label or "–",
+        "label": row.label or cells.get(run.layout.get("columns", {}).get("number")) or "–",
         "customer": item.get("customer_name") or item.get("customer", ""),
         "changes": [(labels.get(name, name), old, new) for name, old, new in row.changes],
         "errors": row.errors,
-        "cells": dict(zip(run.headings, row.cells, strict=False)),
     }

@@ -97,8 +97,8 @@ class _Row:
             example = datetime(2026, 12, 31, 14, 5)  # noqa: DTZ001
             self.wrong(
                 name,
-                _("is not a date written as {format}").format(format=self.preset.date_format.split("|")[0]),
-                _("Write it like {example}, or choose the file's date format in the mapping.").format(
+                _("is not a date as this file writes them"),
+                _("Write it like {example}, or name the columns anew and choose another format.").format(
                     example=example.strftime(self.preset.date_format.split("|")[0])
                 ),
             )
@@ -122,7 +122,7 @@ class _Row:
             self.wrong(
                 name,
                 _("is not an amount"),
-                _("Write digits with {mark} before the decimals, like 1234{mark}50.").format(mark=mark),
+                _("Write it in digits, like 1234{mark}50.").format(mark=mark),
             )
             return None
         try:

@@ -78,7 +78,7 @@ def test_rejected_rows_come_back_with_their_reasons_and_without_formulas() -> No
     told = dict(zip(heads, row, strict=True))
     assert (told["number"], told["Row"], told["amount"]) == ("R-2", "2", "'=1+1")
     assert "is not an amount" in told["Why it was rejected"]
-    assert "Write digits" in told["What to do"]
+    assert "Write it in digits" in told["What to do"]
 
 
 def test_columns_of_an_unknown_file_are_guessed_corrected_and_kept() -> None:
