@@ -109,7 +109,7 @@ def test_an_unknown_file_is_mapped_looked_at_and_written(open_page: Any, live_se
     assert (run.new, run.rejected, run.asked_by.username) == (3, 6, "mara")
 
     page.goto(f"{live_server.url}/admin/customers/customer/?q=beta")
-    page.click("a[href$='export-list']")
+    page.click("a[href*='export-list'] >> visible=true")
     page.wait_for_selector("text=1 rows")
     shoot(page, "export-1-form")
     with page.expect_download() as taken:
