@@ -38,6 +38,11 @@ def list_rows(queryset: QuerySet[Any], columns: Sequence[str]) -> Iterator[list[
     found = lists()[queryset.model]().get_export_fields()
     chosen = [field for field in found if not columns or field.column_name in columns]
     paths = {field.attribute.rpartition("__")[0] for field in chosen if "__" in (field.attribute or "")}
+    # A foreign key goes out as the key: the row behind it would cost a query each.
+    keys = {f.name: f.attname for f in queryset.model._meta.concrete_fields if f.is_relation}
     rows = queryset.select_related(None).prefetch_related(None).select_related(*sorted(paths))
     for row in rows.iterator(chunk_size=_CHUNK):
-        yield [field.get_value(row) for field in chosen]
+        yield [
+            getattr(row, keys[field.attribute]) if field.attribute in keys else field.get_value(row)
+            for field in chosen
+        ]
