@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from billing.retries.learned.belief import NEVER, Belief
 from billing.retries.learned.calendars import local_hours, table_for
-from billing.retries.learned.habits import BLOCK_HOURS, LASTING_HOURS, LASTING_SPREAD, RANDOM_KINDS, Floats, Habits
+from billing.retries.learned.habits import BLOCK_HOURS, LONGEST_HOURS, RANDOM_KINDS, Floats, Habits
 from billing.retries.learned.hypotheses import Ints, Person
 
 #: Fewer, and tries are placed by the luck of the draw: 240 lost to an even schedule where there is nothing to learn.
@@ -64,7 +64,7 @@ def money_there(belief: Belief, habits: Habits, local: Ints, utc: Ints) -> NDArr
     drawn = _drawn(belief.weights[0])
     by_calendar = drawn[drawn < many]
     randomly = drawn[drawn >= many] - many
-    found = np.zeros((FUTURES, len(local)), bool)
+    found = np.zeros((FUTURES, len(local)), np.float32)
     if len(by_calendar):
         found[: len(by_calendar)] = _by_calendar(belief, habits, by_calendar, local)
     if len(randomly):
@@ -72,34 +72,18 @@ def money_there(belief: Belief, habits: Habits, local: Ints, utc: Ints) -> NDArr
     return found
 
 
-def _by_calendar(belief: Belief, habits: Habits, drawn: Ints, local: Ints) -> NDArray[np.bool_]:
+def _by_calendar(belief: Belief, habits: Habits, drawn: Ints, local: Ints) -> Floats:
+    """The chance of money at each hour under each of these hypotheses: no dice, so that near ties are no luck."""
     hyps = belief.hyps
-    even, nothing, quantiles, _waits = _dice()
-    rows = np.arange(len(drawn))
     table = table_for(int(local[0]) // 24 - 2, int(local[-1]) // 24 + 1)
-    beat = hyps.beat[drawn]
-    calendar = hyps.calendar[beat]
-    shifted = local[None, :] - hyps.hour[beat][:, None]
-    first_day = int(local[0]) // 24 - 1
-    days = np.arange(first_day, int(local[-1]) // 24 + 1)
-    latest = table.latest[calendar[:, None], days[None, :] - table.first].astype(np.int64)
-    number = table.number[calendar[:, None], days[None, :] - table.first]
-    cycle = np.minimum(number - number[:, :1], _CYCLES - 1)
-    # How long the money of each cycle lasts; that of the current one is known to have lasted, or to be gone.
-    middle = np.log(np.array(LASTING_HOURS))[hyps.lasting[drawn]]
-    chance = even[: len(drawn)].copy()
-    same = latest == belief.payday[0, beat][:, None]
-    known, place = same.any(axis=1), cycle[rows, same.argmax(axis=1)]
-    lasted = 1 - belief.lasted[0, drawn]
-    drawn_chance = chance[rows, place]
-    chance[rows, place] = np.where(known, lasted + drawn_chance * (1 - lasted), drawn_chance)
-    lasts = np.exp(middle[:, None] + LASTING_SPREAD * quantiles[np.minimum((chance * 1024).astype(int), 1023)])
-    brings_nothing = np.full(lasts.shape, habits.skipped)
-    brings_nothing[rows, place] = np.where(known, belief.gone[0, drawn], habits.skipped)
-    lasts[nothing[: len(drawn)] < brings_nothing] = 0
-    until = latest * 24 + np.take_along_axis(lasts, cycle, axis=1)
-    day_of = shifted // 24 - first_day
-    return np.asarray(shifted < np.take_along_axis(until, day_of, axis=1))
+    beats, place = np.unique(hyps.beat[drawn], return_inverse=True)
+    shifted = local[None, :] - hyps.hour[beats][:, None]
+    latest = table.latest[hyps.calendar[beats][:, None], shifted // 24 - table.first]
+    since = np.minimum(shifted - 24 * latest, LONGEST_HOURS - 1)
+    lasts = hyps.curve.take(hyps.row[0, drawn][:, None] + since[place])
+    same = (latest == belief.payday[0, beats][:, None])[place]
+    held = (1 - belief.gone[0, drawn])[:, None] * np.minimum(1, lasts / belief.lasted[0, drawn][:, None])
+    return np.asarray(np.where(same, held, np.float32(1 - habits.skipped) * lasts), np.float32)
 
 
 def _randomly(belief: Belief, kinds: Ints, utc: Ints) -> NDArray[np.bool_]:
@@ -171,7 +155,7 @@ def with_hidden_hours(
     """
     rows, opened = _keeping_hours()
     changed = there.copy()
-    changed[rows] &= opened[:, (local + _MONDAY) % (7 * 24)]
+    changed[rows] *= opened[:, (local + _MONDAY) % (7 * 24)]
     weight = np.ones(len(there))
     for hour in refused_at:
         weight *= UNEXPLAINED
