@@ -34,6 +34,8 @@ from billing.retries.learned.hypotheses import Charges, Person, coarse, fine
 #: Pseudo-counts: how much of what everybody shows is mixed in.
 _SHRINK_CALENDAR = 15.0
 _SHRINK_GROUP = 10.0
+_SHRINK_HOUR = 10.0
+_SHRINK_HOURS_OWN = 5.0
 _SHRINK_BANK = 25.0
 _SHRINK_SPOKEN = 20.0
 #: Yearly rates at which calendars are tried to change.
@@ -65,7 +67,7 @@ class _Counts:
 
     def __init__(self, habits: Habits) -> None:
         self.fits: list[tuple[Person, Floats]] = []
-        self.hours = np.zeros((len(habits.countries) + 1, 24))
+        self.arrivals: list[tuple[Person, Floats, float]] = []
         self.passed = np.zeros((len(habits.banks) + 1, 24))
         self.refused = np.zeros((len(habits.banks) + 1, 24))
         self.weekday = np.zeros((2, 7))
@@ -161,9 +163,8 @@ def _count_hours(customer: Customer, weights: Floats, habits: Habits, counts: _C
     closer = fine(habits, customer.person, np.argsort(-table.sum(1), kind="stable")[:KEPT_CALENDARS])
     closer.prior[...] /= closer.prior.sum()
     found = take_in(begin(closer), [customer.person], [customer.charges], habits).weights[0, : len(closer.beat)]
-    by_hour = np.bincount(closer.hour[closer.beat], found * table.sum(), 24)
-    for country in {0, customer.person.country}:
-        counts.hours[country] += by_hour
+    by_hour = np.bincount(closer.hour[closer.beat], found, 24) / habits.hours[customer.person.country]
+    counts.arrivals.append((customer.person, by_hour / by_hour.sum(), float(table.sum())))
 
 
 def _count_charge(
@@ -257,12 +258,29 @@ def _summed(rows: Floats, place: Floats, places: int) -> Floats:
     return found
 
 
+def _arrivals(habits: Habits, counts: _Counts) -> Floats:
+    """At which local hours money comes in, by country, given how well each hour fits the charges of those whose money
+    is short-lived. Expectation maximisation as in _mixed()."""
+    hours = habits.hours
+    if not counts.arrivals:
+        return hours
+    place = np.array([person.country for person, _fit, _share in counts.arrivals])
+    fit = np.array([fit for _person, fit, _share in counts.arrivals])
+    share = np.array([share for _person, _fit, share in counts.arrivals])
+    even = Habits.flat().hours[0]
+    for _turn in range(_MIXING_TURNS):
+        blame = fit * hours[place]
+        seen = _summed(blame * (share / blame.sum(1))[:, None], place, len(habits.countries) + 1)
+        any_hour = _shrunk(seen[0], even, _SHRINK_HOUR)
+        hours = _shrunk(seen, any_hour, _SHRINK_HOURS_OWN)
+        hours[0] = any_hour
+    return hours
+
+
 def _improved(habits: Habits, counts: _Counts) -> Habits:
     flat = Habits.flat()
     calendars, lasting, random = _mixed(habits, counts)
-    any_hour = _shrunk(counts.hours[0], flat.hours[0], 10.0)
-    hours = _shrunk(counts.hours, any_hour, 5.0)
-    hours[0] = any_hour
+    hours = _arrivals(habits, counts)
     any_bank = (counts.refused[0] + 0.05 * 20) / (counts.refused[0] + counts.passed[0] + 20)
     refused = (counts.refused + any_bank * _SHRINK_BANK) / (counts.refused + counts.passed + _SHRINK_BANK)
     refused[0] = any_bank
