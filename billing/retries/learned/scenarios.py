@@ -1,6 +1,7 @@
 """Owns the choice of a sequence of tries: which hours, together, most likely meet the money.
 
-The belief is turned into a few hundred equally likely futures, each saying at which hours money would be there. Tries
+The belief is turned into a few hundred equally likely futures, each telling for every hour how likely money is there:
+a drawn hypothesis's own curve, so that no luck of further dice decides between hours that are nearly alike. Tries
 are chosen to meet as many futures as possible between them: a second try is worth what it meets that the first does
 not. The best set is found greedily and then improved one try at a time; such a set is planned anew after each refusal,
 when the futures that it met have been ruled out. (Coverage is submodular, so greedy choice comes within 1 - 1/e of the
@@ -57,8 +58,8 @@ def _drawn(weights: Floats) -> Ints:
     return np.asarray(np.minimum(np.searchsorted(np.cumsum(weights), marks), len(weights) - 1))
 
 
-def money_there(belief: Belief, habits: Habits, local: Ints, utc: Ints) -> NDArray[np.bool_]:
-    """Futures x hours: is money there? `local` and `utc` are rising hours since 1970, after the last charge."""
+def money_there(belief: Belief, habits: Habits, local: Ints, utc: Ints) -> Floats:
+    """Futures x hours: the chance that money is there. `local` and `utc` are rising hours since 1970, after the last charge."""
     hyps = belief.hyps
     many = len(hyps.beat)
     drawn = _drawn(belief.weights[0])
@@ -107,7 +108,7 @@ def _randomly(belief: Belief, kinds: Ints, utc: Ints) -> NDArray[np.bool_]:
     return np.asarray((switched % 2 == 0) == on[:, None])
 
 
-def with_surprises(there: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+def with_surprises(there: Floats, share: float) -> Floats:
     """The same futures, `share` of them replaced by ones of which nothing is known.
 
     In those money comes once, at any hour, and lasts half a day to three days. They keep tries apart where little was
@@ -145,9 +146,7 @@ def _keeping_hours() -> tuple[Ints, NDArray[np.bool_]]:
     return rows, _open_hours(len(rows))
 
 
-def with_hidden_hours(
-    there: NDArray[np.bool_], local: Ints, refused_at: Sequence[int]
-) -> tuple[NDArray[np.bool_], Floats]:
+def with_hidden_hours(there: Floats, local: Ints, refused_at: Sequence[int]) -> tuple[Floats, Floats]:
     """The futures, some of them with hours that the bank keeps unknown to us, and each future's weight.
 
     `refused_at` are the local hours of refusals that lack of money does not explain: they speak for hours at which the
@@ -173,7 +172,7 @@ def passes(belief: Belief, habits: Habits, person: Person, local: Ints, utc: Int
 
 
 def choose(
-    there: NDArray[np.bool_],
+    there: Floats,
     weight: Floats,
     chance: Floats,
     tries: int,
@@ -221,7 +220,7 @@ def choose(
     return tuple(picked)
 
 
-def met(there: NDArray[np.bool_], weight: Floats, chance: Floats, slots: Sequence[int]) -> float:
+def met(there: Floats, weight: Floats, chance: Floats, slots: Sequence[int]) -> float:
     """The chance that at least one try at these slots is approved."""
     missed = (1 - there[:, list(slots)] * chance[list(slots)]).prod(axis=1)
     return float(weight @ (1 - missed))

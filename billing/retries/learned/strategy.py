@@ -44,10 +44,10 @@ MIN_GAP_HOURS = 12
 COST = 0.001
 DAILY_PATIENCE = 0.002
 #: The share of futures of which nothing is believed, at least; it falls from all of them as rows come in.
-LEAST_SURPRISE = 0.12
+LEAST_SURPRISE = 0.06
 SURPRISED_BY = 300.0
 #: How much likelier to succeed (given a live card) the sequence must be than even spreading, to be preferred to it.
-WORTH_LEAVING_EVEN = 0.08
+WORTH_LEAVING_EVEN = 0.05
 _KEPT_BELIEFS = 256
 #: For contexts that do not tell their failure's; only customer, zone and invoice are read of them.
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
