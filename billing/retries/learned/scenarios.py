@@ -59,7 +59,8 @@ def _drawn(weights: Floats) -> Ints:
 
 
 def money_there(belief: Belief, habits: Habits, local: Ints, utc: Ints) -> Floats:
-    """Futures x hours: the chance that money is there. `local` and `utc` are rising hours since 1970, after the last charge."""
+    """Futures x hours: the chance that money is there. `local` and `utc`: rising hours since 1970, after the last
+    charge."""
     hyps = belief.hyps
     many = len(hyps.beat)
     drawn = _drawn(belief.weights[0])
