@@ -91,7 +91,7 @@ class EventDeliveryAdmin(PageAdmin, ReadOnlyAdmin):
         rows = super().get_queryset(request).select_related("endpoint")
         if request.resolver_match and "object_id" not in request.resolver_match.kwargs:
             rows = rows.defer("payload")
-        return rows  # type: ignore[no-any-return]
+        return rows
 
     @display(description=_("status"), ordering="status")
     def state(self, row: EventDelivery) -> str:
