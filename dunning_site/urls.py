@@ -5,9 +5,11 @@ from django.contrib import admin
 from django.urls import include, path
 
 from customers.admin.tips import tip_away
+from dunning_site.home import login
 
 urlpatterns = [
     path("admin/tips/<slug:tip>/", admin.site.admin_view(tip_away), name="tip_away"),
+    path("admin/login/", login),
     path("admin/", admin.site.urls),
     path("p/", include("portal.urls")),
     path("feed/", include("portal.feed_urls")),

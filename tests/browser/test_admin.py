@@ -32,7 +32,7 @@ def test_a_collector_reads_the_timeline_and_writes_a_note(open_page: Any, live_s
     page.fill("#id_username", "anna")
     page.fill("#id_password", "a-long-password")
     page.click("button[type=submit]")
-    page.wait_for_selector("text=At risk")
+    page.wait_for_selector("[data-worklist]")
 
     page.goto(f"{live_server.url}/admin/customers/customer/?q=brzęczyszcz")
     page.click("#result_list tbody a[href*=change]")
