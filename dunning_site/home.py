@@ -8,7 +8,8 @@ from django.urls import reverse
 def login(request: HttpRequest) -> HttpResponse:
     """The admin's own login; only where it leads differs, and only for who asked for no page in particular."""
     response = admin.site.login(request)
-    if response.status_code == 302 and response.headers["Location"] == reverse("admin:index") and _works_the_list(request):
+    unasked = response.status_code == 302 and response.headers["Location"] == reverse("admin:index")
+    if unasked and _works_the_list(request):
         return HttpResponseRedirect(reverse("admin:campaigns_workitem_changelist"))
     return response
 
