@@ -48,7 +48,8 @@ def test_a_collector_reads_the_timeline_and_writes_a_note(open_page: Any, live_s
     page.wait_for_selector("#timeline >> text=Pays on Fridays.")
 
     page.goto(f"{live_server.url}/admin/campaigns/case/{case.pk}/change/")
-    page.click("text=Pause")
+    page.click("summary >> text=More")
+    page.click('a:has-text("Pause")')
     page.fill("input[name=reason]", "On holiday")
     page.click("form.sol-form button[type=submit]")
     page.wait_for_selector("text=The case rests.")
