@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html, format_html_join, strip_tags
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -21,7 +21,7 @@ from campaigns.worklist.windows import by_hours
 from campaigns.worklist.words import BANDS as BAND_WORDS
 from campaigns.worklist.words import FLAGS, REASONS, RESTS, day_words, rule_words, say
 from customers.admin.customer import CustomerAdmin
-from customers.display import badge, when
+from customers.display import ago, badge, when
 from customers.models import CallOutcome
 
 ICONS = {
@@ -82,7 +82,7 @@ def work_row(item: WorkItem, now: datetime, back: str) -> WorkRow:
         owed=[money.display(amount, currency, language) for currency, amount in item.balances.items()],
         ageing=ageing(item),
         reason=str(REASONS.get(item.reason, item.reason)) if item.balances else "",
-        touch=_touch(item),
+        touch=_touch(item, now),
         rest=rest,
         url=reverse("admin:campaigns_workitem_change", args=[item.pk]) + f"?{urlencode({'next': back})}",
         call_url=act_url(item.pk, "call", back) if item.action == WorkAction.CALL else "",
@@ -127,14 +127,16 @@ def _flags(item: WorkItem) -> SafeString:
     return format_html_join(" ", "{}", ((badge(words, variant),) for words, variant in known))
 
 
-def _touch(item: WorkItem) -> str:
+def _touch(item: WorkItem, now: datetime) -> str:
     if item.touched_at is None:
         return "–"
     kind, _blank, outcome = item.touched.partition(" ")
     words = str(_TOUCHES.get(kind, kind))
     if outcome in CallOutcome.values:
         words = f"{words}: {CallOutcome(outcome).label}"
-    return format_html("{}{}", words, _sub(when(item.touched_at, item.zone)))
+    when_words = _("%(span)s ago") % {"span": ago((now - item.touched_at).total_seconds())}
+    title = when(item.touched_at, item.zone)
+    return format_html("{}{}", words, _sub(format_html("<span title='{}'>{}</span>", strip_tags(title), when_words)))
 
 
 def _sub(words: Any) -> SafeString:

@@ -18,7 +18,7 @@ from campaigns.models.case import CaseState
 from campaigns.models.task import Task
 from campaigns.models.work import WorkAction
 from campaigns.worklist.chances import Chances
-from campaigns.worklist.types import BANDS, OVERDUE, Owed, Ranked, Reason, TaskFact, Window, WorkFacts, band_of
+from campaigns.worklist.types import BANDS, Owed, Ranked, Reason, TaskFact, Window, WorkFacts, band_of
 from campaigns.worklist.windows import by_hours, call_window
 from campaigns.worklist.worth import comparable
 from customers.models import Channel
@@ -149,15 +149,8 @@ def _chance(
     oldest = min(pressed, key=lambda debt: debt.since)
     band = band_of((now - oldest.since).days)
     found = chances.of(oldest.reason, band)
-    told = [
-        Reason(
-            "chance",
-            {
-                "share": round(found.value, 3), "talks": found.talks, "paid": found.paid,
-                "reason": oldest.reason or OVERDUE, "band": BANDS[band],
-            },
-        )
-    ]  # fmt: skip
+    basis = {"talks": found.talks, "paid": found.paid, "reason": oldest.reason, "band": BANDS[band]}
+    told = [Reason("chance", {"share": round(found.value, 3)})]
     chance = found.value
     tries, talks = len(facts.calls), sum(call.talk for call in facts.calls)
     if action == WorkAction.CALL and tries:
@@ -174,6 +167,7 @@ def _chance(
     if charge is not None and charge.charge_at is not None and charge.charge_chance:
         chance *= 1 - charge.charge_chance
         told.append(Reason("charge", {"at": charge.charge_at.isoformat(), "share": round(charge.charge_chance, 3)}))
+    told.append(Reason("basis", basis))
     return chance, told
 
 

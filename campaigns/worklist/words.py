@@ -97,22 +97,19 @@ def say(reasons: Iterable[tuple[str, Data]], zone_name: str) -> list[str]:
 
 
 def _chance(data: Data, at: Callable[..., str]) -> str:
+    return _("A talk brings the money within a week in about %(share)s.") % {"share": share_words(data["share"])}
+
+
+def _basis(data: Data, at: Callable[..., str]) -> str:
     named = {
-        "share": share_words(data["share"]),
         "reason": REASONS.get(data["reason"], data["reason"]),
         "band": BANDS[data["band"]],
         "talks": data["talks"],
         "paid": data["paid"],
     }
     if not data["talks"]:
-        return _(
-            "A talk brings the money within a week in about %(share)s of such cases (%(reason)s, %(band)s): an"
-            " assumption, no talks with such customers are counted yet."
-        ) % named  # fmt: skip
-    return _(
-        "A talk brings the money within a week in about %(share)s of such cases (%(reason)s, %(band)s): counted from"
-        " %(paid)s of %(talks)s talks."
-    ) % named  # fmt: skip
+        return _("That share is an assumption: no talks are counted yet (%(reason)s, %(band)s).") % named
+    return _("Counted from %(paid)s of %(talks)s talks (%(reason)s, %(band)s), beside the assumption.") % named
 
 
 def _no_call(data: Data, at: Callable[..., str]) -> str:
@@ -138,6 +135,7 @@ _SAY: Mapping[str, Callable[[Data, Callable[..., str]], str]] = {
     "no_mail": lambda data, at: _("No e-mail: %(rule)s.") % {"rule": rule_words(data["rule"])},
     "no_address": lambda data, at: _("There is neither a telephone number nor an e-mail address."),
     "chance": _chance,
+    "basis": _basis,
 }
 
 

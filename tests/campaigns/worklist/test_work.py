@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from billing.models import Payment, Promise
 from campaigns.engine.assess import assess_customers
 from campaigns.models import Case, Task, WorkAction, WorkChance, WorkItem
-from campaigns.services.cases import case_pause, promise_record
+from campaigns.services.cases import case_pause
+from campaigns.services.promises import promise_record
 from campaigns.services.tasks import task_complete
 from campaigns.services.work import (
     distribute,
