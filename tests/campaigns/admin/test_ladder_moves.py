@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from campaigns.models import Case, LadderVersion, Segment
 from campaigns.services.versions import ladder_draft, ladder_publish
+from customers.bulk.run import jobs_run
 from dunning_site.roles import roles_sync
 from tests import factories
 from tests.factories import NOW
@@ -43,6 +44,9 @@ def page(version: LadderVersion) -> str:
 
 
 def moved(version: LadderVersion) -> list[str]:
+    """Who follows the version once the worker has carried out whatever was confirmed."""
+    while jobs_run(now=NOW).job_id is not None:
+        pass
     return list(Case.objects.filter(ladder_version=version).order_by("pk").values_list("customer__name", flat=True))
 
 
