@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from celery import current_app
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from billing.models import Adjustment, AttemptStatus, Dispute, Fee
 from campaigns.delivery import deliver_due
@@ -345,12 +345,16 @@ def test_complaint_9_the_run_is_scheduled_and_needs_nobody(smtp_sink, settings, 
     _receivable(factories.customer(email="anna@example.com"))
     schedules_sync()
     current_app.loader.import_default_modules()  # as a worker does when it starts
-    rows = PeriodicTask.objects.filter(enabled=True, task__startswith="campaigns.tasks.").select_related("interval")
-    # What beat does, once each, in the order of the schedule.
-    for row in rows.order_by("pk"):
-        assert row.interval.every <= 300
+    rows = PeriodicTask.objects.filter(enabled=True, task__startswith="campaigns.tasks.").order_by("pk")
+    often = rows.filter(interval__every__lte=300, interval__period=IntervalSchedule.SECONDS)
+    # What beat does within five minutes, once each, in the order of the schedule, is all a mail needs.
+    for row in often:
         current_app.tasks[row.task]()
     assert [mail.recipients for mail in smtp_sink.mails()] == [("anna@example.com",)]
+    # What it does less often, such as counting, needs nobody either, and mails nothing more.
+    for row in rows.difference(often):
+        current_app.tasks[row.task]()
+    assert len(smtp_sink.mails()) == 1
 
 
 def test_complaint_10_a_reminder_to_a_blocked_address_is_not_queued_for_ever(smtp_sink, settings):
