@@ -176,4 +176,8 @@ def _read(path: Path, preset: str | None) -> list[Receivable]:
     if errors:
         shown = "\n".join(str(error) for error in errors[:20])
         raise CommandError(f"{path}: {len(errors)} errors.\n{shown}")
-    return [item for item in items if isinstance(item, Receivable)]
+    found = [item for item in items if isinstance(item, Receivable)]
+    if not found:
+        # Figures full of zeros would look like a ladder that does nothing; a list of charges reads without error, too.
+        raise CommandError(f"{path}: no row is an invoice.")
+    return found

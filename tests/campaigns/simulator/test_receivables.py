@@ -137,11 +137,30 @@ def test_a_bad_file_is_refused_with_the_place(tmp_path, rows, words):
         run(file_of(tmp_path, *rows), "invoice_overdue")
 
 
-def test_an_unknown_heading_and_a_missing_file_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        ("a,b,c\n1,2,3\n", {}, "No preset reads the columns a, b, c"),
+        ("a,b,c\n1,2,3\n", {"preset": "ibm"}, "has no column invoiceNumber, InvoiceAmount"),
+        # Words a column could be guessed by: what a person would have to confirm is not played.
+        ("Invoice no,Client,Total,Invoice date,Due on\n1,A,100.00,2012-02-01,2012-03-01\n", {}, "No preset reads"),
+        ("a,b\n1,2\n", {}, "No row of headings was found"),
+        ("", {}, "The file is empty"),
+        (
+            "id,Customer ID,Amount,Currency,Created (UTC),Status\nch_1,cus_1,10.00,usd,2012-02-01 10:00,Failed\n",
+            {},
+            "no row is an invoice",
+        ),
+    ],
+)
+def test_a_file_without_invoices_it_knows_is_refused(tmp_path, text, options, words):
     path = tmp_path / "x.csv"
-    path.write_text("a,b\n1,2\n")
-    with pytest.raises(CommandError, match="No preset reads"):
-        run(path, "invoice_overdue")
+    path.write_text(text)
+    with pytest.raises(CommandError, match=words):
+        run(path, "invoice_overdue", **options)
+
+
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(CommandError, match="cannot be read"):
         run(tmp_path / "none.csv", "invoice_overdue")
 
