@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -140,8 +140,9 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
-            path("<path:object_id>/columns/", view(self.columns_view), name="billing_importrun_columns"),
-            path("<path:object_id>/rejected.<str:form>", view(self.rejected_view), name="billing_importrun_rejected"),
+            # An int: as a path it would take the address of the act of that name too.
+            path("<int:object_id>/columns/", view(self.columns_view), name="billing_importrun_columns"),
+            path("<int:object_id>/rejected.<str:form>", view(self.rejected_view), name="billing_importrun_rejected"),
             *super().get_urls(),
         ]
 
@@ -149,7 +150,13 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         run = self.get_object(request, unquote(object_id))
-        if run is not None and run.status == Status.MAPPING and request.user.has_perm(ADD) and not request.GET:
+        if (
+            run is not None
+            and run.status == Status.MAPPING
+            and request.user.has_perm(ADD)
+            and not request.GET
+            and request.method == "GET"
+        ):
             return HttpResponseRedirect(self.page_url(run, "columns"))
         return super().change_view(request, object_id, form_url, extra_context)
 
@@ -185,9 +192,9 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
         context = {"action": action, "page_title": _now("a new one"), "back_url": "../"}
         return self._form_page(request, "admin/page/action.html", form, context)
 
-    def columns_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def columns_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Asks what the columns of an unknown file hold."""
-        run = self.get_object(request, unquote(object_id))
+        run = self.get_object(request, str(object_id))
         if run is None:
             raise Http404
         if not request.user.has_perm(ADD):
@@ -223,9 +230,9 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
         shared = {"title": _("Import a file"), "opts": self.opts, "media": self.media + form.media, "form": form}
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **shared, **context})
 
-    def rejected_view(self, request: HttpRequest, object_id: str, form: str) -> HttpResponse | StreamingHttpResponse:
+    def rejected_view(self, request: HttpRequest, object_id: int, form: str) -> HttpResponse | StreamingHttpResponse:
         """The rows that were left out, with what is wrong: to be mended and sent again."""
-        run = self.get_object(request, unquote(object_id))
+        run = self.get_object(request, str(object_id))
         if run is None or form not in ("csv", "xlsx"):
             raise Http404
         if not request.user.has_perm(ADD):
@@ -261,6 +268,4 @@ class ImportMappingAdmin(HistoryAdmin):
     @display(description=_("columns"))
     def columns(self, row: ImportMapping) -> str:
         told = row.layout.get("columns", {})
-        return format_html(
-            " ".join("{}" for _name in told), *(badge(f"{FIELDS.get(k, k)}: {v}") for k, v in told.items())
-        )
+        return format_html_join(" ", "{}", ((badge(f"{FIELDS.get(k, k)}: {v}"),) for k, v in told.items())) or "–"

@@ -19,7 +19,7 @@ from campaigns.admin.rungs import rungs
 from campaigns.admin.work_actions import ASSIGN, CHANGE, WORK_ACTIONS
 from campaigns.admin.work_forms import GiveForm
 from campaigns.admin.work_rows import touched, work_row
-from campaigns.models import Case, CaseInvoice, Segment, Task, WorkAction, WorkFilter, WorkItem
+from campaigns.models import CaseInvoice, Segment, Task, WorkAction, WorkFilter, WorkItem
 from campaigns.services.work import work_assign
 from campaigns.services.work_filters import filter_delete, filter_save
 from campaigns.worklist.lists import (
@@ -57,9 +57,7 @@ def _customer_facts(request: HttpRequest, item: WorkItem, now: datetime) -> list
 def _everything(request: HttpRequest, item: WorkItem, now: datetime) -> dict[str, Any]:
     """The one-by-one page: why, what is owed, where the ladder stands, what was said last, what is to be done."""
     back = came_from(request) or reverse("admin:campaigns_workitem_changelist")
-    case = (
-        Case.objects.select_related("ladder_version__ladder").filter(pk=item.case_id).first() if item.case_id else None
-    )
+    case = item.case
     members = (
         CaseInvoice.objects.filter(case__customer=item.pk, case__closed_at=None, left_at=None)
         .select_related("invoice")
@@ -97,7 +95,8 @@ class WorkItemAdmin(PageAdmin, ReadOnlyAdmin):
     page_actions = WORK_ACTIONS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WorkItem]:
-        return super().get_queryset(request).select_related("customer__brand", "owner", "task")
+        found: QuerySet[WorkItem] = super().get_queryset(request)
+        return found.select_related("customer__brand", "case__ladder_version__ladder", "owner", "task")
 
     def page_title(self, obj: WorkItem) -> str:
         return str(obj.customer)
@@ -117,7 +116,7 @@ class WorkItemAdmin(PageAdmin, ReadOnlyAdmin):
         of_list = came_from(request)
         onward = f"{reverse('admin:campaigns_workitem_next')}?{urlencode(_of_list(of_list))}"
         here = touched(f"{request.path}?{urlencode({'next': of_list})}", obj.pk)
-        case = Case.objects.filter(pk=obj.case_id).first() if obj.case_id else None
+        case = obj.case
         pages: list[tuple[str, Any, Any, str]] = [
             ("campaigns_workitem", self, obj, onward),
             ("customers_customer", CustomerAdmin, obj.customer, here),

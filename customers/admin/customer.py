@@ -187,7 +187,8 @@ class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportMixin):
         return " · ".join(filter(None, known))
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("brand")
+        # All that the apps add to the list: Django passes list_select_related over where a queryset selects already.
+        return super().get_queryset(request).select_related(*self.list_select_related)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         # A customer is erased on request by a service of its own, which keeps what the law wants kept.

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
+from billing.imports.presets import PRESETS
 from billing.models import (
     Allocation,
     ApprovalLimit,
@@ -16,6 +17,8 @@ from billing.models import (
     AttemptStatus,
     Dispute,
     Fee,
+    ImportMapping,
+    ImportRun,
     InboxEvent,
     Invoice,
     Payment,
@@ -52,7 +55,7 @@ from campaigns.worklist.refresh import work_refresh
 from customers.clock import running_on
 from customers.consent import Evidence, Source, opt_out_record
 from customers.log import Entry, record_many
-from customers.models import BulkItem, BulkJob, Customer, RoleVisibility, Suppression, Team
+from customers.models import BulkItem, BulkJob, Customer, ExportRun, RoleVisibility, Suppression, Team
 from portal.models import PortalLink
 from tests import factories as make
 from tests.factories import NOW
@@ -70,6 +73,7 @@ def world(n: int, *, serial: int = 0) -> Customer:
     make.contact(one)
     version = make.ladder()
     template = make.template()
+    layout = PRESETS["standard"].as_json()
     case = None
     for i in range(n):
         other = make.customer()
@@ -118,6 +122,12 @@ def world(n: int, *, serial: int = 0) -> Customer:
         staff = User.objects.get_or_create(username="office")[0]
         job = BulkJob.objects.create(act="customers.tag", asked_by=staff, created_at=NOW, total=1)
         BulkItem.objects.create(job=job, target=one.pk)
+        ExportRun.objects.create(model="customers.customer", asked_by=staff, created_at=NOW)
+        ImportRun.objects.create(
+            file_name="open.csv", sha256="", brand=one.brand, as_of=NOW.date(), status="mapping", asked_by=staff,
+            created_at=NOW, layout=layout,
+        )  # fmt: skip
+        ImportMapping.objects.create(name=f"Ours {serial}-{i}", code=f"ours-{serial}-{i}", layout=layout)
         UnknownCode.objects.create(
             field="decline_code", code=f"new_{serial}_{i}", seen=1, first_seen_at=NOW, last_seen_at=NOW,
             example=invoice.attempts.first(),
@@ -278,7 +288,9 @@ def test_what_a_service_refuses_is_shown_and_changes_nothing(boss: Client) -> No
     answer = boss.post(do(case, "promise"), data, follow=True)
     assert answer.status_code == 200
     assert not Promise.objects.exists()
-    assert [str(m) for m in answer.context["messages"]] != []
+    # Said in the form, with what was typed still there.
+    assert answer.context["form"].non_field_errors()
+    assert answer.context["form"]["amount"].value() == "12.50"
 
 
 def test_a_promise_is_typed_in_major_units(boss: Client) -> None:

@@ -45,6 +45,10 @@ OWN = {
     "auth_user_password_change": "auth.change_user",
     "customers_bulkjob_confirm": NOBODY,  # who counted it, and nobody else: the fixture's is the superuser's
     "customers_bulkjob_result": "customers.view_bulkjob",
+    "billing_invoice_import_file": "billing.add_importrun",
+    "billing_importrun_columns": "billing.add_importrun",
+    "billing_importrun_rejected": "billing.add_importrun",
+    "customers_exportrun_file": NOBODY,  # who asked for it, and nobody else: the fixture's is the office's
     "customers_customer_duplicates": "customers.merge_customer",
     "customers_customer_file": "customers.view_attachment",
     "campaigns_segment_introspect": "campaigns.view_segment",
@@ -61,7 +65,7 @@ OWN = {
 #: Before and after logging in, and what only redirects or needs a query of its own.
 ASIDE = {"login", "logout", "view_on_site", "autocomplete", None}
 #: Theirs is a row the fixture has none of (a file of a mail, a draft of a ladder): nothing is there, for nobody.
-EMPTY = {"campaigns_inboundmessage_attachment", "campaigns_ladderversion_rungs"}
+EMPTY = {"campaigns_inboundmessage_attachment", "campaigns_ladderversion_rungs", "customers_exportrun_file"}
 #: Usual suffix → the verb of the permission that GET and POST ask for.
 USUAL = {
     "changelist": ("view", "view"),
@@ -72,8 +76,7 @@ USUAL = {
     "simple_history": ("view", "change"),
     "import": ("add", "add"),
     "process_import": ("add", "add"),
-    "export": ("view", "view"),
-    "export_list": ("view", "view"),
+    "export": ("view", "view"),  # of one row, as a ladder's file
 }
 PAGES = {f"{m._meta.app_label}_{m._meta.model_name}": (m, page) for m, page in admin.site._registry.items()}
 #: The mirror's ninety tables are one class of pages: two of them stand for all.
@@ -124,7 +127,10 @@ def _of(name: str, owner: str, takes: list[str]) -> Iterator[Address]:
     row: Any = model._default_manager.order_by("pk").first() if model else None
     if name in OWN:
         yield Address(name, reverse(f"admin:{name}", kwargs=_arguments(name, row, takes)), OWN[name], OWN[name])
-    elif suffix in ("changelist", "add", "import", "process_import", "export") and not takes:
+    elif suffix in ("export", "export_list") and not takes:
+        # Of a list one sees; every role sees every list.
+        yield Address(name, reverse(f"admin:{name}"), "customers.add_exportrun", "customers.add_exportrun")
+    elif suffix in ("changelist", "add", "import", "process_import") and not takes:
         yield _usual(name, owner, suffix, [])
     elif row is None:
         # The mirror is empty, and so are a library's tables: their lists and forms stand for them.
@@ -155,6 +161,8 @@ def _arguments(name: str, row: Any, takes: list[str]) -> dict[str, Any]:
     if name == "customers_customer_file":
         file = Attachment.objects.earliest("pk")
         return {"customer_id": file.customer_id, "attachment_id": file.pk}
+    if name == "billing_importrun_rejected":
+        return {"object_id": row.pk, "form": "csv"}
     if name == "campaigns_inboundmessage_attachment":
         return {"attachment_id": 0}
     return dict.fromkeys(takes, row.pk if row is not None else 0)

@@ -63,7 +63,7 @@ def test_adding_and_changing_is_allowed_as_the_map_says(people: dict[str, User],
     # What the loop compared must not be empty by a slip, and an auditor changes nothing.
     managers = {
         "customer", "contact", "suppression", "ladder", "template", "printbatch", "segment", "experiment",
-        "agency", "playbook",
+        "agency", "playbook", "importmapping", "importrun",
         "planpolicy", "policyoverride", "retrypolicy", "team",
     }  # fmt: skip
     assert (
