@@ -150,13 +150,8 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         run = self.get_object(request, unquote(object_id))
-        if (
-            run is not None
-            and run.status == Status.MAPPING
-            and request.user.has_perm(ADD)
-            and not request.GET
-            and request.method == "GET"
-        ):
+        waits = run is not None and run.status == Status.MAPPING and request.user.has_perm(ADD)
+        if waits and request.method == "GET" and not request.GET:
             return HttpResponseRedirect(self.page_url(run, "columns"))
         return super().change_view(request, object_id, form_url, extra_context)
 
