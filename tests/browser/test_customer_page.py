@@ -32,7 +32,7 @@ def logged_in(open_page: Any, live_server: Any) -> Any:
     page.fill("#id_username", "anna")
     page.fill("#id_password", "a-long-password")
     page.click("button[type=submit]")
-    page.wait_for_selector("text=At risk")
+    page.wait_for_selector("[data-worklist]")
     return page
 
 
