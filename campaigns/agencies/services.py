@@ -18,10 +18,11 @@ from campaigns.engine.actions import forbidden
 from campaigns.models import Agency, Case, CaseInvoice, CaseState, Handover, HandoverInvoice, HandoverStatus, Task
 from campaigns.models.case import LIVE_STATES
 from campaigns.models.ladder import Action
+from campaigns.services.case_acts import cases_locked
 from customers.bulk import Did
 from customers.errors import SollecitoError
 from customers.log import Entry, record_many
-from customers.models import ActorKind, Customer
+from customers.models import ActorKind
 from customers.services import customers_reassess
 from customers.wake import wake
 
@@ -68,7 +69,7 @@ def cases_hand_over(
     that is there. A second call changes nothing. Raises SollecitoError for an agency that is not in use."""
     agency = _agency(agency_id)
     with transaction.atomic():
-        rows = _locked(case_ids)
+        rows = cases_locked(case_ids)
         why = hand_over_refusals(case_ids=[row.pk for row in rows])
         fit = [row for row in rows if row.pk not in why]
         ids = [row.pk for row in fit]
@@ -204,7 +205,7 @@ def cases_recall(*, case_ids: Collection[int], reason: str, actor_id: int, now: 
     """Takes cases back from their agency at `now` (aware UTC): they go on with the step they stood before and their
     invoices may be charged again. A fixed number of statements; a second call changes nothing."""
     with transaction.atomic():
-        rows = _locked(case_ids)
+        rows = cases_locked(case_ids)
         fit = [row for row in rows if row.state == CaseState.AGENCY]
         ids = [row.pk for row in fit]
         Case.objects.filter(pk__in=ids).update(
@@ -241,17 +242,6 @@ def _owed(case_ids: Collection[int]) -> QuerySet[CaseInvoice]:
     return CaseInvoice.objects.filter(
         case__in=list(case_ids), left_at__isnull=True, invoice__status=InvoiceStatus.OPEN, invoice__balance__gt=0
     )
-
-
-def _locked(case_ids: Collection[int]) -> list[Case]:
-    owners = Case.objects.filter(pk__in=case_ids).values("customer_id")
-    people = {
-        row.pk: row for row in Customer.objects.filter(pk__in=owners).order_by("pk").select_for_update(no_key=True)
-    }
-    rows = list(Case.objects.filter(pk__in=case_ids).order_by("pk").select_for_update(no_key=True))
-    for row in rows:
-        row.customer = people[row.customer_id]
-    return rows
 
 
 def _tell(rows: Sequence[Case], kind: str, words: str, reason: str, actor_id: int, now: datetime) -> None:

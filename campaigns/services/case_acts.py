@@ -198,7 +198,7 @@ def case_do(*, case_id: int, act: CaseAct, actor_id: int, now: datetime) -> None
     """Carries out an act on one case at `now` (aware UTC). Raises SollecitoError if there is no such case, or as the
     act's check does."""
     with transaction.atomic():
-        rows = _locked([case_id])
+        rows = cases_locked([case_id])
         if not rows:
             raise SollecitoError(_("There is no such case."), code="case_missing")
         act.check(rows[0])
@@ -216,7 +216,7 @@ def cases_check(*, case_ids: Collection[int], act: CaseAct) -> dict[int, str]:
 def cases_do(*, case_ids: Collection[int], act: CaseAct, actor_id: int, now: datetime) -> dict[int, Did]:
     """Carries out an act on many cases at `now` (aware UTC), in the caller's transaction and a fixed number of
     statements; says what became of each that is there. A second call changes nothing."""
-    rows = _locked(case_ids)
+    rows = cases_locked(case_ids)
     did: dict[int, Did] = {}
     for row in rows:
         why = _passed_over(row, act)
@@ -236,7 +236,7 @@ def _passed_over(case: Case, act: CaseAct) -> str:
     return act.passed_over(case)
 
 
-def _locked(case_ids: Collection[int]) -> list[Case]:
+def cases_locked(case_ids: Collection[int]) -> list[Case]:
     """The cases, locked after their customers, as the assess loop does it."""
     owners = Case.objects.filter(pk__in=case_ids).values("customer_id")
     people = {
