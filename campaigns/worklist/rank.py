@@ -150,7 +150,7 @@ def _chance(
     band = band_of((now - oldest.since).days)
     found = chances.of(oldest.reason, band)
     basis = {"talks": found.talks, "paid": found.paid, "reason": oldest.reason, "band": BANDS[band]}
-    told = [Reason("chance", {"share": round(found.value, 3)})]
+    told = [Reason("chance", {"share": round(found.value, 3), "talks": found.talks})]
     chance = found.value
     tries, talks = len(facts.calls), sum(call.talk for call in facts.calls)
     if action == WorkAction.CALL and tries:

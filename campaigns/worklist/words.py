@@ -97,7 +97,10 @@ def say(reasons: Iterable[tuple[str, Data]], zone_name: str) -> list[str]:
 
 
 def _chance(data: Data, at: Callable[..., str]) -> str:
-    return _("A talk brings the money within a week in about %(share)s.") % {"share": share_words(data["share"])}
+    told = {"share": share_words(data["share"])}
+    if not data.get("talks"):
+        return _("Supposed: a talk brings the money within a week in about %(share)s.") % told
+    return _("A talk brings the money within a week in about %(share)s.") % told
 
 
 def _basis(data: Data, at: Callable[..., str]) -> str:
