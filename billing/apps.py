@@ -13,4 +13,4 @@ class BillingConfig(AppConfig):
         """Listens to news of the app below; has checks, acts for approval, acts on many invoices and what money has to
         say to a merge known."""
         from billing import bulk, checks, merging, receivers  # noqa: F401
-        from billing.approvals import credit, write_off  # noqa: F401
+        from billing.approvals import credit, waiver, write_off  # noqa: F401

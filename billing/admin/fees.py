@@ -12,6 +12,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.admin.columns import FEE, money_column
+from billing.approvals.waiver import fee_waive
 from billing.fees import fee_close, rates_ended
 from billing.models import Fee
 from customers import clock
@@ -29,17 +30,12 @@ def _is_open(fee: Fee) -> bool:
     return fee.status == Fee.Status.OPEN
 
 
-def _close(asked: Asked, *, paid: bool) -> None:
-    fee_close(fee_id=asked.obj.pk, paid=paid, reason=asked.data["reason"], actor_id=asked.actor_id, now=asked.now)
-
-
 def _waive(asked: Asked) -> str:
-    _close(asked, paid=False)
-    return _now("Waived.")
+    return fee_waive(fee_id=asked.obj.pk, reason=asked.data["reason"], actor_id=asked.actor_id, now=asked.now).words
 
 
 def _paid(asked: Asked) -> str:
-    _close(asked, paid=True)
+    fee_close(fee_id=asked.obj.pk, paid=True, reason=asked.data["reason"], actor_id=asked.actor_id, now=asked.now)
     return _now("Marked as paid.")
 
 
