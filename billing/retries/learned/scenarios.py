@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,6 @@ FUTURES = 720
 #: Offered hours lie this far apart in longer windows; more would not be met better, only later.
 FINE_WINDOW_HOURS = 15 * 24
 COARSE_STEP = 2
-_CYCLES = 12
 _SWITCHES = 24
 _SWEEPS = 2
 _SURPRISE_HOURS = (12, 72, 24, 48)
@@ -39,17 +37,12 @@ _MONDAY = 3 * 24
 
 
 @lru_cache(maxsize=1)
-def _dice() -> tuple[Floats, Floats, Floats, Floats]:
-    """Fixed, evenly spread chances: how long each cycle's money lasts, paydays that bring nothing, random waits.
-
-    Fixed, so that the same charges always lead to the same plan.
-    """
+def _dice() -> tuple[Floats, Floats]:
+    """For money without a calendar: chances that it is there at first, and evenly spread waits for its coming and
+    going. Fixed, so that the same charges always lead to the same plan."""
     rng = np.random.default_rng(20240229)
-    even = (np.argsort(rng.random((FUTURES, _CYCLES)), axis=0) + 0.5) / FUTURES
-    normal = NormalDist()
-    quantiles = np.vectorize(normal.inv_cdf)((np.arange(1024) + 0.5) / 1024)
     waits = -np.log(1 - (np.argsort(rng.random((FUTURES, _SWITCHES)), axis=0) + 0.5) / FUTURES)
-    return even, rng.random((FUTURES, _CYCLES)), quantiles, waits
+    return rng.random(FUTURES), waits
 
 
 def _drawn(weights: Floats) -> Ints:
@@ -89,14 +82,14 @@ def _by_calendar(belief: Belief, habits: Habits, drawn: Ints, local: Ints) -> Fl
 
 
 def _randomly(belief: Belief, kinds: Ints, utc: Ints) -> NDArray[np.bool_]:
-    _even, nothing, _quantiles, waits = _dice()
+    at_first, waits = _dice()
     many = len(kinds)
     there = np.array([t for t, _g in RANDOM_KINDS])[kinds]
     gone = np.array([g for _t, g in RANDOM_KINDS])[kinds]
     standing = there / (there + gone)
     passed = 0 if belief.at[0] == NEVER else int(utc[0] - belief.at[0])
     now = standing + (belief.there[0, kinds] - standing) * np.exp(-(1 / there + 1 / gone) * passed)
-    on = nothing[-many:, 0] < now
+    on = at_first[-many:] < now
     turn = np.arange(_SWITCHES)[None, :] % 2 == 0
     mean = np.where(turn == on[:, None], there[:, None], gone[:, None])
     at = np.cumsum(waits[-many:] * mean, axis=1)
