@@ -1,6 +1,7 @@
 """Owns what a customer decides about our writing: the language, and whether we write at all."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
@@ -13,7 +14,7 @@ from customers.addresses import normalise
 from customers.consent import Evidence, Source, opt_in_record, opt_out_record
 from customers.errors import SollecitoError
 from customers.log import Entry, record
-from customers.models import ActorKind, Channel, Contact, Customer, Direction, Suppression
+from customers.models import ActorKind, Channel, ConsentEvent, Contact, Customer, Direction, Suppression
 from customers.models.customer import LANGUAGES
 
 #: Signs the number of a mail in its List-Unsubscribe address. It never expires: who finds an old mail may refuse.
@@ -76,37 +77,33 @@ def wording(template: str, language: str) -> str:
 def unsubscribe(*, customer: Customer, now: datetime, ip: str = "", language: str = "en") -> None:
     """Records that none of the customer's addresses may be written to. The link does not tell which of them it was
     sent to; silencing one too many is mended by a call, one too few is a complaint. Asked twice it is one refusal."""
-    evidence = Evidence(
-        source=Source.PORTAL,
-        text="Pressed “stop” on the payment page.",
-        ip=ip or None,
-        wording=wording("portal/unsubscribe.html", language),
-        language=language,
-    )
-    with transaction.atomic():
-        for address in addresses_of(customer):
-            opt_out_record(
-                channel=Channel.EMAIL,
-                address=address,
-                customer_id=customer.pk,
-                evidence=evidence,
-                now=now,
-                unless_known=True,
-            )
+    _say(opt_out_record, "portal/unsubscribe.html", "stop", customer, now, ip, language)
 
 
 def resubscribe(*, customer: Customer, now: datetime, ip: str = "", language: str = "en") -> None:
     """Records that the customer's addresses may be written to again. Bounces, complaints and staff's word stay."""
+    _say(opt_in_record, "portal/preferences.html", "write to me again", customer, now, ip, language)
+
+
+def _say(
+    decide: Callable[..., ConsentEvent],
+    page: str,
+    button: str,
+    customer: Customer,
+    now: datetime,
+    ip: str,
+    language: str,
+) -> None:
     evidence = Evidence(
         source=Source.PORTAL,
-        text="Pressed “write to me again” on the payment page.",
+        text=f"Pressed “{button}” on the payment page.",
         ip=ip or None,
-        wording=wording("portal/preferences.html", language),
+        wording=wording(page, language),
         language=language,
     )
     with transaction.atomic():
         for address in addresses_of(customer):
-            opt_in_record(
+            decide(
                 channel=Channel.EMAIL,
                 address=address,
                 customer_id=customer.pk,

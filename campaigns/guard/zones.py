@@ -6,32 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.core import get_global
 
-#: Where most people of a country with several zones live; the others have one zone.
-_MAIN = {
-    "AR": "America/Argentina/Buenos_Aires",
-    "AU": "Australia/Sydney",
-    "BR": "America/Sao_Paulo",
-    "CA": "America/Toronto",
-    "CD": "Africa/Kinshasa",
-    "CL": "America/Santiago",
-    "CN": "Asia/Shanghai",
-    "CY": "Asia/Nicosia",
-    "DE": "Europe/Berlin",
-    "EC": "America/Guayaquil",
-    "ES": "Europe/Madrid",
-    "ID": "Asia/Jakarta",
-    "KZ": "Asia/Almaty",
-    "MN": "Asia/Ulaanbaatar",
-    "MX": "America/Mexico_City",
-    "MY": "Asia/Kuala_Lumpur",
-    "NZ": "Pacific/Auckland",
-    "PG": "Pacific/Port_Moresby",
-    "PT": "Europe/Lisbon",
-    "RU": "Europe/Moscow",
-    "UA": "Europe/Kyiv",
-    "US": "America/New_York",
-    "UZ": "Asia/Tashkent",
-}
+from customers.geography import timezone_of
 
 
 @lru_cache(maxsize=1024)
@@ -45,7 +20,7 @@ def zone(name: str) -> ZoneInfo:
 
 def zone_name(*, timezone: str, country: str, brand_timezone: str) -> str:
     """IANA name of the zone to reckon with: the customer's own, else the country's main one, else the brand's."""
-    return timezone or _main_of(country.upper()) or brand_timezone or "UTC"
+    return timezone or timezone_of(country) or brand_timezone or "UTC"
 
 
 def is_guess(*, timezone: str, country: str) -> bool:
@@ -54,24 +29,13 @@ def is_guess(*, timezone: str, country: str) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _main_of(country: str) -> str:
-    if country in _MAIN:
-        return _MAIN[country]
-    names = _territory(country)
-    return names[0] if names else ""
-
-
-@lru_cache(maxsize=512)
 def zones_of(country: str) -> tuple[str, ...]:
     """One zone of each kind of clock a country keeps today: Indiana/Marengo tells the same time as New York."""
     clocks: dict[tuple[object, ...], str] = {}
-    for name in sorted(_territory(country), key=lambda name: name != _MAIN.get(country)):
+    names: list[str] = get_global("territory_zones").get(country, [])
+    main = timezone_of(country)
+    for name in sorted(names, key=lambda name: name != main):
         # Winter, summer and the weeks in which the Americas and Europe disagree tell present clocks apart.
         moments = [datetime(2026, month, 20, tzinfo=UTC) for month in (1, 3, 7, 10)]
         clocks.setdefault(tuple(moment.astimezone(zone(name)).utcoffset() for moment in moments), name)
     return tuple(clocks.values())
-
-
-def _territory(country: str) -> list[str]:
-    names: list[str] = get_global("territory_zones").get(country, [])
-    return names

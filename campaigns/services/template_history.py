@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from difflib import unified_diff
 
 from django.db import transaction
-from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from campaigns.models import TemplateText, TemplateVersion
+from campaigns.services.versions import draft_of_texts
 from customers.errors import SollecitoError
 from customers.models import Brand
 
@@ -60,18 +60,7 @@ def template_restore(*, version_id: int) -> TemplateVersion:
     versions = TemplateVersion.objects.select_for_update().filter(template_id=source.template_id)
     if any(version.status == TemplateVersion.Status.DRAFT for version in versions):
         raise SollecitoError(_("There is a draft already; publish or delete it first."), code="draft_exists")
-    number = (versions.aggregate(n=Max("number"))["n"] or 0) + 1
-    draft = TemplateVersion.objects.create(template_id=source.template_id, number=number)
-    for text in source.texts.all():
-        TemplateText.objects.create(
-            version=draft,
-            language=text.language,
-            channel=text.channel,
-            subject=text.subject,
-            body=text.body,
-            text=text.text,
-        )
-    return draft
+    return draft_of_texts(template_id=source.template_id, texts=source.texts.all())
 
 
 def missing_languages(version: TemplateVersion) -> list[Place]:

@@ -1,5 +1,6 @@
 """Drafts and publishing of ladders and templates: a published version never changes, a new one takes its place."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 
@@ -124,9 +125,15 @@ def template_draft(*, template_id: int) -> TemplateVersion:
     if draft is not None:
         return draft
     live = versions.filter(status=TemplateVersion.Status.PUBLISHED).first()
+    return draft_of_texts(template_id=template_id, texts=live.texts.all() if live else ())
+
+
+def draft_of_texts(*, template_id: int, texts: Iterable[TemplateText]) -> TemplateVersion:
+    """A new draft holding copies of `texts`, in the caller's transaction and under its lock on the template's
+    versions."""
     number = (TemplateVersion.objects.filter(template_id=template_id).aggregate(n=Max("number"))["n"] or 0) + 1
     draft = TemplateVersion.objects.create(template_id=template_id, number=number)
-    for text in live.texts.all() if live else ():
+    for text in texts:
         TemplateText.objects.create(
             version=draft,
             language=text.language,
