@@ -160,7 +160,7 @@ class PaymentMethodAdmin(PageAdmin, ReadOnlyAdmin):
     search_trigram = ("customer__name", "customer__email")
     ordering = ("-id",)
     fields = (
-        ("customer", "type"), ("brand", "funding", "country"), ("last4", "exp_month", "exp_year"),
+        ("customer", "type"), ("brand", "funding", "country", "issuer"), ("last4", "exp_month", "exp_year"),
         ("source", "external_id"), ("is_default", "attached_at", "detached_at"),
         ("never_again_at", "never_again_reason"),
     )  # fmt: skip

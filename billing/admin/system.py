@@ -143,6 +143,16 @@ class ProcessorAccountAdmin(NoDeleteMixin, HistoryAdmin):
                 )
             },
         ),
+        (
+            _("A part where funds lack"),
+            {
+                "fields": (("part_after", "part_share"), ("part_floor", "part_currency")),
+                "description": _(
+                    "After some declines for lack of funds a retry may ask for a part of what is owed. The rest stays "
+                    "owed and is asked for by the next retry."
+                ),
+            },
+        ),
         (_("Health"), {"fields": (("paused_until", "consecutive_failures"), ("schedule_conflict_at", "created_at"))}),
     )
 

@@ -60,6 +60,7 @@ def canonical_state() -> State:
             "exp_month",
             "exp_year",
             "fingerprint",
+            "issuer",
             "is_default",
             "attached_at",
             "renewed_at",

@@ -1,5 +1,6 @@
 """The account at a payment processor facts come from, and who owns its retries."""
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
@@ -54,10 +55,26 @@ class ProcessorAccount(models.Model):
         default=0,
         help_text=_("0: the whole sum or nothing. Only where your terms allow you to take a part."),
     )
-    part_share = models.PositiveSmallIntegerField(_("the part, in percent of what is left"), default=50)
-    part_floor = models.BigIntegerField(_("smallest part"), default=2000, help_text=_("In minor units."))
+    part_share = models.PositiveSmallIntegerField(
+        _("the part, in percent of what is left"),
+        default=50,
+        validators=[MinValueValidator(1), MaxValueValidator(99)],
+        help_text=_("From 1 to 99; each retry asks for this share of what is still left."),
+    )
+    part_floor = models.BigIntegerField(
+        _("smallest part"),
+        default=2000,
+        validators=[MinValueValidator(1)],
+        help_text=_(
+            "In minor units of the currency below (2000 are 20.00 EUR). Who owes no more than this is asked for all "
+            "of it."
+        ),
+    )
     part_currency = models.CharField(
-        _("currency of the parts"), max_length=3, default="EUR", help_text=_("Invoices in others are not split.")
+        _("currency of the parts"),
+        max_length=3,
+        default="EUR",
+        help_text=_("Three letters. Invoices in other currencies are never split."),
     )
     #: Set when the processor's own schedule is seen at work while we own the retries: we then do not race it.
     schedule_conflict_at = models.DateTimeField(_("schedule conflict seen"), null=True, blank=True)

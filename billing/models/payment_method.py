@@ -31,6 +31,8 @@ class PaymentMethod(models.Model):
     exp_year = models.PositiveSmallIntegerField(_("expiry year"), null=True, blank=True)
     #: Same card at the processor, whoever stored it: network limits count by it.
     fingerprint = models.CharField(_("fingerprint"), max_length=64, blank=True)
+    #: The bank behind it, as one opaque word (billing.ingest.facts.banks); "" where the processor does not tell.
+    issuer = models.CharField(_("bank"), max_length=80, blank=True, default="")
     is_default = models.BooleanField(_("default"), default=False)
     attached_at = models.DateTimeField(_("attached"), null=True, blank=True)
     #: New expiry or number told by the card networks or entered by hand: worth a new try.

@@ -204,6 +204,7 @@ def context_of(
         timezone=local_zone(customer.timezone, customer.country, customer.brand.timezone),
         brand=network_of(method),
         funding=method.funding,
+        issuer=method.issuer,
         amount=invoice.balance,
         currency=invoice.currency,
         tenure_months=(now - started).days / 30.44 if started else None,

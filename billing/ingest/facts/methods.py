@@ -6,6 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from billing.gateways import JSON
+from billing.ingest.facts.banks import issuer_of
 from billing.ingest.facts.customers import lock_customer
 from billing.ingest.facts.unit import Unit, moment, newest, ref, write
 from billing.merging import held_as
@@ -77,10 +78,10 @@ def setup_succeeded(unit: Unit, obj: JSON) -> None:
 
 
 def fill_from_charge(row: PaymentMethod, charge: JSON) -> None:
-    """Card details a charge tells of a method whose own facts have not come."""
-    card = (charge.get("payment_method_details") or {}).get("card")
-    if card and row.facts_as_of is None and not row.last4:
-        write(row, _card(card))
+    """Details a charge tells of a method whose own facts have not come."""
+    told = charge.get("payment_method_details") or {}
+    if told.get(told.get("type") or "") and row.facts_as_of is None and not row.last4:
+        write(row, method_values(told))
         card_mark_inherit(row)
 
 
@@ -92,20 +93,20 @@ def _details(unit: Unit, row: PaymentMethod, obj: JSON) -> None:
 
 
 def method_values(obj: JSON) -> dict[str, Any]:
-    """Columns of PaymentMethod that say what a payment method of the processor is, from its object."""
+    """Columns of PaymentMethod that say what a payment method of the processor is, from its object or a charge's
+    `payment_method_details`."""
     kind = obj.get("type") or "card"
-    return {"type": kind, **_card(obj.get(kind) or {})}
-
-
-def _card(card: JSON) -> dict[str, Any]:
+    told = obj.get(kind) or {}
     return {
-        "brand": card.get("brand") or card.get("bank_name") or "",
-        "funding": card.get("funding") or "",
-        "country": card.get("country") or "",
-        "last4": card.get("last4") or "",
-        "exp_month": card.get("exp_month"),
-        "exp_year": card.get("exp_year"),
-        "fingerprint": card.get("fingerprint") or "",
+        "type": kind,
+        "brand": told.get("brand") or told.get("bank_name") or "",
+        "funding": told.get("funding") or "",
+        "country": told.get("country") or "",
+        "last4": told.get("last4") or "",
+        "exp_month": told.get("exp_month"),
+        "exp_year": told.get("exp_year"),
+        "fingerprint": told.get("fingerprint") or "",
+        "issuer": issuer_of(kind, told),
     }
 
 

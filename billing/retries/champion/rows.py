@@ -12,14 +12,15 @@ from billing.retries.loading import local_zone
 LATELY = 64
 
 _COLUMNS = (
-    "invoice_id", "customer_id", "country", "timezone", "brand", "funding", "amount", "currency", "tenure_months",
-    "cross_border", "attempt_number", "at", "approved", "decline_code", "network_decline_code", "advice_code",
-    "network_advice_code", "origin", "brand_timezone",
+    "invoice_id", "customer_id", "country", "timezone", "brand", "funding", "issuer", "amount", "currency",
+    "tenure_months", "cross_border", "attempt_number", "at", "approved", "decline_code", "network_decline_code",
+    "advice_code", "network_advice_code", "origin", "brand_timezone",
 )  # fmt: skip
 # `attempt_number` 0 is the first charge, approved ones too: they show when a customer's money is there.
 _ROWS = """
     SELECT i.id::text, i.customer_id::text, c.country, c.timezone,
            CASE WHEN m.type = 'card' THEN m.brand ELSE COALESCE(m.type, '') END, COALESCE(m.funding, ''),
+           COALESCE(m.issuer, ''),
            a.amount, a.currency, extract(epoch FROM a.at - s.started_at)::float / (86400 * 30.44),
            c.country <> '' AND m.country <> '' AND c.country <> m.country,
            a.number - 1, a.at, a.status = 'succeeded', NULLIF(a.decline_code, ''),

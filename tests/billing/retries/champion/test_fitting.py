@@ -41,13 +41,14 @@ def little(monkeypatch):
 
 def test_rows_tell_what_the_planner_is_told():
     owner = factories.customer(country="IT", timezone="")
-    card = factories.payment_method(owner, brand="visa", funding="debit", country="FR")
+    card = factories.payment_method(owner, brand="visa", funding="debit", country="FR", issuer="fr:bank 1")
     invoice = factories.invoice(owner, subscription=factories.subscription(owner))
     factories.attempt(invoice, payment_method=card, network_decline_code="51")
     factories.attempt(invoice, status=AttemptStatus.PLANNED, at=None)
     (row,) = history_rows(since=NOW - DAY, until=NOW)
     assert row["timezone"] == "Europe/Rome"
     assert (row["brand"], row["funding"], row["cross_border"], row["attempt_number"]) == ("visa", "debit", True, 0)
+    assert row["issuer"] == "fr:bank 1"
     assert (row["approved"], row["decline_code"], row["advice_code"]) == (False, "insufficient_funds", None)
     assert row["tenure_months"] == pytest.approx(90 / 30.44, abs=0.01)
     assert list(history_rows(since=NOW, until=NOW + DAY)) == []
