@@ -8,10 +8,8 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from billing.approvals.acts import act_named
-from billing.approvals.limits import within_limit
+from billing.approvals.write_off import BULK, JobApproval
 from billing.approvals.write_off import PERMISSION as WRITE_OFF
-from billing.approvals.write_off import write_off_proposal
 from billing.models import AttemptOrigin, AttemptStatus, Invoice, InvoiceStatus, PaymentAttempt
 from billing.retries.services import retries_hasten
 from billing.uncollectible import invoices_give_up
@@ -81,15 +79,6 @@ def _write_off(rows: Sequence[Row], params: Params, actor_id: int, now: datetime
     return {pk: Did.not_done(words) for pk, words in why.items()} | {pk: Did() for pk in left}
 
 
-def _beyond_limit(ids: Sequence[int], params: Params, actor_id: int, job_id: int, now: datetime) -> bool:
-    """Whether all of it together is more than the person gives up alone."""
-    proposal = write_off_proposal(invoice_ids=ids, reason=str(params.get("reason", "")))
-    act = act_named(proposal.act)
-    return not within_limit(
-        act=act, customer_ids=proposal.customer_ids, amounts=proposal.amounts, actor_id=actor_id, now=now
-    )
-
-
 act_register(
     BulkAct(
         slug="invoices.retry_now",
@@ -103,13 +92,13 @@ act_register(
 )
 act_register(
     BulkAct(
-        slug="invoices.write_off",
+        slug=BULK,
         label=_("Write off"),
         permission=WRITE_OFF,
         model=MODEL,
         check=_not_open,
         act=_write_off,
-        second_person=_beyond_limit,
+        second_person=JobApproval(),
         no_undo=_("What was written off is given up; a customer may still pay it."),
     )
 )

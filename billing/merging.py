@@ -1,7 +1,7 @@
 """Owns what money has to say when customers are merged: no charge under way, and who may be charged for what.
 
-A stored method pays only invoices of the same customer at the processor, whoever they are with us. So invoices and
-methods of the duplicate remember whose they are there (`held_as`).
+A stored method pays only invoices of the same customer at the processor, whoever they are with us. So invoices,
+methods and subscriptions of the duplicate remember whose they are there (`held_as`).
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from billing.models import (
     PaymentPlan,
     ProcessorAccount,
     Promise,
+    Subscription,
 )
 from billing.signals import announce_facts_changed
 from customers.merging import MergePart, Pair, merge_part
@@ -53,7 +54,7 @@ def _at_processor(customer: Customer, accounts: set[str]) -> bool:
 def _before(pair: Pair) -> None:
     """Notes whose everything is at the processor; of two open promises the one that rests longer stands."""
     if pair.merged.external_id:
-        for model in (Invoice, PaymentMethod):
+        for model in (Invoice, PaymentMethod, Subscription):
             rows = model._base_manager.filter(customer=pair.merged, source=pair.merged.source, held_as="")
             rows.update(held_as=pair.merged.external_id)
     for brand_id in set(_open(pair).values_list("brand_id", flat=True)):

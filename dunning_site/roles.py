@@ -56,7 +56,6 @@ SENIOR = COLLECTOR | frozenset(
         "customers.change_suppression",
         "customers.delete_attachment",
         "customers.merge_customer",
-        "customers.approve_bulkjob",
         "billing.write_off_invoice",
         "billing.change_fee",
         "billing.override_limits",

@@ -118,11 +118,11 @@ def _make_default_at_processor(link: PortalLink, method: PaymentMethod, setup_in
     customer = link.customer
     behind = Q(status__in=[SubscriptionStatus.PAST_DUE, SubscriptionStatus.UNPAID, SubscriptionStatus.INCOMPLETE])
     owing = Q(invoices__status=InvoiceStatus.OPEN, invoices__balance__gt=0)
+    # Those of a duplicate merged into this customer are left out (held_as): the processor takes no other customer's
+    # card for them.
     subscriptions = Subscription.objects.filter(
-        behind | owing, customer=customer, source=customer.source, external_id__isnull=False, ended_at=None
-    )
-    # Of a duplicate merged into this customer: the processor takes no other customer's card for them.
-    subscriptions = subscriptions.exclude(invoices__held_as__gt="").distinct()
+        behind | owing, customer=customer, source=customer.source, held_as="", external_id__isnull=False, ended_at=None
+    ).distinct()
     try:
         stripe_cards.customer_set_default_payment_method(
             customer_external_id=customer.external_id or "",

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import get_language
@@ -25,12 +25,15 @@ from billing import money
 from billing.admin.columns import APPROVAL, money_column
 from billing.approvals import approval_decide, approval_withdraw
 from billing.approvals.acts import act_choices
-from billing.approvals.services import DECIDE, amounts_words
+from billing.approvals.services import DECIDE, amounts_words, deciders_words
+from billing.approvals.write_off import job_request
 from billing.models import ApprovalLimit, ApprovalRequest
 from customers.admin.base import HistoryAdmin, ReadOnlyAdmin, choice_badge
+from customers.admin.bulk_jobs import BulkJobAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin
 from customers.display import when
 from customers.errors import SollecitoError
+from customers.models import BulkJob, BulkStatus
 
 
 def _label(slug: str) -> str:
@@ -88,6 +91,12 @@ def _facts(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> list[Fa
     if obj.decided_by_id:
         who = format_html("{}<span class='sol-sub'>{}</span>", obj.decided_by, when(obj.decided_at))
         facts.append(Fact(_("Decided by"), who, 50))
+    elif obj.status == ApprovalRequest.Status.PENDING:
+        facts.append(Fact(_("Who decides"), deciders_words(obj.requested_by_id), 50))
+    if job_id := obj.payload.get("job_id"):
+        url = reverse("admin:customers_bulkjob_change", args=[job_id])
+        words = _now("Bulk act #%(job)s: its rows") % {"job": job_id}
+        facts.append(Fact(_("About"), format_html('<a class="sol-link" href="{}">{}</a>', url, words), 15))
     if obj.note or obj.result:
         facts.append(Fact(_("What came of it"), obj.result or obj.note, 60))
     return facts
@@ -163,6 +172,42 @@ class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
     @display(description=_("status"), ordering="status")
     def state(self, row: ApprovalRequest) -> str:
         return choice_badge(row, "status", APPROVAL)
+
+
+def _job_facts(request: HttpRequest, job: BulkJob, now: datetime) -> list[Fact]:
+    """Who decides, or decided, about a bulk act beyond a limit, with the way to it."""
+    asked = job_request(job.pk) if job.confirmed_at else None
+    if asked is None:
+        return []
+    url = reverse("admin:billing_approvalrequest_change", args=[asked.pk])
+    link = format_html('<a class="sol-link" href="{}">{}</a>', url, _now("Request %(request)s") % {"request": asked})
+    if asked.decided_by is None:
+        said = deciders_words(asked.requested_by_id)
+    else:
+        said = f"{asked.get_status_display()}: {asked.decided_by}"
+    return [Fact(_("Second person"), format_html("{}<span class='sol-sub'>{}</span>", link, said), 45)]
+
+
+def _to_request(request: HttpRequest, job: BulkJob, now: datetime) -> HttpResponse:
+    asked = job_request(job.pk)
+    if asked is None:
+        raise Http404
+    return HttpResponseRedirect(reverse("admin:billing_approvalrequest_change", args=[asked.pk]))
+
+
+BulkJobAdmin.add_fact(_job_facts)
+BulkJobAdmin.add_action(
+    PageAction(
+        slug="request",
+        label=_("To the request"),
+        icon="verified",
+        permission="billing.view_approvalrequest",
+        fits=lambda job: job.status == BulkStatus.TO_APPROVE,
+        run=lambda asked: "",
+        opens=_to_request,
+        order=10,
+    )
+)
 
 
 class LimitForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -11,7 +11,9 @@ from customers.errors import SollecitoError
 Words = Any  # str or lazy translation
 
 
-def _adjusted(kind: str) -> Callable[[int, Collection[int], str, datetime], int]:
+def adjusted(kind: str) -> Callable[[int, Collection[int], str, datetime], int]:
+    """A `spent` of acts that write adjustments of one kind."""
+
     def given(actor_id: int, customer_ids: Collection[int], currency: str, since: datetime) -> int:
         """Minor units of `currency` this person put on these customers' invoices as adjustments of the kind."""
         rows = Adjustment.objects.filter(
@@ -38,6 +40,8 @@ class Act:
     permission: str
     run: Callable[[Mapping[str, Any], Mapping[str, int], int, datetime], str]
     spent: Callable[[int, Collection[int], str, datetime], int]
+    #: Told (payload, why, now) that a request came to nothing, where something waits for it. Same transaction.
+    dropped: Callable[[Mapping[str, Any], str, datetime], None] | None = None
 
     @classmethod
     def adjusting(
@@ -49,7 +53,7 @@ class Act:
         label: Words = None,
     ) -> "Act":
         """An act that writes adjustments of one kind; its slug is the kind."""
-        return cls(kind.value, label or kind.label, permission, run, _adjusted(kind.value))
+        return cls(kind.value, label or kind.label, permission, run, adjusted(kind.value))
 
 
 _acts: dict[str, Act] = {}
@@ -67,6 +71,13 @@ def act_named(slug: str) -> Act:
         return _acts[slug]
     except KeyError:
         raise SollecitoError(f"There is no act {slug!r}.", code="act_unknown") from None
+
+
+def act_dropped(slug: str, payload: Mapping[str, Any], why: str, now: datetime) -> None:
+    """Tells whatever waits for a request that it came to nothing; an act that is not registered any more waits for
+    nothing."""
+    if (act := _acts.get(slug)) is not None and act.dropped is not None:
+        act.dropped(payload, why, now)
 
 
 def act_choices() -> list[tuple[str, Words]]:

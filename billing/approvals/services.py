@@ -10,15 +10,19 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from billing import money
-from billing.approvals.acts import act_named
+from billing.approvals.acts import act_dropped, act_named
 from billing.approvals.limits import within_limit
 from billing.models import ApprovalRequest
 from customers.errors import SollecitoError, check_transition
 from customers.log import Entry, record
-from customers.models import ActorKind, Customer
+from customers.models import ActorKind
 
 Status = ApprovalRequest.Status
 DECIDE = "billing.decide_approvalrequest"
+#: Where permissions come from; others only log people in.
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+#: Deciders named one by one; the others are "others".
+NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +56,38 @@ def act_or_request(*, proposal: Proposal, actor_id: int, now: datetime) -> Outco
     Raises SollecitoError where the act refuses, or the same waits for approval already (`approval_pending`).
     """
     act = act_named(proposal.act)
-    # Locked before what was given up is summed: of two acts at once the second one sees the first.
-    ids = sorted(proposal.customer_ids)
-    list(Customer.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
-    if within_limit(act=act, customer_ids=ids, amounts=proposal.amounts, actor_id=actor_id, now=now):
+    if allowed_alone(proposal=proposal, actor_id=actor_id, now=now):
         if ApprovalRequest.objects.filter(key=proposal.key, status=Status.PENDING).exists():
             raise _asked_already()
         return Outcome(True, act.run(proposal.payload, proposal.amounts, actor_id, now))
     request = approval_request(proposal=proposal, actor_id=actor_id, now=now)
-    words = _("This is above your limit: somebody else has to approve it (request %(request)s).")
-    return Outcome(False, words % {"request": request}, request.pk)
+    words = _("This is above your limit (request %(request)s). %(who)s")
+    return Outcome(False, words % {"request": request, "who": deciders_words(actor_id)}, request.pk)
+
+
+@transaction.atomic
+def allowed_alone(*, proposal: Proposal, actor_id: int, now: datetime) -> bool:
+    """Whether somebody may do it without asking. Holds the person's row till the caller's transaction ends: of two of
+    their acts at once, the second one sees what the first gave up."""
+    get_user_model().objects.select_for_update(no_key=True).filter(pk=actor_id).values_list("pk").first()
+    return within_limit(
+        act=act_named(proposal.act),
+        customer_ids=proposal.customer_ids,
+        amounts=proposal.amounts,
+        actor_id=actor_id,
+        now=now,
+    )
+
+
+def deciders_words(asker_id: int) -> str:
+    """Who may decide what this person asks for, in a sentence. One query."""
+    users = get_user_model().objects.with_perm(DECIDE, backend=BACKEND).exclude(pk=asker_id).order_by("username")
+    names = [user.get_full_name() or user.get_username() for user in users[: NAMED + 1]]
+    if not names:
+        return _("Nobody else may approve it yet: an admin has to give somebody a role that may.")
+    if len(names) > NAMED:
+        names = [*names[:NAMED], _("others")]
+    return _("Waits for one of these to approve it: %(names)s.") % {"names": ", ".join(names)}
 
 
 def approval_request(*, proposal: Proposal, actor_id: int, now: datetime) -> ApprovalRequest:
@@ -158,6 +184,9 @@ def _end(
     request.status, request.note, request.result = status, note.strip()[:500], result[:500]
     request.decided_by_id, request.decided_at = actor_id, now
     request.save(update_fields=["status", "note", "result", "decided_by", "decided_at"])
+    if status != Status.DONE:
+        words = ": ".join(filter(None, (str(Status(status).label), result or request.note)))
+        act_dropped(request.act, request.payload, words, now)
     kind, words = {
         Status.DONE: ("approval.approved", _("Approved: %(what)s")),
         Status.FAILED: ("approval.failed", _("Approved, but not possible: %(what)s")),

@@ -1,6 +1,7 @@
 """Ways a debt rests: promises to pay, payment plans, disputes."""
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -102,6 +103,8 @@ class PaymentPlan(models.Model):
         related_name="+",
     )
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE)
+    #: The words the customer agreed to on the payment page, as they were shown, in their language.
+    consent = models.TextField(_("agreed to"), blank=True, default="")
     note = models.CharField(_("note"), max_length=500, blank=True)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -176,6 +179,37 @@ class PlanPolicy(models.Model):
         _("broken plans and promises in a year"),
         default=1,
         help_text=_("Whoever has broken more is offered no plan."),
+    )
+    least_paid_percent = models.PositiveSmallIntegerField(
+        _("paid so far, in percent of the debt"),
+        default=0,
+        help_text=_("Whoever has paid less since the beginning is offered no plan. 0: whatever was paid."),
+    )
+    risky_instalments = models.PositiveSmallIntegerField(
+        _("most instalments at high risk"),
+        default=3,
+        validators=[MinValueValidator(1)],
+        help_text=_("Risk as the customer's page tells it. 1: nobody at high risk is offered a plan."),
+    )
+    risky_first_percent = models.PositiveSmallIntegerField(
+        _("first instalment at high risk, in percent"),
+        default=40,
+        validators=[MaxValueValidator(90)],
+        help_text=_("A deposit: at least so much of the debt comes first."),
+    )
+    trusted_wait_days = models.PositiveSmallIntegerField(
+        _("days reliable payers may wait"),
+        default=7,
+        help_text=_("Who is rated A at low risk pays the first instalment so many days later."),
+    )
+    offered_online = models.BooleanField(
+        _("offered on the payment page"), default=True, help_text=_("Customers may agree on a plan by themselves.")
+    )
+    promise_days = models.PositiveSmallIntegerField(
+        _("days to promise on the payment page"),
+        default=14,
+        validators=[MaxValueValidator(60)],
+        help_text=_("So far ahead customers may name a day by themselves. 0: they are not asked."),
     )
 
     history = HistoricalRecords()

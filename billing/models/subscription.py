@@ -28,6 +28,8 @@ class Subscription(models.Model):
     customer = models.ForeignKey(
         Customer, verbose_name=_("customer"), on_delete=models.CASCADE, related_name="subscriptions"
     )
+    #: As Invoice.held_as.
+    held_as = models.CharField(_("held as"), max_length=255, blank=True, default="", editable=False)
     status = models.CharField(_("status"), max_length=20, choices=SubscriptionStatus.choices)
     plan_name = models.CharField(_("plan"), max_length=255, blank=True)
     amount = models.BigIntegerField(_("amount per period"), default=0, help_text=_("In minor units."))

@@ -20,7 +20,7 @@ from customers.admin.base import ReadOnlyAdmin
 from customers.admin.bulk import face_of, job_url
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section, staff_id
 from customers.bulk import act_named, owners
-from customers.bulk.jobs import job_approve, job_confirm, job_stop, job_undo_draft, reasons_of, undo_of
+from customers.bulk.jobs import job_confirm, job_stop, job_undo_draft, reasons_of, undo_of
 from customers.display import badge, choice_badge, when
 from customers.errors import SollecitoError
 from customers.exports import content_type, export_bytes
@@ -100,20 +100,13 @@ def _facts(request: HttpRequest, job: BulkJob, now: datetime) -> list[Fact]:
     ]
     if told := face_of(job.act).told(job.params):
         facts.append(Fact(_("With"), told, 35))
-    if job.approved_by is not None:
-        facts.append(Fact(_("Approved by"), str(job.approved_by), 45))
     if job.finished_at:
         facts.append(Fact(_("Finished"), when(job.finished_at), 60))
     return facts
 
 
-def _approve(asked: Asked) -> str:
-    job_approve(job_id=asked.obj.pk, actor_id=asked.actor_id, now=asked.now)
-    return _now("Approved; it begins now.")
-
-
 def _stop(asked: Asked) -> str:
-    job_stop(job_id=asked.obj.pk, actor_id=asked.actor_id, now=asked.now)
+    job_stop(job_id=asked.obj.pk, now=asked.now)
     return _now("Stopped. What is done stays done.")
 
 
@@ -139,7 +132,7 @@ class BulkJobAdmin(PageAdmin, ReadOnlyAdmin):
     list_select_related = ("asked_by",)
     list_filter = (("status", ChoicesDropdownFilter),)
     fields = (
-        ("act", "status"), "selection", ("total", "done", "skipped", "failed"), ("asked_by", "approved_by", "undoes"),
+        ("act", "status"), "selection", ("total", "done", "skipped", "failed"), ("asked_by", "undoes"),
         ("created_at", "confirmed_at", "started_at", "finished_at"),
     )  # fmt: skip
     page_sections = [
@@ -149,22 +142,12 @@ class BulkJobAdmin(PageAdmin, ReadOnlyAdmin):
     page_facts = [_facts]
     page_actions = [
         PageAction(
-            slug="approve",
-            label=_("Approve"),
-            icon="verified",
-            permission="customers.approve_bulkjob",
-            question=_("What was counted will be done in the name of who asked for it."),
-            fits=lambda job: job.status == BulkStatus.TO_APPROVE,
-            run=_approve,
-            order=10,
-        ),
-        PageAction(
             slug="stop",
             label=_("Stop"),
             icon="stop_circle",
             permission="customers.add_bulkjob",
             question=_("Rows that are done stay done; the others are left alone."),
-            fits=lambda job: job.status not in (BulkStatus.DONE, BulkStatus.STOPPED, BulkStatus.DRAFT),
+            fits=lambda job: job.status in (BulkStatus.QUEUED, BulkStatus.RUNNING),
             run=_stop,
             danger=True,
             order=20,
@@ -183,7 +166,7 @@ class BulkJobAdmin(PageAdmin, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """All jobs; whoever does not see every customer sees their own jobs only."""
-        rows = super().get_queryset(request).select_related("asked_by", "approved_by")
+        rows = super().get_queryset(request).select_related("asked_by")
         return rows if sees(request.user) == Sees.ALL else rows.filter(asked_by=request.user.pk)
 
     def page_title(self, obj: BulkJob) -> str:
@@ -239,7 +222,7 @@ class BulkJobAdmin(PageAdmin, ReadOnlyAdmin):
             except SollecitoError as error:
                 messages.error(request, error.message)
             return HttpResponseRedirect(job_url(job))
-        fit = job.total - job.skipped
+        now, fit = clock.now(), job.total - job.skipped
         return TemplateResponse(
             request,
             "admin/page/action.html",
@@ -259,6 +242,7 @@ class BulkJobAdmin(PageAdmin, ReadOnlyAdmin):
                 "fit": fit,
                 "reasons": reasons_of(job),
                 "no_undo": act.no_undo if fit else "",
+                "second": act.second_person.needed(job, now) if act.second_person and fit else "",
                 "refused": not fit,
                 "page_title": ngettext("%(n)s row", "%(n)s rows", job.total) % {"n": f"{job.total:,}"},
                 "back_url": reverse(f"admin:{act.model.lower().replace('.', '_')}_changelist"),

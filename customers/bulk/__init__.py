@@ -4,6 +4,28 @@ An app makes its acts known when it is loaded (`act_register`); whoever chose ro
 and fixes them, and `job_confirm`. From then on the job is carried out chunk by chunk, each row once.
 """
 
-from customers.bulk.acts import BulkAct, BulkResult, Did, Params, Row, act_named, act_register, batches, owners
+from customers.bulk.acts import (
+    BulkAct,
+    BulkResult,
+    Did,
+    Params,
+    Row,
+    SecondPerson,
+    act_named,
+    act_register,
+    batches,
+    owners,
+)
 
-__all__ = ["BulkAct", "BulkResult", "Did", "Params", "Row", "act_named", "act_register", "batches", "owners"]
+__all__ = [
+    "BulkAct",
+    "BulkResult",
+    "Did",
+    "Params",
+    "Row",
+    "SecondPerson",
+    "act_named",
+    "act_register",
+    "batches",
+    "owners",
+]

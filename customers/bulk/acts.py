@@ -3,13 +3,14 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.apps import apps
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from customers.errors import SollecitoError
+from customers.models import BulkJob
 
 #: Rows locked and written together.
 BATCH = 500
@@ -49,6 +50,21 @@ class BulkResult:
     skipped: Mapping[str, int] = field(default_factory=dict)
 
 
+class SecondPerson(Protocol):
+    """Asks somebody else before a job is carried out; the app of the act knows whom, and for what.
+
+    Whoever answers calls `customers.bulk.jobs.job_release` or `job_refuse`.
+    """
+
+    def needed(self, job: BulkJob, now: datetime) -> str:
+        """Who has to agree to what waits in the job, in words; empty where nobody has to. Writes nothing."""
+        ...
+
+    def ask(self, job: BulkJob, now: datetime) -> None:
+        """Asks them, in the transaction that confirms the job."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class BulkAct:
     """Something done to many rows of `model` by their ids.
@@ -68,9 +84,8 @@ class BulkAct:
     #: Slug of the act that takes it back, or why there is none.
     undo: str = ""
     no_undo: Words = ""
-    #: Whether a second person must agree first, asked when the job is confirmed: called with the ids that would be
-    #: acted on, the params, the actor's id, the job's id and the moment.
-    second_person: Callable[[Sequence[int], Params, int, int, datetime], bool] | None = None
+    #: Who asks a second person, where the act may need one.
+    second_person: SecondPerson | None = None
 
 
 _acts: dict[str, BulkAct] = {}

@@ -91,43 +91,57 @@ def job_confirm(*, job_id: int, params: Params, actor_id: int, now: datetime) ->
         if job.total == job.settled:
             raise SollecitoError(_("There is nothing to do."), code="nothing_to_do")
         act = act_named(job.act)
-        waiting = list(
-            job.items.filter(outcome=BulkOutcome.WAITING).order_by("target").values_list("target", flat=True)
-        )
-        held = act.second_person is not None and act.second_person(waiting, params, actor_id, job.pk, now)
         job.params, job.confirmed_at = dict(params), now
-        _move(job, BulkStatus.TO_APPROVE if held else BulkStatus.QUEUED, "params", "confirmed_at")
-        if not held:
+        second = act.second_person
+        if second is not None and second.needed(job, now):
+            _move(job, BulkStatus.TO_APPROVE, "params", "confirmed_at")
+            second.ask(job, now)
+        else:
+            _move(job, BulkStatus.QUEUED, "params", "confirmed_at")
             wake(TASK)
     return job
 
 
-def job_approve(*, job_id: int, actor_id: int, now: datetime) -> BulkJob:
-    """A second person's yes. Raises SollecitoError if it is the same person, or the job does not wait for one."""
-    with transaction.atomic():
-        job = _locked(job_id)
-        if job.asked_by_id == actor_id:
-            raise SollecitoError(_("Somebody else has to approve it."), code="same_person")
-        if job.status != BulkStatus.TO_APPROVE:
-            raise SollecitoError(_("It does not wait for approval."), code="not_waiting")
-        job.approved_by_id = actor_id
-        _move(job, BulkStatus.QUEUED, "approved_by")
-        wake(TASK)
+@transaction.atomic
+def job_release(*, job_id: int) -> BulkJob:
+    """Lets a job begin that waited for a second person: they agreed. Raises SollecitoError if it does not wait."""
+    job = _waiting(job_id)
+    _move(job, BulkStatus.QUEUED)
+    wake(TASK)
     return job
 
 
-def job_stop(*, job_id: int, actor_id: int, now: datetime) -> BulkJob:
-    """Ends a job where it is: what is done stays done, the rest undone. Raises SollecitoError if it has ended."""
-    with transaction.atomic():
-        job = _locked(job_id)
-        if job.status in (BulkStatus.DONE, BulkStatus.STOPPED):
-            raise SollecitoError(_("It has ended already."), code="bulk_ended")
-        job.items.filter(outcome=BulkOutcome.WAITING).update(
-            outcome=BulkOutcome.SKIPPED, reason=_("Stopped before its turn."), at=now
-        )
-        job.skipped = job.total - job.done - job.failed
-        job.finished_at = now
-        _move(job, BulkStatus.STOPPED, "skipped", "finished_at")
+@transaction.atomic
+def job_refuse(*, job_id: int, reason: str, now: datetime) -> BulkJob:
+    """Ends a job that waited for a second person, nothing done: `reason` stands on its rows. Raises SollecitoError if
+    it does not wait."""
+    return _stop(_waiting(job_id), reason, now)
+
+
+@transaction.atomic
+def job_stop(*, job_id: int, now: datetime) -> BulkJob:
+    """Ends a job where it is: what is done stays done, the rest undone. Raises SollecitoError if it has ended, or waits
+    for a second person: they end it, or who asked takes the question back."""
+    job = _locked(job_id)
+    if job.status in (BulkStatus.DONE, BulkStatus.STOPPED):
+        raise SollecitoError(_("It has ended already."), code="bulk_ended")
+    if job.status == BulkStatus.TO_APPROVE:
+        raise SollecitoError(_("It waits for a second person; take the request back."), code="to_approve")
+    return _stop(job, _("Stopped before its turn."), now)
+
+
+def _stop(job: BulkJob, reason: str, now: datetime) -> BulkJob:
+    job.items.filter(outcome=BulkOutcome.WAITING).update(outcome=BulkOutcome.SKIPPED, reason=reason[:255], at=now)
+    job.skipped = job.total - job.done - job.failed
+    job.finished_at = now
+    _move(job, BulkStatus.STOPPED, "skipped", "finished_at")
+    return job
+
+
+def _waiting(job_id: int) -> BulkJob:
+    job = _locked(job_id)
+    if job.status != BulkStatus.TO_APPROVE:
+        raise SollecitoError(_("It does not wait for approval."), code="not_waiting")
     return job
 
 

@@ -42,16 +42,6 @@ class BulkJob(models.Model):
         related_name="+",
         db_index=False,
     )
-    #: A second person, for acts that need one.
-    approved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("approved by"),
-        on_delete=models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="+",
-        db_index=False,
-    )
     #: The job this one takes back; a job is taken back once.
     undoes = models.OneToOneField(
         "self", verbose_name=_("takes back"), on_delete=models.PROTECT, null=True, blank=True, related_name="undone_by"
@@ -70,7 +60,6 @@ class BulkJob(models.Model):
         verbose_name = _("bulk act")
         verbose_name_plural = _("bulk acts")
         ordering = ["-id"]
-        permissions = [("approve_bulkjob", "Can approve bulk acts that need a second person")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(status__in=["draft", "to_approve", "stopped"]) | Q(confirmed_at__isnull=False),

@@ -13,7 +13,16 @@ from django.urls import reverse
 
 from customers.bulk import BulkAct, Did, Row, act_named
 from customers.bulk import acts as registry
-from customers.bulk.jobs import drafts_tidy, job_approve, job_confirm, job_draft, job_stop, job_undo_draft, undo_of
+from customers.bulk.jobs import (
+    drafts_tidy,
+    job_confirm,
+    job_draft,
+    job_refuse,
+    job_release,
+    job_stop,
+    job_undo_draft,
+    undo_of,
+)
 from customers.bulk.run import jobs_run
 from customers.errors import SollecitoError
 from customers.models import BulkJob, Customer, Interaction
@@ -182,25 +191,41 @@ def test_taken_back_only_what_it_did_and_only_once(
 def test_stopped_it_keeps_what_was_done_and_leaves_the_rest(maria: User) -> None:
     job = confirmed(people(30), maria)
     jobs_run(now=NOW, chunk=10)
-    job = job_stop(job_id=job.pk, actor_id=maria.pk, now=NOW)
+    job = job_stop(job_id=job.pk, now=NOW)
     assert (job.status, job.done, job.skipped) == ("stopped", 10, 20)
     assert jobs_run(now=NOW).job_id is None
     assert Interaction.objects.count() == 10
 
 
+class Strict:
+    """Always asks, and remembers about which jobs."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def needed(self, job: BulkJob, now: datetime) -> str:
+        return "Ask the boss."
+
+    def ask(self, job: BulkJob, now: datetime) -> None:
+        self.asked.append(job.pk)
+
+
 def test_an_act_that_needs_a_second_person_waits_for_them(maria: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    true = act_named("customers.tag")
-    strict = BulkAct(
-        "customers.tag", "", true.permission, true.model, true.check, true.act, second_person=lambda *args: True
-    )
-    monkeypatch.setitem(registry._acts, "customers.tag", strict)
-    job = confirmed(people(1), maria)
+    true, strict = act_named("customers.tag"), Strict()
+    act = BulkAct("customers.tag", "", true.permission, true.model, true.check, true.act, second_person=strict)
+    monkeypatch.setitem(registry._acts, "customers.tag", act)
+    agreed, refused = confirmed(people(1), maria), confirmed([make.customer().pk], maria)
+    assert strict.asked == [agreed.pk, refused.pk]
     assert jobs_run(now=NOW).job_id is None
-    with pytest.raises(SollecitoError, match="Somebody else"):
-        job_approve(job_id=job.pk, actor_id=maria.pk, now=NOW)
-    other = User.objects.create_user("boss", is_staff=True)
-    job_approve(job_id=job.pk, actor_id=other.pk, now=NOW)
-    assert finish(job).done == 1
+    with pytest.raises(SollecitoError, match="waits for a second person"):
+        job_stop(job_id=agreed.pk, now=NOW)
+    job_release(job_id=agreed.pk)
+    assert finish(agreed).done == 1
+    job = job_refuse(job_id=refused.pk, reason="Declined: no.", now=NOW)
+    assert (job.status, job.skipped, list(outcomes(job).values())) == ("stopped", 1, [("skipped", "Declined: no.")])
+    for answer in (lambda: job_release(job_id=job.pk), lambda: job_refuse(job_id=job.pk, reason="", now=NOW)):
+        with pytest.raises(SollecitoError, match="does not wait"):
+            answer()
 
 
 def test_what_nobody_confirmed_is_thrown_away(maria: User) -> None:

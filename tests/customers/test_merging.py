@@ -205,6 +205,7 @@ def test_later_facts_of_the_old_identity_find_the_customer_kept() -> None:
     kept = make.customer(external_id="cus_new", facts_as_of=NOW)
     merged = make.customer(external_id="cus_old", facts_as_of=NOW, name="Old name")
     mine, theirs = make.payment_method(kept), make.payment_method(merged)
+    subscribed = make.subscription(merged)
     merge(kept, merged)
     again = make.customer(external_id="cus_newest", facts_as_of=NOW)
     merge(again, kept)  # and no chain
@@ -215,6 +216,8 @@ def test_later_facts_of_the_old_identity_find_the_customer_kept() -> None:
         row = write_invoice(unit, _obj("in_later", "cus_old"))
     assert row is not None
     assert (row.customer, row.held_as) == (again, "cus_old")
+    subscribed.refresh_from_db()
+    assert (subscribed.customer, subscribed.held_as) == (again, "cus_old")
     assert row.default_payment_method is not None
     assert row.default_payment_method.held_as == "cus_old"
     assert Customer.with_merged.filter(source="stripe").count() == 3

@@ -9,6 +9,7 @@ from billing.gateways.base import CANCELLED_UNPAID
 from billing.ingest.facts.customers import lock_customer
 from billing.ingest.facts.methods import default_changed, method_row
 from billing.ingest.facts.unit import Unit, moment, newest, ref, write
+from billing.merging import held_as
 from billing.models import Subscription, SubscriptionStatus
 from customers.models import Customer
 from customers.rows import row as find_row
@@ -69,6 +70,7 @@ def _values(unit: Unit, customer: Customer, obj: JSON) -> dict[str, Any]:
     method = ref(obj.get("default_payment_method"))
     amounts = [(item.get("price") or {}).get("unit_amount") or 0 for item in items]
     return {
+        "held_as": held_as(customer, ref(obj["customer"]) or ""),
         "status": obj["status"],
         "plan_name": _plan(unit, price, obj)[:255],
         "amount": sum(a * (item.get("quantity") or 1) for a, item in zip(amounts, items, strict=True)),
