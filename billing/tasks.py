@@ -5,6 +5,7 @@ from django.conf import settings
 
 from billing import charging, commands
 from billing.fees.collecting import fees_resolve
+from billing.imports.retention import imports_tidy
 from billing.imports.work import imports_run
 from billing.ingest.mirror import mirror_inbox as mirror
 from billing.ingest.process import process_inbox as process
@@ -118,3 +119,15 @@ def run_imports() -> int:
         if not result.total:
             break
     return rows
+
+
+@shared_task(name="billing.tasks.tidy_imports")
+def tidy_imports() -> int:
+    """Deletes imported files that were kept long enough; returns how many."""
+    deleted = 0
+    for _batch in range(MAX_BATCHES):
+        done = imports_tidy(now=clock.now())
+        deleted += done
+        if not done:
+            break
+    return deleted

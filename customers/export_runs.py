@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
@@ -24,8 +25,6 @@ logger = logging.getLogger(__name__)
 TASK = "customers.tasks.run_exports"
 #: Up to so many rows are streamed to whoever waits; more are written by a worker.
 DIRECT = 20_000
-#: A file is kept so long: what left the system need not lie about in it.
-KEPT = timedelta(days=7)
 #: A worker that gave no sign of life for so long is dead, and the export is written anew.
 STALE = timedelta(minutes=5)
 Status = ExportRun.Status
@@ -122,8 +121,10 @@ def exports_run(*, now: datetime, open_list: Opener) -> ExportsResult:
 
 
 def exports_tidy(*, now: datetime) -> int:
-    """Deletes files that were kept long enough; the log stays. Returns how many."""
-    old = ExportRun.objects.filter(file__isnull=False, created_at__lte=now - KEPT).values_list("file_id", flat=True)
+    """Deletes files that were kept for EXPORT_FILES_KEPT_DAYS: what left the system need not lie about in it. The
+    log stays. Returns how many."""
+    before = now - timedelta(days=settings.EXPORT_FILES_KEPT_DAYS)
+    old = ExportRun.objects.filter(file__isnull=False, created_at__lte=before).values_list("file_id", flat=True)
     files = list(islice(old.iterator(), 1000))
     DataFile.objects.filter(pk__in=files).delete()
     return len(files)

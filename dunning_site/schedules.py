@@ -27,6 +27,7 @@ SCHEDULES = (
     Schedule("Export: write long lists", "customers.tasks.run_exports", 15),
     Schedule("Export: drop files kept long enough", "customers.tasks.tidy_exports", 86_400),
     Schedule("Import: read and write files", "billing.tasks.run_imports", 15),
+    Schedule("Import: drop files kept long enough", "billing.tasks.tidy_imports", 86_400),
     Schedule("Escalate: assess customers", "campaigns.tasks.assess_customers", 15),
     Schedule("Escalate: take due steps", "campaigns.tasks.escalate_due", 30),
     Schedule("Deliver: send what is queued", "campaigns.tasks.deliver_due", 15),

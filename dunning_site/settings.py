@@ -247,6 +247,9 @@ CONTACT_COSTS_CURRENCY = env.text("CONTACT_COSTS_CURRENCY", "USD")
 
 # --- Files in and out. Customers come in by django-import-export; lists go out by customers.exports.
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "add"
+#: Days until imported files, their rejected rows among them, and written exports are deleted; the history stays.
+IMPORT_FILES_KEPT_DAYS = env.number("IMPORT_FILES_KEPT_DAYS", 30)
+EXPORT_FILES_KEPT_DAYS = env.number("EXPORT_FILES_KEPT_DAYS", 7)
 
 #: Giving money up beyond a limit needs a second person; off where there is but one (docs/roles.md).
 FOUR_EYES = env.flag("FOUR_EYES", True)

@@ -19,7 +19,15 @@ from unfold.decorators import display
 from billing.admin.import_forms import ImportForm, LayoutForm
 from billing.admin.import_rows import load_rows
 from billing.imports.presets import FIELDS, INVOICES, Preset
-from billing.imports.runs import import_confirm, import_discard, import_map, import_remap, import_start, import_table
+from billing.imports.runs import (
+    import_confirm,
+    import_discard,
+    import_map,
+    import_remap,
+    import_start,
+    import_stop,
+    import_table,
+)
 from billing.imports.staging import rejected_rows
 from billing.models import ImportMapping, ImportRun
 from customers import clock
@@ -33,7 +41,7 @@ ADD = "billing.add_importrun"
 Status = ImportRun.Status
 _STATUS: dict[str, str] = {
     Status.MAPPING: "warning", Status.CHECKING: "info", Status.CHECKED: "warning", Status.WRITING: "info",
-    Status.DONE: "success", Status.FAILED: "danger",
+    Status.STOPPED: "warning", Status.DONE: "success", Status.FAILED: "danger",
 }  # fmt: skip
 
 
@@ -48,6 +56,8 @@ def _facts(request: HttpRequest, run: ImportRun, now: datetime) -> list[Fact]:
     ]
     if run.finished_at is not None:
         facts.append(Fact(_("Finished"), when(run.finished_at), 55))
+    if run.tidied_at is not None:
+        facts.append(Fact(_("File deleted"), when(run.tidied_at), 70))
     return facts
 
 
@@ -65,6 +75,11 @@ def _confirm(asked: Asked) -> str:
 def _discard(asked: Asked) -> str:
     import_discard(run_id=asked.obj.pk, now=asked.now)
     return _now("The file was put aside; nothing was written.")
+
+
+def _stop(asked: Asked) -> str:
+    import_stop(run_id=asked.obj.pk, now=asked.now)
+    return _now("The import was stopped. What was written stays; it goes on from there when you say so.")
 
 
 def _remap(asked: Asked) -> HttpResponse:
@@ -104,6 +119,27 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
             fits=lambda run: run.status == Status.CHECKED and bool(run.new + run.changed),
             run=_confirm,
             order=10,
+        ),
+        PageAction(
+            slug="stop",
+            label=_("Stop"),
+            icon="stop_circle",
+            permission=ADD,
+            question=_("What was written stays. It can go on later, from the row it got to."),
+            fits=lambda run: run.status == Status.WRITING,
+            run=_stop,
+            danger=True,
+            order=15,
+        ),
+        PageAction(
+            slug="resume",
+            label=_("Go on"),
+            icon="play_circle",
+            permission=ADD,
+            question=_("The rows that are left are written. What was written before stays as it is."),
+            fits=lambda run: run.status == Status.STOPPED and run.tidied_at is None,
+            run=_confirm,
+            order=16,
         ),
         PageAction(
             slug="columns",

@@ -6,6 +6,7 @@ What comes out are lines of cells with the line they stand on. Nothing here know
 import codecs
 import csv
 import io
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ MOST_COLUMNS = 300
 #: Looked at to find out how a file is written.
 _SAMPLE_LINES = 60
 _CHUNK = 64 * 1024
+_DIMENSION = re.compile(rb'<dimension ref="[A-Z0-9]+:[A-Z]+(\d{1,9})"')
 _DELIMITERS = ",;\t|"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -94,6 +96,17 @@ def lines(file: IO[bytes], shape: Shape) -> Iterator[Line]:
         if count > MOST_ROWS:
             raise _refuse(_("The file has more than {most} rows. Split it.").format(most=MOST_ROWS), "too_large")
         yield line
+
+
+def sheet_rows(file: IO[bytes]) -> int:
+    """How many rows a workbook's sheet says it has; 0 where it does not say. Not to be relied on."""
+    with zipfile.ZipFile(file) as archive:
+        name = next((one for one in archive.namelist() if one.startswith("xl/worksheets/")), "")
+        if not name:
+            return 0
+        with archive.open(name) as sheet:
+            found = _DIMENSION.search(sheet.read(2048))
+    return min(int(found[1]), MOST_ROWS) if found else 0
 
 
 def _text(file: IO[bytes], encoding: str) -> Iterator[str]:

@@ -23,6 +23,8 @@ from customers.wake import wake
 
 TASK = "billing.tasks.run_imports"
 Status = ImportRun.Status
+#: Of these something is written.
+_BEGUN = (Status.WRITING, Status.STOPPED, Status.DONE)
 
 
 def presets_all() -> dict[str, Preset]:
@@ -134,28 +136,42 @@ def import_remap(*, run_id: int) -> ImportRun:
 
 
 def import_confirm(*, run_id: int, now: datetime) -> ImportRun:
-    """Has the rows that can be taken written. Raises SollecitoError (`nothing_to_do`) where there is none."""
+    """Has the rows that can be taken written. Raises SollecitoError (`nothing_to_do`) where there is none, and
+    `file_gone` where they are not kept any more."""
     with transaction.atomic():
         run = _moved(run_id, Status.WRITING)
         if not run.new + run.changed:
             raise SollecitoError(_("There is nothing to write."), code="nothing_to_do")
-        save(run, done=0, confirmed_at=now, claimed_at=None, customers_new=0)
+        if run.tidied_at is not None:
+            raise SollecitoError(_("The file is not kept any more. Send it again."), code="file_gone")
+        # One that was stopped goes on where it was.
+        made = run.customers_new if run.done else 0
+        save(run, confirmed_at=now, finished_at=None, claimed_at=None, customers_new=made)
         wake(TASK)
     return run
 
 
+def import_stop(*, run_id: int, now: datetime) -> ImportRun:
+    """Stops an import that is being written, after the batch under way: its worker finds its claim gone.
+    `import_confirm` has it go on. `now` is aware UTC. Raises IllegalTransition for one that is not being written."""
+    with transaction.atomic():
+        run = _moved(run_id, Status.STOPPED)
+        save(run, finished_at=now, claimed_at=None)
+    return run
+
+
 def import_discard(*, run_id: int, now: datetime) -> ImportRun:
-    """Gives an import up before it was written."""
+    """Gives an import up before it was written, also while it is being read."""
     with transaction.atomic():
         run = _moved(run_id, Status.DISCARDED)
         ImportRow.objects.filter(run=run).delete()
-        save(run, finished_at=now)
+        save(run, finished_at=now, claimed_at=None)
     return run
 
 
 def _refuse_twin(run: ImportRun, code: str) -> None:
     """The same bytes read as another kind would make every debt in them a second time."""
-    written = ImportRun.objects.filter(sha256=run.sha256, brand=run.brand_id, status__in=[Status.WRITING, Status.DONE])
+    written = ImportRun.objects.filter(sha256=run.sha256, brand=run.brand_id, status__in=_BEGUN)
     twin = written.exclude(preset=code).first()
     if twin is not None:
         kind = twin.layout.get("name") or twin.preset

@@ -18,6 +18,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from billing.imports.charges import Charges
+from billing.imports.files import sheet_rows
 from billing.imports.items import RowError
 from billing.imports.parties import Context
 from billing.imports.presets import PAYMENTS, Preset
@@ -110,10 +111,14 @@ class _Turn:
         before = self.run.rows
         with datafile_opened(self.run.file_id) as file:
             table = table_of(file, [self.preset], encoding=self.preset.encoding, delimiter=self.preset.delimiter)
+            declared = sheet_rows(file) if table.shape.kind == "xlsx" else None
             waiting = islice(rows_of(file, table, self.preset), before, None)
             while batch := list(islice(waiting, BATCH)):
                 rows = list(self._read(batch, seen))
-                with self._kept(rows=self.run.rows + len(batch)):
+                told = self.run.rows + len(batch)
+                # As many bytes a row as so far; a sheet is packed and says itself how long it is.
+                guess = told * self.run.size // max(1, file.tell()) if declared is None else declared
+                with self._kept(rows=told, expected=guess):
                     rows_stage(rows)
                 if time.monotonic() > self.until:
                     return self._pause(before)
@@ -203,5 +208,6 @@ def _claim(now: datetime, run_id: int | None) -> ImportRun | None:
             .first()
         )
         if run is not None:
-            save(run, claimed_at=now)
+            begun = run.rows if run.status == Status.CHECKING else run.done
+            save(run, claimed_at=now, turn_at=now, turn_from=begun)
     return run

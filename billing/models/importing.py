@@ -40,13 +40,16 @@ class ImportRun(models.Model):
         DONE = "done", _("Written")
         DISCARDED = "discarded", _("Discarded")
         FAILED = "failed", _("Failed")
+        STOPPED = "stopped", _("Stopped")
 
     TRANSITIONS: dict[str, frozenset[str]] = {
         Status.MAPPING: frozenset({Status.CHECKING, Status.DISCARDED}),
+        Status.CHECKING: frozenset({Status.CHECKED, Status.FAILED, Status.DISCARDED}),
         # Whoever reads the errors may want to name the columns anew.
-        Status.CHECKING: frozenset({Status.CHECKED, Status.FAILED}),
         Status.CHECKED: frozenset({Status.WRITING, Status.DISCARDED, Status.MAPPING}),
-        Status.WRITING: frozenset({Status.DONE, Status.FAILED}),
+        Status.WRITING: frozenset({Status.DONE, Status.FAILED, Status.STOPPED}),
+        # What was written stays; the rest is written when somebody says so.
+        Status.STOPPED: frozenset({Status.WRITING}),
         Status.DONE: frozenset(),
         Status.DISCARDED: frozenset(),
         Status.FAILED: frozenset({Status.MAPPING, Status.DISCARDED}),
@@ -79,10 +82,17 @@ class ImportRun(models.Model):
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     #: Sign of life of the worker; one silent for long is dead, and another goes on where it stopped.
     claimed_at = models.DateTimeField(null=True, editable=False)
+    #: When the turn under way began, and at which row: what it has done since tells how fast it goes.
+    turn_at = models.DateTimeField(null=True, editable=False)
+    turn_from = models.PositiveIntegerField(default=0, editable=False)
+    #: When the file and the rows as they stood were deleted; what was written stays.
+    tidied_at = models.DateTimeField(_("file deleted"), null=True, blank=True)
     error = models.CharField(_("error"), max_length=500, blank=True)
     headings = models.JSONField(_("headings"), default=list, blank=True)
     #: Rows read so far, and of those how far they are written.
     rows = models.PositiveIntegerField(_("rows"), default=0)
+    #: Rows the file will probably come to, by what was read of it so far; 0: nobody can tell.
+    expected = models.PositiveIntegerField(default=0, editable=False)
     done = models.PositiveIntegerField(_("rows done"), default=0)
     new = models.PositiveIntegerField(_("new"), default=0)
     changed = models.PositiveIntegerField(_("changed"), default=0)
@@ -97,6 +107,8 @@ class ImportRun(models.Model):
         indexes = [
             # Reader: billing.imports.runs claims what waits to be read or written, and what a dead worker left.
             models.Index(fields=["id"], name="import_waiting", condition=Q(status__in=["checking", "writing"])),
+            # Reader: billing.imports.retention looks for what was kept long enough.
+            models.Index(fields=["created_at"], name="import_kept", condition=Q(tidied_at__isnull=True)),
         ]
 
     def __str__(self) -> str:

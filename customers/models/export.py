@@ -37,6 +37,8 @@ class ExportRun(models.Model):
     #: Ids of ticked rows; null: all that the filter finds.
     ids = ArrayField(models.BigIntegerField(), verbose_name=_("rows ticked"), null=True, blank=True)
     columns = ArrayField(models.CharField(max_length=100), verbose_name=_("columns"), default=list, blank=True)
+    #: Language of headings and words; empty: fields by their names, values as programs read them.
+    language = models.CharField(_("language"), max_length=10, blank=True)
     format = models.CharField(_("format"), max_length=4, choices=Format.choices, default=Format.CSV)
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
     asked_by = models.ForeignKey(
@@ -50,10 +52,12 @@ class ExportRun(models.Model):
     created_at = models.DateTimeField(_("asked"))
     #: Sign of life of the worker; one silent for long is dead.
     claimed_at = models.DateTimeField(null=True, editable=False)
+    #: Rows written so far, and how many there will probably be; 0: nobody counted.
     rows = models.PositiveIntegerField(_("rows"), default=0)
+    expected = models.PositiveIntegerField(_("rows expected"), default=0, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     error = models.CharField(_("error"), max_length=500, blank=True)
-    #: Gone after a while (customers.export_runs.KEPT), or never kept when it was streamed.
+    #: Gone after a while (EXPORT_FILES_KEPT_DAYS), or never kept when it was streamed.
     file = models.ForeignKey(
         DataFile, verbose_name=_("file"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )

@@ -14,7 +14,7 @@ from customers import export_runs
 from customers.admin import exports
 from customers.admin.exports import open_list
 from customers.export_lists import column_names, lists
-from customers.export_runs import KEPT, STALE, exports_run, exports_tidy
+from customers.export_runs import STALE, exports_run, exports_tidy
 from customers.models import Customer, DataPiece, ExportRun
 from dunning_site.roles import roles_sync
 from tests import factories as make
@@ -113,7 +113,7 @@ def test_long_lists_are_written_by_a_worker_and_wait_for_whoever_asked(monkeypat
     assert client.get(file).getvalue().startswith(b"PK")
     other = as_role("auditor")
     assert other.get(file).status_code == 403
-    assert exports_tidy(now=run.created_at + KEPT) == 1
+    assert exports_tidy(now=run.created_at + timedelta(days=7)) == 1
     assert not DataPiece.objects.exists()
     assert client.get(file).status_code == 404
 

@@ -6,7 +6,7 @@ import pytest
 
 from billing.imports import work
 from billing.imports.receivables import Receivables
-from billing.imports.runs import import_confirm, import_start
+from billing.imports.runs import import_confirm, import_discard, import_start, import_stop
 from billing.imports.work import STALE, imports_run
 from billing.models import Dispute, ImportRow, ImportRun, Invoice, Payment, PaymentAttempt
 from customers.errors import IllegalTransition, SollecitoError
@@ -101,6 +101,38 @@ def test_a_worker_whose_claim_was_taken_over_writes_nothing_more(monkeypatch):
     monkeypatch.setattr(Receivables, "plan", overtaken)
     imports_run(now=NOW)
     assert not ImportRow.objects.exists()
+
+
+def test_an_import_that_is_stopped_keeps_what_was_written_and_goes_on_from_there():
+    run = finish(start(MANY))
+    import_confirm(run_id=run.pk, now=NOW)
+    for _turn in range(2):
+        imports_run(now=NOW, seconds=0)
+    import_stop(run_id=run.pk, now=NOW)
+    assert imports_run(now=NOW + STALE * 2).total == 0
+    run.refresh_from_db()
+    assert (run.status, run.done, run.claimed_at, Invoice.objects.count()) == ("stopped", 20, None, 20)
+    run = finish(import_confirm(run_id=run.pk, now=NOW))
+    assert (run.status, run.new, run.customers_new, Invoice.objects.count()) == ("done", 35, 35, 35)
+    assert Interaction.objects.filter(kind="invoice.imported").count() == 35
+    with pytest.raises(IllegalTransition):
+        import_stop(run_id=run.pk, now=NOW)
+
+
+def test_a_file_put_aside_while_it_is_read_leaves_nothing(monkeypatch):
+    run = start(MANY)
+    real, calls = Receivables.plan, []
+
+    def put_aside(self, items):
+        calls.append(len(items))
+        if len(calls) == 2:
+            import_discard(run_id=run.pk, now=NOW)
+        return real(self, items)
+
+    monkeypatch.setattr(Receivables, "plan", put_aside)
+    finish(run)
+    run.refresh_from_db()
+    assert (run.status, ImportRow.objects.count(), len(calls)) == ("discarded", 0, 2)
 
 
 def test_turns_end_in_time_and_the_next_goes_on():
