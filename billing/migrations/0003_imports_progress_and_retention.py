@@ -7,8 +7,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0001_initial'),
-        ('customers', '0002_imports_progress_and_retention'),
+        ('billing', '0002_issuer_of_payment_methods'),
+        ('billing', '0002_plans_rules_and_consent'),
+        ('customers', '0003_imports_progress_and_retention'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
