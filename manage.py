@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+from pathlib import Path
 
 #: Commands that want every service, not the database alone.
 WANT_ALL = {"demo", "up"}
@@ -26,9 +27,10 @@ def services(argv: list[str]) -> contextlib.AbstractContextManager[None]:
     command = argv[1] if len(argv) > 1 else "help"
     # The simulator is measured in memory.
     if command == "bench" and not {"--help", "simulator"} & set(argv):
-        from dunning_site.embedded.environment import throw_away_database
+        from dunning_site.embedded.environment import kept_database, throw_away_database
 
-        return throw_away_database()
+        kept = argv[argv.index("--keep") + 1 :][:1] if "--keep" in argv else []
+        return kept_database(Path(kept[0])) if kept else throw_away_database()
     if "DATABASE_URL" in os.environ or command in {"help", "--help", "-h", "bench"} or "--help" in argv:
         os.environ.setdefault("SECRET_KEY", "help")
         os.environ.setdefault("DATABASE_URL", "postgresql:///none")

@@ -8,7 +8,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from campaigns.engine.load import load_cases
+from campaigns.admin.standing import standing
+from campaigns.engine.load import Loaded, load_cases
 from campaigns.guard.explain import Explanation, explain_all, summary
 from campaigns.guard.words import BASES, CHANNELS
 from campaigns.models import Case
@@ -29,12 +30,13 @@ def load_verdicts(
     """
     if not case_ids:
         return {}
-    found = {}
-    for loaded in load_cases(case_ids, now).cases:
-        guard = loaded.snapshot.guard
-        reached = [name for name in channels if guard.has_address(name)] or list(channels[:1])
-        found[loaded.snapshot.case_id] = explain_all(guard, reached, now)
-    return found
+    return {loaded.snapshot.case_id: _verdicts(loaded, now, channels) for loaded in load_cases(case_ids, now).cases}
+
+
+def _verdicts(loaded: Loaded, now: datetime, channels: Sequence[str] = CHANNELS) -> list[Explanation]:
+    guard = loaded.snapshot.guard
+    reached = [name for name in channels if guard.has_address(name)] or list(channels[:1])
+    return explain_all(guard, reached, now)
 
 
 def contact_badge(verdicts: Iterable[Explanation]) -> SafeString:
@@ -55,7 +57,8 @@ def contact_badge(verdicts: Iterable[Explanation]) -> SafeString:
 
 def contact_fact(case: Case, now: datetime) -> Fact | None:
     """The verdict per channel in words: the rule, what it rests on, and when it no longer stands."""
-    verdicts = load_verdicts([case.pk], now).get(case.pk)
+    loaded = standing(case, now)
+    verdicts = _verdicts(loaded, now) if loaded is not None else []
     if not verdicts:
         return None
     if len({verdict.sentence for verdict in verdicts}) == 1 and verdicts[0].level == "stop":

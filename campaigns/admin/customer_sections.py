@@ -21,8 +21,8 @@ from campaigns.admin.own_ladder import own_ladder
 from campaigns.admin.promise_form import live_case, promise_action
 from campaigns.admin.rungs import rungs
 from campaigns.admin.segments import OwnedSegmentFilter, SegmentFilter
+from campaigns.admin.standing import live_cases
 from campaigns.models import Case, EndAction, Task
-from campaigns.models.case import LIVE_STATES
 from customers.admin.customer import CustomerAdmin
 from customers.admin.page import Asked, EmptyForm, Fact, PageAction, Section
 from customers.bulk.acts import act_on_one
@@ -34,7 +34,7 @@ LIMIT = 100
 
 def _live_case(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
     facts = []
-    for case in customer.cases.filter(state__in=LIVE_STATES).order_by("id")[:3]:
+    for case in live_cases(customer)[:3]:
         value = format_html(
             "{} {}<span class='sol-sub'>{} {}</span>",
             link("campaigns_case", case.pk, case),
@@ -53,8 +53,7 @@ def _cases(request: HttpRequest, customer: Customer, now: datetime) -> dict[str,
     cases = list(customer.cases.select_related("ladder_version__ladder", "owner")[:LIMIT])
     tasks = Task.objects.filter(customer=customer).select_related("assignee").order_by("-id")[:LIMIT]
     shown = {}
-    live = next((row for row in cases if row.state in LIVE_STATES), None)
-    if live is not None:
+    if live := next(iter(live_cases(customer)), None):
         steps, end = rungs(live, now)
         shown = {
             "live": live,

@@ -17,8 +17,8 @@ from unfold.widgets import (
 from billing import money
 from billing.admin.debt_forms import open_invoices
 from billing.models import Invoice
+from campaigns.admin.standing import live_cases
 from campaigns.models import Case
-from campaigns.models.case import LIVE_STATES
 from campaigns.services.calls import suggested_day
 from campaigns.services.promises import PROMISE_GRACE_AT_MOST, PROMISE_GRACE_DAYS, promise_record
 from customers.admin.page import Asked, PageAction
@@ -80,10 +80,7 @@ def all_owed(customer: Customer, case: Case | None) -> dict[str, Any]:
 
 def live_case(customer: Customer) -> tuple[Customer, Case | None]:
     """The row of a customer's page as an act on their case takes it."""
-    if not hasattr(customer, "live_case"):
-        # Asked for by every act of the page: read once.
-        customer.live_case = customer.cases.filter(state__in=LIVE_STATES).order_by("id").first()  # type: ignore[attr-defined]
-    return customer, customer.live_case  # type: ignore[attr-defined]
+    return customer, next(iter(live_cases(customer)), None)
 
 
 def _initial(customer: Customer, case: Case | None, now: datetime) -> dict[str, Any]:

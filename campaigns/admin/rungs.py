@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from campaigns.admin.columns import DECISION
 from campaigns.admin.sentences import sentence
+from campaigns.admin.standing import standing
 from campaigns.models import Case, Decision, Step, StepRun
 from campaigns.models.case import LIVE_STATES
 from campaigns.simulator.forecast import PASSED_OVER, ForecastStep, forecasts
@@ -54,7 +55,9 @@ def _ahead(case: Case, now: datetime) -> dict[str, ForecastStep]:
     """The forecast by step key; the last word on a step is the one that counts."""
     if case.state not in LIVE_STATES:
         return {}
-    return {entry.step: entry for entry in forecasts([case.pk], now).get(case.pk, ())}
+    loaded = standing(case, now)
+    told = forecasts([loaded], now).get(case.pk, ()) if loaded is not None else ()
+    return {entry.step: entry for entry in told}
 
 
 def _decided(step: Step, run: StepRun) -> Rung:

@@ -16,10 +16,11 @@ from django.utils.translation import ngettext
 
 from campaigns.admin.cases import CaseAdmin
 from campaigns.admin.rungs import rungs
+from campaigns.admin.standing import live_cases
 from campaigns.admin.work_actions import ASSIGN, CHANGE, WORK_ACTIONS
 from campaigns.admin.work_forms import GiveForm
 from campaigns.admin.work_rows import touched, work_row
-from campaigns.models import CaseInvoice, Segment, Task, WorkAction, WorkFilter, WorkItem
+from campaigns.models import Case, CaseInvoice, Segment, Task, WorkAction, WorkFilter, WorkItem
 from campaigns.services.work import work_assign
 from campaigns.services.work_filters import filter_delete, filter_save
 from campaigns.worklist.lists import (
@@ -54,10 +55,15 @@ def _customer_facts(request: HttpRequest, item: WorkItem, now: datetime) -> list
     return [fact for load in CustomerAdmin.page_facts for fact in load(request, item.customer, now)]
 
 
+def _case(item: WorkItem) -> Case | None:
+    """The row's case, as its customer's page knows it too: what is read for the one is read for both."""
+    return next((case for case in live_cases(item.customer) if case.pk == item.case_id), None)
+
+
 def _everything(request: HttpRequest, item: WorkItem, now: datetime) -> dict[str, Any]:
     """The one-by-one page: why, what is owed, where the ladder stands, what was said last, what is to be done."""
     back = came_from(request) or reverse("admin:campaigns_workitem_changelist")
-    case = item.case
+    case = _case(item)
     members = (
         CaseInvoice.objects.filter(case__customer=item.pk, case__closed_at=None, left_at=None)
         .select_related("invoice")
@@ -96,7 +102,7 @@ class WorkItemAdmin(PageAdmin, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WorkItem]:
         found: QuerySet[WorkItem] = super().get_queryset(request)
-        return found.select_related("customer__brand", "case__ladder_version__ladder", "owner", "task")
+        return found.select_related("customer__brand", "owner", "task")
 
     def page_title(self, obj: WorkItem) -> str:
         return str(obj.customer)
@@ -116,7 +122,7 @@ class WorkItemAdmin(PageAdmin, ReadOnlyAdmin):
         of_list = came_from(request)
         onward = f"{reverse('admin:campaigns_workitem_next')}?{urlencode(_of_list(of_list))}"
         here = touched(f"{request.path}?{urlencode({'next': of_list})}", obj.pk)
-        case = obj.case
+        case = _case(obj)
         pages: list[tuple[str, Any, Any, str]] = [
             ("campaigns_workitem", self, obj, onward),
             ("customers_customer", CustomerAdmin, obj.customer, here),

@@ -1,12 +1,13 @@
 """What a case will do if nobody acts: the simulator's play of that one case, its events told step by step."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
 from campaigns.engine.calendar import in_words
+from campaigns.engine.load import Loaded
 from campaigns.guard.zones import zone
 from campaigns.simulator import open_cases
 from campaigns.simulator.play import play
@@ -32,10 +33,10 @@ class ForecastStep:
     scheduled_for: datetime | None = None
 
 
-def forecasts(case_ids: Collection[int], now: datetime, horizon: timedelta = HORIZON) -> dict[int, list[ForecastStep]]:
-    """By case what it does from `now` (aware UTC) within `horizon`; in a fixed number of queries for any number of
-    cases."""
-    return {life.key: foreseen(life, now, horizon) for life in open_cases.lives(list(case_ids), now)}
+def forecasts(loaded: Sequence[Loaded], now: datetime, horizon: timedelta = HORIZON) -> dict[int, list[ForecastStep]]:
+    """By case what it does from `now` (aware UTC) within `horizon`, of cases as they stood at `now`; in a fixed number
+    of queries for any number of them."""
+    return {life.key: foreseen(life, now, horizon) for life in open_cases.lives_of(loaded, now)}
 
 
 def foreseen(life: Life, now: datetime, horizon: timedelta = HORIZON) -> list[ForecastStep]:

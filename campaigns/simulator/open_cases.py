@@ -11,7 +11,7 @@ from billing.retries.champion.serving import Serving, serving
 from billing.retries.eligibility import credential_of, refusal
 from billing.retries.loading import Material
 from billing.retries.methods import DEFAULT, Candidate
-from campaigns.engine.load import load_cases
+from campaigns.engine.load import Loaded, load_cases
 from campaigns.engine.types import InvoiceFact
 from campaigns.guard.zones import zone
 from campaigns.models import Case
@@ -39,15 +39,17 @@ def lives(case_ids: Sequence[int], now: datetime, *, all_set_up: bool = False) -
 
     `all_set_up` takes every channel for set up, so that one can be tried out before it is bought.
     """
-    return [life for ids in _batches(case_ids) for life in _read(ids, now, all_set_up)]
+    return [life for ids in _batches(case_ids) for life in lives_of(load_cases(ids, now).cases, now, all_set_up)]
 
 
 def _batches(case_ids: Sequence[int]) -> Iterator[Sequence[int]]:
     return (case_ids[first : first + BATCH] for first in range(0, len(case_ids), BATCH))
 
 
-def _read(case_ids: Sequence[int], now: datetime, all_set_up: bool) -> Iterator[Life]:
-    loaded = sorted(load_cases(case_ids, now).cases, key=lambda one: one.snapshot.case_id)
+def lives_of(loaded: Sequence[Loaded], now: datetime, all_set_up: bool = False) -> Iterator[Life]:
+    """As `lives`, of one batch of cases that were loaded at `now`."""
+    loaded = sorted(loaded, key=lambda one: one.snapshot.case_id)
+    case_ids = [one.snapshot.case_id for one in loaded]
     ids = {fact.id for one in loaded for fact in one.snapshot.invoices}
     rows = {
         row.pk: row

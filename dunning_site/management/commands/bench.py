@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -20,6 +21,9 @@ class Command(BaseCommand):
         parser.add_argument("--batch", type=int, default=1000, help="Cases per batch.")
         parser.add_argument("--naive", type=int, default=500, help="Cases for the naive loop.")
         parser.add_argument("--workers", type=int, default=1, help="Processes for one more run beside each other.")
+        parser.add_argument("--keep", metavar="DIR", help="Folder of a database that is kept for the next time.")
+        parser.add_argument("--only", default="", help="Of admin_pages: those with this in their name.")
+        parser.add_argument("--asked", type=int, default=30, help="Of admin_pages: times each page is asked for.")
         parser.add_argument("--json", action="store_true", help="JSON only.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -30,7 +34,7 @@ class Command(BaseCommand):
         loops = {
             "simulator": simulator.run,
             "retries": speed.run,
-            "admin_pages": admin_pages.run,
+            "admin_pages": partial(admin_pages.run, only=options["only"], asked=options["asked"]),
             "imports": imports.run,
         }
         if options["what"] in loops:
