@@ -49,15 +49,24 @@ class ChargeFact:
 
 def attempts_renumber(attempts: Iterable[PaymentAttempt]) -> None:
     """Puts attempts told late into their place in time; numbers are the same whatever order they came in."""
+    for attempt in attempts_misplaced(attempts):
+        PaymentAttempt.objects.filter(pk=attempt.pk).update(number=attempt.number)
+
+
+def attempts_misplaced(attempts: Iterable[PaymentAttempt]) -> list[PaymentAttempt]:
+    """Sets the numbers of one invoice's attempts by their time; returns those whose number was another. Writes
+    nothing."""
     # Charges of one second are told apart by their id, not by which was heard of first.
     ordered = sorted(
         attempts,
         key=lambda a: (a.at or a.scheduled_for or a.created_at, a.external_id is None, a.external_id or "", a.pk),
     )
+    misplaced = []
     for number, attempt in enumerate(ordered, start=1):
         if attempt.number != number:
             attempt.number = number
-            PaymentAttempt.objects.filter(pk=attempt.pk).update(number=number)
+            misplaced.append(attempt)
+    return misplaced
 
 
 def next_number(invoice_id: int) -> int:

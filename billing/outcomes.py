@@ -10,6 +10,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from billing.charge_log import decline_entry, success_entry
 from billing.locks import lock_invoice
 from billing.matching import UNRESOLVED, ChargeFact, attempt_of, attempts_renumber
 from billing.models import (
@@ -26,7 +27,6 @@ from billing.models import (
     RetryState,
 )
 from billing.models.attempt import TRANSITIONS
-from billing.money import display
 from billing.retries.declines import DeclineVerdict
 from billing.retries.marks import card_mark
 from billing.retries.unknown import unknown_codes_count
@@ -34,7 +34,6 @@ from billing.settling import invoice_settle, payment_allocate, planned_cancel
 from billing.signals import announce_facts_changed
 from customers import log
 from customers.errors import SollecitoError, check_transition
-from customers.models import ActorKind
 from customers.rows import row, rows
 from customers.services import customers_reassess
 from customers.wake import wake
@@ -172,6 +171,14 @@ def _settle_attempt(
     status: AttemptStatus,
     now: datetime,
 ) -> None:
+    attempt_fill(attempt, fact, status, now)
+    is_new = attempt.pk is None
+    attempt.save()
+    attempts_renumber([*attempts, attempt] if is_new else attempts)
+
+
+def attempt_fill(attempt: PaymentAttempt, fact: ChargeFact, status: AttemptStatus, now: datetime) -> None:
+    """Sets the fields of an attempt to what is known of its charge, finished at `now` (aware UTC). Writes nothing."""
     attempt.status = status
     attempt.external_id = fact.charge_id or None
     attempt.amount, attempt.currency = fact.amount, attempt.invoice.currency
@@ -185,9 +192,6 @@ def _settle_attempt(
         attempt.network_advice_code = fact.network_advice_code[:20]
         attempt.decline_category = fact.verdict.category.value
         attempt.failure_message = fact.message[:500]
-    is_new = attempt.pk is None
-    attempt.save()
-    attempts_renumber([*attempts, attempt] if is_new else attempts)
 
 
 def _record_success(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact, now: datetime) -> None:
@@ -208,25 +212,7 @@ def _record_success(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact,
     settled = invoice_settle(invoice=invoice, at=at, recovered_by=_RECOVERED_BY.get(AttemptOrigin(attempt.origin), ""))
     if not settled and attempt.part:
         _rest_remains(invoice)
-    log.record(
-        log.Entry(
-            customer_id=invoice.customer_id,
-            at=at,
-            kind="attempt.succeeded",
-            summary=f"{display(fact.amount, invoice.currency)} paid for {invoice}.",
-            actor_kind=_actor_kind(attempt),
-            actor_id=attempt.actor_id,
-            subject=f"invoice:{invoice.pk}",
-            outcome="succeeded",
-            data={
-                "attempt": attempt.pk,
-                "charge": fact.charge_id,
-                "amount": fact.amount,
-                "currency": invoice.currency,
-            },
-            key=f"charge:{fact.charge_id}:succeeded",
-        )
-    )
+    log.record(success_entry(invoice, attempt, fact, at))
 
 
 def _rest_remains(invoice: Invoice) -> None:
@@ -258,20 +244,7 @@ def _record_decline(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact,
         ]
     )
     _note(attempt, verdict, verdict.unknown_codes, at)
-    log.record(
-        log.Entry(
-            customer_id=invoice.customer_id,
-            at=at,
-            kind="attempt.declined",
-            summary=f"Charge of {display(fact.amount, invoice.currency)} for {invoice} declined: {verdict.reason}",
-            actor_kind=_actor_kind(attempt),
-            actor_id=attempt.actor_id,
-            subject=f"invoice:{invoice.pk}",
-            outcome=verdict.category.value,
-            data={"attempt": attempt.pk, "charge": fact.charge_id, "unknown_codes": list(verdict.unknown_codes)},
-            key=f"charge:{fact.charge_id}:declined" if fact.charge_id else f"attempt:{attempt.pk}:declined",
-        )
-    )
+    log.record(decline_entry(invoice, attempt, fact, at))
 
 
 def recovered_by(attempt: PaymentAttempt | None) -> str:
@@ -287,15 +260,3 @@ def may_retry_here(invoice: Invoice) -> bool:
         return False
     account = row(ProcessorAccount, "code = %s", [invoice.source])
     return account is not None and account.retry_mode in (RetryMode.OWN, RetryMode.TAKE_OVER)
-
-
-def _actor_kind(attempt: PaymentAttempt) -> str:
-    if attempt.strategy:
-        return ActorKind.SYSTEM
-    by_origin: dict[str, str] = {
-        AttemptOrigin.PROCESSOR: ActorKind.PROCESSOR,
-        AttemptOrigin.PORTAL: ActorKind.CUSTOMER,
-        AttemptOrigin.NEW_METHOD: ActorKind.CUSTOMER,
-        AttemptOrigin.STAFF: ActorKind.USER,
-    }
-    return by_origin.get(attempt.origin, ActorKind.SYSTEM)

@@ -33,9 +33,8 @@ def payment_allocate(*, payment: Payment, invoice: Invoice) -> int:
     if payment.pk in given:
         return 0
     allocated = sum(given.values())
-    room = invoice.amount_due - invoice.amount_credited - allocated
-    amount = min(payment.amount - payment.allocated, room)
-    if amount <= 0:
+    amount = share_of(payment=payment, invoice=invoice, allocated=allocated)
+    if not amount:
         return 0
     Allocation.objects.create(payment=payment, invoice=invoice, amount=amount)
     paid = max(invoice.amount_paid, allocated + amount)
@@ -47,11 +46,15 @@ def payment_allocate(*, payment: Payment, invoice: Invoice) -> int:
     return amount
 
 
-def invoice_settle(*, invoice: Invoice, at: datetime, recovered_by: str = "") -> bool:
-    """Marks an invoice paid when nothing is left to pay on it; returns whether it is paid now by this call.
+def share_of(*, payment: Payment, invoice: Invoice, allocated: int) -> int:
+    """What of a payment an invoice can take that has `allocated` already, all in minor units of one currency. Pure."""
+    room = invoice.amount_due - invoice.amount_credited - allocated
+    return max(0, min(payment.amount - payment.allocated, room))
 
-    Ends its retries: a planned one is cancelled. The caller holds the invoice's lock.
-    """
+
+def invoice_close(invoice: Invoice, *, at: datetime, recovered_by: str = "") -> bool:
+    """Sets the fields of an invoice with nothing left to pay to paid, at `at` (aware UTC); returns whether it did.
+    Writes nothing."""
     left = invoice.amount_due - invoice.amount_credited - invoice.amount_paid
     if left > 0 or InvoiceStatus.PAID not in TRANSITIONS[invoice.status]:
         return False
@@ -60,6 +63,16 @@ def invoice_settle(*, invoice: Invoice, at: datetime, recovered_by: str = "") ->
     invoice.retry_state, invoice.retry_reason = RetryState.NONE, ""
     if invoice.first_failed_at is not None and not invoice.recovered_by:
         invoice.recovered_by = recovered_by
+    return True
+
+
+def invoice_settle(*, invoice: Invoice, at: datetime, recovered_by: str = "") -> bool:
+    """Marks an invoice paid when nothing is left to pay on it; returns whether it is paid now by this call.
+
+    Ends its retries: a planned one is cancelled. The caller holds the invoice's lock.
+    """
+    if not invoice_close(invoice, at=at, recovered_by=recovered_by):
+        return False
     invoice.save(
         update_fields=["status", "paid_at", "closed_at", "retry_state", "retry_reason", "recovered_by", "updated_at"]
     )

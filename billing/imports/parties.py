@@ -1,11 +1,12 @@
 """Owns who a file's rows are about: customers found by their number at the source, made where there are none; and what
 a connected processor tells of better itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.db import connection
 from django.utils.translation import gettext as _
 
 from billing.imports.items import Item
@@ -39,6 +40,18 @@ def customers_known(context: Context, items: Sequence[Item]) -> dict[str, int]:
     """Ids of the customers of these rows, by their number at the source; of merged ones those they went into."""
     rows = Customer.with_merged.filter(source=context.source, external_id__in={item.customer for item in items})
     return {name or "": into or pk for name, pk, into in rows.values_list("external_id", "pk", "merged_into")}
+
+
+def one_source_at_a_time(source: str) -> None:
+    """Has other imports of this source wait until the transaction ends: two files may tell of the same new customer,
+    and each would make them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [source])
+
+
+def customers_lock(ids: Collection[int]) -> None:
+    """Locks customers in the one order everybody keeps to."""
+    list(Customer.with_merged.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
 def customers_made(context: Context, items: Sequence[Item]) -> tuple[dict[str, Customer], int]:

@@ -38,7 +38,8 @@ def _tidied(run_id: int, now: datetime) -> bool:
         if run is None:  # another worker has it, or somebody just confirmed it
             return False
         rows, _models = ImportRow.objects.filter(run=run).delete()
-        DataFile.objects.filter(pk=run.file_id).delete()
+        if run.file_id is not None:
+            DataFile.objects.filter(pk=run.file_id).delete()
         if run.status in _WAITING:
             save(run, status=Status.DISCARDED, finished_at=now)
         save(run, file=None, tidied_at=now)

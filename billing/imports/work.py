@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from billing.imports.charges import Charges
 from billing.imports.files import sheet_rows
 from billing.imports.items import RowError
-from billing.imports.parties import Context
+from billing.imports.parties import Context, one_source_at_a_time
 from billing.imports.presets import PAYMENTS, Preset
 from billing.imports.reading import read_row
 from billing.imports.receivables import Receivables
@@ -150,6 +150,7 @@ class _Turn:
         waiting = ImportRow.objects.filter(run=self.run).exclude(outcome=ImportRow.Outcome.REJECTED)
         while batch := list(waiting.filter(number__gt=self.run.done).order_by("number")[:BATCH]):
             with self._kept(done=batch[-1].number) as values:
+                one_source_at_a_time(self.preset.source)
                 items = [item_of(self.preset, row.item or {}) for row in batch]
                 planned, made = self.ledger.write(items)
                 rows_settle(self.run.pk, list(zip(batch, planned, strict=True)))
