@@ -9,8 +9,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from billing.models import AttemptStatus, PaymentAttempt, RetryModel, RetryModelEvent
-from billing.retries.champion.offline import ENOUGH, Comparison, Decision, compare
-from billing.retries.champion.scores import Interval, Judged, loss_difference
+from billing.retries.champion.offline import ENOUGH, TIGHTEST, Comparison, Decision, compare
+from billing.retries.champion.scores import Interval, Judged, clustered_sequence, loss_differences
 from billing.retries.champion.switching import model_promote, model_retire, note
 
 State, Kind = RetryModel.State, RetryModelEvent.Kind
@@ -25,8 +25,11 @@ MEMORY = timedelta(days=364)
 TRIAL = timedelta(weeks=52)
 #: The newest of them; bounds a review's memory.
 MOST = 100_000
-#: Drift is looked for in the charges of these weeks.
-DRIFT = timedelta(weeks=4)
+#: Drift is looked for every week in the charges since the champion's present quarter began, counted from its fitting:
+#: a sequence that never began anew would weigh the good months before a change against the bad ones after it.
+DRIFT = timedelta(weeks=13)
+#: The chance that a champion without drift is taken out within a quarter; in a year of four about 5 %.
+DRIFT_ALPHA = 0.0125
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ def name_of(model: RetryModel | None) -> str:
 def models_review(*, now: datetime) -> Review:
     """Compares candidate with champion and champion with rules by what was drawn by lot; switches where one wins.
 
-    The champion is also taken out where it foretells the last weeks' charges worse than the rules do. Every comparison
-    is written into the models' log. `now` is aware UTC.
+    The champion is also taken out where it foretells the present quarter's charges worse than the rules do. Every
+    comparison is written into the models' log. `now` is aware UTC.
     """
     with transaction.atomic():
         # Two reviews at once would switch twice.
@@ -73,7 +76,7 @@ def _judge_champion(champion: RetryModel, found: Review, now: datetime) -> None:
     if found.champion is not None and found.champion.loses:
         why = _("The rules recover more: %(words)s") % {"words": words(found.champion)}
     elif found.drift is not None and found.drift.low > 0:
-        why = _("It foretells the last weeks worse than the rules: log loss %(low)s to %(high)s.") % {
+        why = _("It foretells this quarter worse than the rules: log loss %(low)s to %(high)s.") % {
             "low": f"{found.drift.low:+.4f}",
             "high": f"{found.drift.high:+.4f}",
         }
@@ -125,12 +128,15 @@ def decisions_drawn(now: datetime) -> list[Decision]:
 
 
 def drift_of(champion: RetryModel, now: datetime) -> Interval | None:
-    """Log loss of the champion minus that of the rules on what it had charged lately; None with too few charges."""
+    """Mean log loss of the champion minus that of the rules on what it had charged in the present quarter, with an
+    interval that holds at all of the quarter's looks at once; None with too few charges."""
     own, rules = [], []
+    began = now - (now - champion.fitted_at) % DRIFT
     charged = (
         PaymentAttempt.objects.filter(
             retry_model=champion,
-            at__gt=now - DRIFT,
+            at__gt=began,
+            at__lte=now,
             status__in=(AttemptStatus.SUCCEEDED, AttemptStatus.DECLINED),
             probability__isnull=False,
         )
@@ -143,7 +149,9 @@ def drift_of(champion: RetryModel, now: datetime) -> Interval | None:
             approved = status == AttemptStatus.SUCCEEDED
             own.append(Judged(chance, approved, str(customer_id)))
             rules.append(Judged(rule, approved, str(customer_id)))
-    return loss_difference(own, rules) if len(own) >= ENOUGH else None
+    if len(own) < ENOUGH:
+        return None
+    return clustered_sequence(loss_differences(own, rules), tightest=TIGHTEST, alpha=DRIFT_ALPHA)
 
 
 def words(comparison: Comparison | None) -> str:

@@ -77,14 +77,18 @@ def _bin(group: Sequence[Judged]) -> Bin:
     return Bin(len(group), _mean([each.chance for each in group]), approved / len(group), low, high)
 
 
-def loss_difference(one: Sequence[Judged], other: Sequence[Judged]) -> Interval:
-    """Mean log loss of `one` minus that of `other` on the same charges; below 0 `one` predicts better.
+def loss_differences(one: Sequence[Judged], other: Sequence[Judged]) -> list[tuple[str, float]]:
+    """Of each charge its cluster, and log loss of `one` minus that of `other`; below 0 `one` predicted it better.
 
-    Raises ValueError without charges or with different numbers of them.
+    Raises ValueError for different numbers of charges.
     """
-    return clustered_mean(
-        [(a.cluster, loss(a.chance, a.approved) - loss(b.chance, b.approved)) for a, b in zip(one, other, strict=True)]
-    )
+    pairs = zip(one, other, strict=True)
+    return [(a.cluster, loss(a.chance, a.approved) - loss(b.chance, b.approved)) for a, b in pairs]
+
+
+def loss_difference(one: Sequence[Judged], other: Sequence[Judged]) -> Interval:
+    """Their mean with an interval for one look. Raises ValueError as `loss_differences` and `clustered_mean` do."""
+    return clustered_mean(loss_differences(one, other))
 
 
 def clustered_mean(values: Sequence[tuple[str, float]]) -> Interval:
@@ -96,10 +100,10 @@ def clustered_mean(values: Sequence[tuple[str, float]]) -> Interval:
     return _interval(values, lambda groups: Z)
 
 
-def clustered_sequence(values: Sequence[tuple[str, float]], *, tightest: int) -> Interval:
-    """The same with an interval that holds however often the growing data is looked at; narrowest about `tightest`
-    clusters."""
-    return _interval(values, lambda groups: always_valid_z(groups, tightest=tightest))
+def clustered_sequence(values: Sequence[tuple[str, float]], *, tightest: int, alpha: float = 0.05) -> Interval:
+    """The same with an interval that holds, but for a chance of `alpha`, however often the growing data is looked at;
+    narrowest about `tightest` clusters."""
+    return _interval(values, lambda groups: always_valid_z(groups, tightest=tightest, alpha=alpha))
 
 
 def _interval(values: Sequence[tuple[str, float]], times: Callable[[int], float]) -> Interval:

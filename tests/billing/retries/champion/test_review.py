@@ -1,12 +1,14 @@
 """The weekly comparison: who wins is switched, who drifts is taken out, who is too young waits."""
 
+import math
 from datetime import timedelta
 
 import pytest
 
 from billing.models import AttemptStatus, PaymentAttempt, RetryModel, RetryModelEvent
 from billing.retries.champion import offline, review
-from billing.retries.champion.review import decisions_drawn, models_review
+from billing.retries.champion.review import decisions_drawn, drift_of, models_review
+from billing.retries.champion.scores import clustered_mean
 from billing.retries.champion.switching import alerts_new, alerts_seen, model_promote, model_retire
 from customers.errors import SollecitoError
 from tests import factories
@@ -106,7 +108,7 @@ def test_a_champion_that_the_rules_beat_is_taken_out_with_an_alert():
 
 @pytest.mark.parametrize(("chance", "state"), [(0.9, State.RETIRED), (0.05, State.CHAMPION)])
 def test_a_champion_that_foretells_worse_than_the_rules_has_drifted(chance, state):
-    champion = stored()
+    champion = stored(fitted_at=NOW - 30 * DAY)
     for n in range(40):
         factories.attempt(
             factories.invoice(factories.customer()),
@@ -119,6 +121,44 @@ def test_a_champion_that_foretells_worse_than_the_rules_has_drifted(chance, stat
     models_review(now=NOW)
     champion.refresh_from_db()
     assert champion.state == state
+
+
+def charged(champion, times, *, declined, at=NOW - DAY):
+    """Charges the champion gave 60 % and the rules 40 %."""
+    option = {"name": "rules", "at": NOW.isoformat(), "chance": 0.4, "share": 0.1, "drawn": False}
+    for n in range(times):
+        factories.attempt(
+            factories.invoice(factories.customer()),
+            at=at,
+            retry_model=champion,
+            probability=0.6,
+            status=AttemptStatus.DECLINED if n < declined else AttemptStatus.SUCCEEDED,
+            options=[option],
+        )
+
+
+def test_looking_every_week_makes_no_drift_of_chance():
+    """40 of 60 declined is beyond an interval for one look, and nothing for one that holds at every week's."""
+    champion = stored(fitted_at=NOW - 30 * DAY)
+    charged(champion, 60, declined=40)
+    times = [math.log(1.5)] * 40 + [-math.log(1.5)] * 20
+    assert clustered_mean([(str(n), value) for n, value in enumerate(times)]).low > 0
+    drift = drift_of(champion, NOW)
+    assert drift is not None
+    assert drift.low < 0 < drift.value
+    models_review(now=NOW)
+    champion.refresh_from_db()
+    assert champion.state == State.CHAMPION
+
+
+def test_drift_is_looked_for_in_the_champions_present_quarter():
+    champion = stored(fitted_at=NOW - review.DRIFT - 10 * DAY)
+    charged(champion, 60, declined=58, at=NOW - 11 * DAY)
+    assert drift_of(champion, NOW) is None
+    charged(champion, 60, declined=58, at=NOW - 9 * DAY)
+    drift = drift_of(champion, NOW)
+    assert drift is not None
+    assert drift.low > 0
 
 
 def test_a_trial_without_a_difference_ends():

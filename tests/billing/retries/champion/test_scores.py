@@ -5,7 +5,16 @@ import random
 
 import pytest
 
-from billing.retries.champion.scores import Judged, brier, calibration, clustered_mean, log_loss, loss_difference
+from billing.retries.champion.scores import (
+    Judged,
+    brier,
+    calibration,
+    clustered_mean,
+    clustered_sequence,
+    log_loss,
+    loss_difference,
+    loss_differences,
+)
 
 
 def judged(*pairs):
@@ -40,6 +49,9 @@ def test_the_better_of_two_is_told_with_an_interval():
     vague = [Judged(0.5, s, str(n)) for n, s in enumerate(seen)]
     difference = loss_difference(good, vague)
     assert difference.low < difference.value < difference.high < 0
+    looked_at_often = clustered_sequence(loss_differences(good, vague), tightest=2000, alpha=0.0125)
+    assert looked_at_often.low < difference.low
+    assert looked_at_often.value == difference.value
 
 
 def test_charges_of_one_customer_count_as_one_observation():
