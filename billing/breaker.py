@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Q
 
+from billing.gateways.base import ErrorKind, GatewayError
 from billing.models import ProcessorAccount
 
 logger = logging.getLogger(__name__)
@@ -62,3 +63,11 @@ def processor_throttled(*, source: str, now: datetime, retry_after: float | None
         paused_until=until
     )
     return until
+
+
+def processor_refused(*, source: str, error: GatewayError, now: datetime) -> None:
+    """Counts the error of a call that was only asking, or that repeated an earlier one under its key."""
+    if error.kind == ErrorKind.RATE_LIMITED:
+        processor_throttled(source=source, now=now, retry_after=error.retry_after)
+    elif not error.permanent or error.kind == ErrorKind.AUTH:
+        processor_failed(source=source, now=now)

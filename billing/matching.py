@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Max
 
 from billing.models import AttemptOrigin, AttemptStatus, Invoice, PaymentAttempt
-from billing.retries.declines import DeclineVerdict, classify
+from billing.retries.declines import DeclineVerdict, verdict_of
 
 UNRESOLVED = (AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN)
 #: The processor's clock and ours may differ by this much when a charge is matched to our attempt.
@@ -39,12 +39,7 @@ class ChargeFact:
     @property
     def verdict(self) -> DeclineVerdict:
         """What the codes mean (meaningless for a charge that succeeded)."""
-        return classify(
-            decline_code=self.decline_code,
-            network_decline_code=self.network_decline_code,
-            advice_code=self.advice_code,
-            network_advice_code=self.network_advice_code,
-        )
+        return verdict_of(self)
 
 
 def attempts_renumber(attempts: Iterable[PaymentAttempt]) -> None:

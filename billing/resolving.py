@@ -94,10 +94,7 @@ def _resolve(attempt_id: int, invoice_id: int, now: datetime) -> str:
             answered = _read(order, now)
     except GatewayError as error:
         # Whatever this call's error is, it says nothing of the first one: ask again at `resolve_at`.
-        if error.kind == ErrorKind.RATE_LIMITED:
-            breaker.processor_throttled(source=order.source, now=now, retry_after=error.retry_after)
-        elif not error.permanent or error.kind == ErrorKind.AUTH:
-            breaker.processor_failed(source=order.source, now=now)
+        breaker.processor_refused(source=order.source, error=error, now=now)
         return AttemptStatus.UNKNOWN.value
     breaker.processor_answered(source=order.source)
     return answered

@@ -267,10 +267,7 @@ def _resolve(pk: int, now: datetime) -> str:
             )
     except GatewayError as error:
         # Whatever this call's error is, it says nothing of the first one: ask again at `resolve_at`.
-        if error.kind == ErrorKind.RATE_LIMITED:
-            breaker.processor_throttled(source=payment.source, now=now, retry_after=error.retry_after)
-        elif not error.permanent or error.kind == ErrorKind.AUTH:
-            breaker.processor_failed(source=payment.source, now=now)
+        breaker.processor_refused(source=payment.source, error=error, now=now)
         return AttemptStatus.UNKNOWN.value
     breaker.processor_answered(source=payment.source)
     if result is not None:

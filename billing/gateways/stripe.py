@@ -20,6 +20,7 @@ from billing.gateways.stripe_charges import (
     PAY_EXPAND,
     charge_result,
     intent_ids,
+    intent_params,
     paid_intent,
     paid_invoice,
     refused,
@@ -146,17 +147,13 @@ class StripeGateway(StripeParts):
         The payer is present, but not in a browser that could go on with Stripe's script: a bank that wants a
         confirmation is a decline. Raises GatewayError as `pay_invoice` does.
         """
-        params: dict[str, Any] = {
-            "amount": amount,
-            "currency": currency.lower(),
-            "customer": customer_id,
-            "payment_method": payment_method_id,
-            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-            "confirm": True,
-            "error_on_requires_action": True,
-            "description": description,
-            "metadata": {KEY_IN_METADATA: idempotency_key},
-        }
+        params = intent_params(
+            customer_id=customer_id,
+            payment_method_id=payment_method_id,
+            amount=amount,
+            currency=currency,
+            idempotency_key=idempotency_key,
+        ) | {"confirm": True, "error_on_requires_action": True, "description": description}
         try:
             return paid_intent(self._write("post", "/v1/payment_intents", params, idempotency_key))
         except GatewayError as error:

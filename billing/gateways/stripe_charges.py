@@ -13,6 +13,20 @@ ALREADY_PAID = "invoice_already_paid"
 _REQUIRES_ACTION = "invoice_payment_intent_requires_action"
 
 
+def intent_params(
+    *, customer_id: str, payment_method_id: str, amount: int, currency: str, idempotency_key: str
+) -> JSON:
+    """What any payment intent of ours is made with, over `amount` minor units; it can be found again by its key."""
+    return {
+        "amount": amount,
+        "currency": currency.lower(),
+        "customer": customer_id,
+        "payment_method": payment_method_id,
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        "metadata": {KEY_IN_METADATA: idempotency_key},
+    }
+
+
 def paid_invoice(invoice: JSON) -> ChargeResult:
     """The result of a pay call that was answered with the invoice."""
     # The call pays by the invoice's own payment; others on it are parts that were taken before.

@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 from billing.gateways.base import JSON, ChargeResult, ErrorKind, GatewayError
-from billing.gateways.stripe_charges import KEY_IN_METADATA, paid_intent, refused
+from billing.gateways.stripe_charges import intent_params, paid_intent, refused
 
 logger = logging.getLogger(__name__)
 
@@ -36,14 +36,13 @@ class StripeParts:
 
         Raises GatewayError as `pay_invoice` does; INVALID where the invoice cannot take the amount any more.
         """
-        params: dict[str, Any] = {
-            "amount": amount,
-            "currency": currency.lower(),
-            "customer": customer_id,
-            "payment_method": payment_method_id,
-            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-            "metadata": {KEY_IN_METADATA: idempotency_key},
-        }
+        params = intent_params(
+            customer_id=customer_id,
+            payment_method_id=payment_method_id,
+            amount=amount,
+            currency=currency,
+            idempotency_key=idempotency_key,
+        )
         intent_id = str(self._write("post", "/v1/payment_intents", params, idempotency_key)["id"])
         path = f"/v1/payment_intents/{intent_id}"
         try:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.models.invoice import Invoice
 from billing.models.payment_method import PaymentMethod
 from billing.models.retry_model import RetryModel
-from billing.retries.declines import DeclineVerdict, classify
+from billing.retries.declines import DeclineVerdict, verdict_of
 
 
 class AttemptStatus(models.TextChoices):
@@ -172,9 +172,4 @@ class PaymentAttempt(models.Model):
     @property
     def verdict(self) -> DeclineVerdict:
         """What its codes mean by the table of today (meaningless unless it was declined)."""
-        return classify(
-            decline_code=self.decline_code,
-            network_decline_code=self.network_decline_code,
-            advice_code=self.advice_code,
-            network_advice_code=self.network_advice_code,
-        )
+        return verdict_of(self)

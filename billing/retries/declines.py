@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import Protocol
 
 from billing.retries.decline_table import TABLE, CodeRule
 from billing.retries.taxonomy import (
@@ -106,6 +107,29 @@ _FIELDS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
 
 
 @lru_cache(maxsize=4096)  # a plan reads every past decline anew; there are few combinations of codes
+class Declined(Protocol):
+    """Whatever holds the four codes of a decline."""
+
+    @property
+    def decline_code(self) -> str | None: ...
+    @property
+    def network_decline_code(self) -> str | None: ...
+    @property
+    def advice_code(self) -> str | None: ...
+    @property
+    def network_advice_code(self) -> str | None: ...
+
+
+def verdict_of(declined: Declined) -> DeclineVerdict:
+    """What the codes of one declined charge mean, as `classify` reads them."""
+    return classify(
+        decline_code=declined.decline_code,
+        network_decline_code=declined.network_decline_code,
+        advice_code=declined.advice_code,
+        network_advice_code=declined.network_advice_code,
+    )
+
+
 def classify(
     *,
     decline_code: str | None = None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from billing.retries.declines import AsksFor, Category, DeclineVerdict, classify
+from billing.retries.declines import AsksFor, Category, DeclineVerdict, verdict_of
 from billing.retries.limits import Profile
 
 DEFAULT_WINDOW_DAYS = 21
@@ -39,12 +39,7 @@ class PastAttempt:
     @property
     def verdict(self) -> DeclineVerdict:
         """What its four codes mean (meaningless for an approved attempt)."""
-        return classify(
-            decline_code=self.decline_code,
-            network_decline_code=self.network_decline_code,
-            advice_code=self.advice_code,
-            network_advice_code=self.network_advice_code,
-        )
+        return verdict_of(self)
 
     @classmethod
     def from_mapping(cls, row: Mapping[str, Any]) -> PastAttempt:
