@@ -112,17 +112,20 @@ def _planning(cases: int, data: bytes, progress: Callable[[str], None]) -> dict[
             cursor.execute("VACUUM (ANALYZE)")
         progress(f"{cases:,} due invoices: {name}")
         queries: list[int] = []
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         while True:
             with CaptureQueriesContext(connection) as captured:
                 if not plan_retries(now=NOW, limit=BATCH).total:
                     break
             queries.append(len(captured))
         seconds = time.perf_counter() - began
+        cpu = time.process_time() - spent
         planned = PaymentAttempt.objects.filter(status=AttemptStatus.PLANNED).count()
         found[name] = {
             "seconds": round(seconds, 1),
             "invoices_per_s": round(cases / seconds),
+            "cpu_seconds": round(cpu, 1),
+            "invoices_per_cpu_s": round(cases / cpu),
             "planned": planned,
             "queries_per_batch": [min(queries), max(queries)],
         }
