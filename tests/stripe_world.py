@@ -1,11 +1,17 @@
 """A Stripe for one test: the sandbox over HTTP, and our rows for what is in it."""
 
+import json
+from datetime import datetime
 from typing import Any
 
 import requests
 
+from billing.ingest.facts.methods import method_values
+from billing.ingest.inbox import store
+from billing.ingest.process import process_inbox
 from billing.models import Invoice, PaymentMethod
 from dunning_site.embedded.stripe_sandbox import invoice_calls, seeding
+from dunning_site.embedded.stripe_sandbox.clock import set_clock
 from dunning_site.embedded.stripe_sandbox.ledger import report
 from dunning_site.embedded.stripe_sandbox.params import Params
 from dunning_site.embedded.stripe_sandbox.server import SandboxServer
@@ -17,6 +23,7 @@ class StripeWorld:
 
     def __init__(self, server: SandboxServer) -> None:
         self.server = server
+        self.heard: set[str] = set()
 
     def owing(
         self, card: dict[str, Any] | None = None, *, amount: int = 4900, currency: str = "eur", **fields: Any
@@ -123,6 +130,8 @@ class StripeWorld:
 
     def method(self, stored: dict[str, Any], customer: Any, **fields: Any) -> PaymentMethod:
         """Our row for a payment method of the sandbox."""
+        if stored["type"] != "card":
+            return factories.payment_method(customer, external_id=stored["id"], **(method_values(stored) | fields))
         card = stored["card"]
         return factories.payment_method(
             customer,
@@ -132,6 +141,23 @@ class StripeWorld:
             fingerprint=card["fingerprint"],
             **fields,
         )
+
+    def clock(self, until: datetime) -> None:
+        """The sandbox's time goes on to `until`, with everything that falls due; nothing it tells is heard yet."""
+        with self.server.world.lock:
+            set_clock(self.server.world, int(until.timestamp()))
+
+    def pass_time(self, until: datetime) -> None:
+        """The same, and all it told so far is heard, once."""
+        self.clock(until)
+        world = self.server.world
+        with world.lock:
+            sent = [json.loads(world.events[pk]["raw"]) for pk in world.event_order if pk not in self.heard]
+        for event in sent:
+            self.heard.add(event["id"])
+            store(source="stripe", event=event, now=until)
+        while process_inbox(now=until, limit=100).claimed:
+            pass
 
     def add_card(self, invoice: Invoice, **card: Any) -> PaymentMethod:
         """One more card of the invoice's customer, stored at the sandbox and here."""
@@ -163,3 +189,14 @@ def declining(code: str) -> dict[str, Any]:
 def approving() -> dict[str, Any]:
     """A card of its own whose bank approves everything."""
     return {"metadata": {"issuer_profile": "always_ok"}}
+
+
+def account(kind: str, code: str | None = None, **options: str) -> dict[str, Any]:
+    """An account that can be debited; its bank returns every debit with `code`, or pays where there is none."""
+    numbers = {
+        "us_bank_account": {"account_number": "000123456789", "routing_number": "110000000"},
+        "sepa_debit": {"iban": "DE89370400440532013000"},
+        "bacs_debit": {"account_number": "00012345", "sort_code": "108800"},
+    }
+    bank = {"issuer_profile": "decline", "issuer_code": code} if code else {"issuer_profile": "always_ok"}
+    return {"type": kind, kind: numbers[kind], "metadata": bank | options}

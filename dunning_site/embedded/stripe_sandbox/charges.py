@@ -1,17 +1,20 @@
-"""Owns charges: what a card was asked and answered, balance transactions, the ledger, the errors of refusals."""
+"""Owns charges: what a bank was asked and answered, balance transactions, the ledger, the errors of refusals."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .cards import DECLINES, Decline
+from .debits import charge_details, refusal
 from .errors import ApiError
 from .issuers import BLOCKED, DAY
 from .store import Obj
 from .world import World, copy
 
 
-def _decline(answer: str) -> Decline:
+def _decline(answer: str, kind: str) -> Decline:
+    if kind != "card":
+        return refusal(kind, answer)
     if answer == BLOCKED:
         return Decline("fraudulent", None, "do_not_try_again", None, "Your card was declined.")
     # A code that is not in our table is told as Stripe tells one of its newest: with nothing beside it.
@@ -23,12 +26,10 @@ def advice_of_network(refused: Decline, brand: str) -> str | None:
     return refused.network_advice_code if brand == "mastercard" else None
 
 
-def new_charge(world: World, intent: Obj, method: Obj, answer: str | None) -> Obj:
-    card = method["card"]
-    refused = _decline(answer) if answer else None
+def _outcome(refused: Decline | None, *, blocked: bool, brand: str) -> Obj:
     outcome: Obj = {
         "advice_code": refused.advice_code if refused else None,
-        "network_advice_code": advice_of_network(refused, card["brand"]) if refused else None,
+        "network_advice_code": advice_of_network(refused, brand) if refused else None,
         "network_decline_code": refused.network_decline_code if refused else None,
         "network_status": "approved_by_network",
         "reason": refused.decline_code if refused else None,
@@ -38,7 +39,6 @@ def new_charge(world: World, intent: Obj, method: Obj, answer: str | None) -> Ob
         "type": "authorized",
     }
     if refused:
-        blocked = answer == BLOCKED
         outcome["network_status"] = "not_sent_to_network" if blocked else "declined_by_network"
         outcome["type"] = "blocked" if blocked else "issuer_declined"
         outcome["risk_level"] = "highest" if blocked else "normal"
@@ -47,7 +47,16 @@ def new_charge(world: World, intent: Obj, method: Obj, answer: str | None) -> Ob
             if blocked
             else f"The bank returned the decline code `{refused.decline_code}`."
         )
-    paid = refused is None
+    return outcome
+
+
+def new_charge(world: World, intent: Obj, method: Obj, answer: str | None, *, pending: bool = False) -> Obj:
+    """Add a charge that the bank answered with a decline code, or with none; or one it has yet to answer."""
+    kind = method["type"]
+    refused = _decline(answer, kind) if answer else None
+    outcome = _outcome(refused, blocked=answer == BLOCKED, brand=method[kind].get("brand", ""))
+    paid = refused is None and not pending
+    told = _card_details(intent, method[kind], paid) if kind == "card" else charge_details(world, method)
     charge_id = world.new_id("ch")
     return world.add(
         {
@@ -79,7 +88,7 @@ def new_charge(world: World, intent: Obj, method: Obj, answer: str | None) -> Ob
             "paid": paid,
             "payment_intent": intent["id"],
             "payment_method": method["id"],
-            "payment_method_details": {"card": _card_details(intent, card, paid), "type": "card"},
+            "payment_method_details": {kind: told, "type": kind},
             "presentment_details": None,
             "radar_options": {},
             "receipt_email": intent["receipt_email"],
@@ -92,10 +101,30 @@ def new_charge(world: World, intent: Obj, method: Obj, answer: str | None) -> Ob
             "source_transfer": None,
             "statement_descriptor": None,
             "statement_descriptor_suffix": None,
-            "status": "succeeded" if paid else "failed",
+            "status": "pending" if pending else "succeeded" if paid else "failed",
             "transfer_data": None,
             "transfer_group": None,
         }
+    )
+
+
+def answered(world: World, charge: Obj, method: Obj, answer: str | None) -> None:
+    """The bank's answer has come to a pending charge: a decline code, or none."""
+    if answer is None:
+        charge.update(
+            amount_captured=charge["amount"],
+            captured=True,
+            paid=True,
+            receipt_url=f"{world.base_url}/receipts/{charge['id']}",
+            status="succeeded",
+        )
+        return
+    refused = _decline(answer, method["type"])
+    charge.update(
+        failure_code=refused.code,
+        failure_message=refused.message,
+        outcome=_outcome(refused, blocked=False, brand=""),
+        status="failed",
     )
 
 
@@ -218,7 +247,7 @@ def card_error(world: World, charge: Obj, method: Obj) -> ApiError:
         message,
         payment_intent=copy(intent) if intent else None,
         payment_method=copy(method),
-        payment_method_type="card",
+        payment_method_type=method["type"],
         request_log_url=f"https://dashboard.stripe.com/test/logs/{world.request.get('id')}",
         **fields,
     )

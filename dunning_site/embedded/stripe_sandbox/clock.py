@@ -73,7 +73,7 @@ def run_due(world: World, until: int) -> int:
 
 
 def _do(world: World, what: str, when: int, obj: Obj) -> bool:
-    from . import collection, invoices, methods, subscriptions
+    from . import collection, debit_answers, invoices, methods, subscriptions, updater
 
     if what == "period":
         if obj["items"]["data"][0]["current_period_end"] != when:
@@ -102,10 +102,14 @@ def _do(world: World, what: str, when: int, obj: Obj) -> bool:
             return False
         world.emit("invoice.overdue", obj)
         collection.follow(world, obj, failed_now=obj["collection_method"] == "send_invoice")
+    elif what == "debit":
+        if obj["status"] != "pending":
+            return False
+        debit_answers.answer_debit(world, obj)
     elif what == "card_update":
         if obj["customer"] is None or (month_start(obj["card"]["exp_year"], obj["card"]["exp_month"])) != when:
             return False
-        methods.changed_by_network(world, obj["id"], {})
+        updater.changed_by_network(world, obj["id"], {})
         methods.watch_expiry(world, obj)
     return True
 
@@ -129,6 +133,9 @@ def rebuild(world: World) -> None:
                 world.at(invoice["next_payment_attempt"], "retry", invoice["id"])
             if invoice["due_date"] and invoice["due_date"] > world.now():
                 world.at(invoice["due_date"], "due_date", invoice["id"])
+    for charge in world.tables["charge"].objects.values():
+        if charge["status"] == "pending":
+            world.at(world.secret(charge["id"])["answers_at"], "debit", charge["id"])
     from .methods import watch_expiry
 
     for method in world.tables["payment_method"].objects.values():

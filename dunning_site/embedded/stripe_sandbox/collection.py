@@ -60,7 +60,7 @@ def pay(world: World, invoice: Obj, method: Obj | None, *, off_session: bool = T
             code="invoice_payment_intent_requires_action",
             payment_intent=copy(intent_of(world, invoice)),
         )
-    if not charge["paid"]:
+    if charge["status"] == "failed":
         raise card_error(world, charge, method)
 
 
@@ -73,11 +73,24 @@ def collect(
     authenticated: bool = False,
     scheduled: bool = False,
 ) -> Obj | None:
-    """Charge an open invoice once; returns the charge, or None when the customer must authenticate."""
+    """Charge an open invoice once; returns the charge, or None when the customer must authenticate.
+
+    The charge of a bank debit is pending; the invoice stays open until the bank answers.
+    """
     intent = intent_of(world, invoice)
+    if intent["status"] == "processing":
+        raise bad_request(
+            "This invoice has a payment that is still processing.", code="payment_intent_unexpected_state"
+        )
     charge = attempt(world, intent, method, off_session=off_session, authenticated=authenticated)
     if charge is not None and charge["paid"]:
         settle(world, invoice, tried=True, scheduled=scheduled)
+        return charge
+    if charge is not None and charge["status"] == "pending":
+        before = copy(invoice)
+        _count(world, invoice, scheduled=scheduled)
+        invoice["next_payment_attempt"] = None
+        world.emit("invoice.updated", invoice, before)
         return charge
     reason = charge["outcome"]["reason"] if charge else None
     failed(world, invoice, action=charge is None, reason=reason, scheduled=scheduled)
@@ -135,11 +148,23 @@ def settle(
     follow(world, invoice)
 
 
-def failed(world: World, invoice: Obj, *, action: bool, reason: str | None, scheduled: bool = False) -> None:
-    """Record a try that did not pay; a try by hand leaves Stripe's own schedule as it was."""
+def failed(
+    world: World,
+    invoice: Obj,
+    *,
+    action: bool,
+    reason: str | None,
+    scheduled: bool = False,
+    counted: bool = False,
+) -> None:
+    """Record a try that did not pay; a try by hand leaves Stripe's own schedule as it was.
+
+    A debit was ``counted`` when it was ordered.
+    """
     before = copy(invoice)
-    planned = invoice["attempted"] and not scheduled
-    _count(world, invoice, scheduled=scheduled)
+    planned = invoice["attempted"] and not scheduled and not counted
+    if not counted:
+        _count(world, invoice, scheduled=scheduled)
     exhausted = False if planned else _plan_next(world, invoice)
     world.emit("invoice.payment_failed", invoice)
     if action or reason == "authentication_required":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from . import clock, collection, methods, money_back, seeding
+from . import clock, collection, methods, money_back, seeding, updater
 from .errors import ApiError, bad_request
 from .ledger import report
 from .listing import to_json
@@ -126,7 +126,7 @@ def _disputes(server: SandboxServer, parts: list[str], query: dict[str, str], da
 def _methods(server: SandboxServer, parts: list[str], query: dict[str, str], data: Data) -> Any:
     if not parts:
         raise bad_request("Name the payment method in the path.")
-    return methods.changed_by_network(server.world, parts[0], data)
+    return updater.changed_by_network(server.world, parts[0], data)
 
 
 def _emit(server: SandboxServer, parts: list[str], query: dict[str, str], data: Data) -> Any:

@@ -49,7 +49,7 @@ def confirm_payment(world: World, params: Params, intent_id: str) -> Obj:
     method = chosen_method(world, intent, params)
     off_session = bool(params.boolean("off_session", False))
     charge = _charge(world, intent, method, off_session=off_session)
-    if charge is not None and not charge["paid"]:
+    if charge is not None and charge["status"] == "failed":
         raise card_error(world, charge, method)
     return intent
 

@@ -6,7 +6,6 @@ from . import collection
 from .errors import bad_request
 from .invoice_items import pending_items, take_item
 from .invoices import (
-    add_line,
     add_payment,
     announce,
     close,
@@ -14,6 +13,7 @@ from .invoices import (
     new_invoice,
     subscription_id,
 )
+from .lines import add_line
 from .listing import list_objects, page
 from .methods import require_own, resolve_method
 from .params import Params, merge_metadata

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import bad_request
-from .invoices import add_line, total_up
+from .lines import add_line, total_up
 from .listing import list_objects
 from .params import Params, merge_metadata
 from .store import Obj

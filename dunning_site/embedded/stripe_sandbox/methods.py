@@ -1,11 +1,11 @@
-"""Owns payment methods: cards, the banks behind them, and to whom they are attached."""
+"""Owns payment methods: cards and bank accounts, the banks behind them, and to whom they are attached."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from .cards import TOKENS, lookup, luhn_valid
+from .debits import SCHEMES, account_details, answer_of_test_account
 from .errors import ApiError, bad_request, missing_param
 from .issuers import PROFILES
 from .listing import list_objects
@@ -14,7 +14,7 @@ from .store import Obj
 from .world import World, copy
 
 #: What a decline code looks like.
-CODE = re.compile(r"[a-z][a-z0-9_]{1,59}")
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,59}")
 
 ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
@@ -46,9 +46,12 @@ def require_own(method: Obj, customer_id: str, param: str) -> None:
 
 
 def create_method(world: World, params: Params) -> Obj:
-    """Create a payment method of type card from a test number or from ``card[token]``."""
-    if params.text("type", "card") != "card":
-        raise bad_request("The sandbox knows cards only.", param="type")
+    """Create a payment method: a card from a test number or ``card[token]``, or an account that can be debited."""
+    kind = params.text("type", "card") or "card"
+    if kind in SCHEMES:
+        return new_account(world, kind, params)
+    if kind != "card":
+        raise bad_request(f"The sandbox knows cards and {', '.join(SCHEMES)} only.", param="type")
     card = params.child("card")
     token = card.text("token")
     if token is not None:
@@ -96,18 +99,57 @@ def new_method(
     unless ``metadata['issuer_card']`` says that two are the same card.
     """
     card, metadata = lookup(number), metadata or {}
-    profile = metadata.get("issuer_profile", card.profile)
+    year = exp_year if exp_year is not None else 2034
+    shown: Obj = {
+        "brand": card.brand,
+        "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
+        "country": metadata.get("issuer_country", card.country),
+        "display_brand": card.brand,
+        "exp_month": exp_month or 12,
+        "exp_year": 2000 + year if year < 100 else year,
+        "funding": metadata.get("issuer_funding", card.funding),
+        "generated_from": None,
+        "last4": number[-4:],
+        "networks": {"available": [card.brand], "preferred": None},
+        "regulated_status": "unregulated",
+        "three_d_secure_usage": {"supported": True},
+        "wallet": None,
+        # Stripe tells a card's bank to few accounts; a card tells it here only where it was given one.
+        **({"issuer": metadata["issuer_bank"], "iin": number[:6]} if "issuer_bank" in metadata else {}),
+    }
+    return _add(world, "card", number, shown, metadata, params, profile=card.profile, code=card.decline)
+
+
+def new_account(world: World, kind: str, params: Params) -> Obj:
+    """Add an account that can be debited; its bank behaves as the metadata says, as a card's does."""
+    number, shown = account_details(world, kind, params)
+    code = answer_of_test_account(kind, number)
+    profile = "always_ok" if code is None else "decline"
+    return _add(world, kind, number, shown, merge_metadata({}, params), params, profile=profile, code=code)
+
+
+def _add(
+    world: World,
+    kind: str,
+    number: str,
+    shown: Obj,
+    metadata: dict[str, str],
+    params: Params | None,
+    *,
+    profile: str,
+    code: str | None,
+) -> Obj:
+    profile = metadata.get("issuer_profile", profile)
     if profile not in PROFILES:
         raise bad_request(f"Unknown issuer profile: {profile}", param="metadata[issuer_profile]")
     options = {name[7:]: value for name, value in metadata.items() if name.startswith("issuer_")}
-    if card.decline is not None and "code" not in options:
-        options["code"] = card.decline
+    if code is not None and "code" not in options:
+        options["code"] = code
     if not CODE.fullmatch(options.get("code", "generic_decline")):
         raise bad_request(f"Not a decline code: {options['code']}", param="metadata[issuer_code]")
     details = (params or Params({})).child("billing_details")
     method_id = world.new_id("pm")
     distinct = metadata.get("issuer_card", method_id if "issuer_profile" in metadata else "")
-    year = exp_year if exp_year is not None else 2034
     method: Obj = {
         "id": method_id,
         "object": "payment_method",
@@ -119,30 +161,13 @@ def new_method(
             "phone": details.text("phone"),
             "tax_id": None,
         },
-        "card": {
-            "brand": card.brand,
-            "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
-            "country": metadata.get("issuer_country", card.country),
-            "display_brand": card.brand,
-            "exp_month": exp_month or 12,
-            "exp_year": 2000 + year if year < 100 else year,
-            "fingerprint": world.token("card", number, distinct, length=16),
-            "funding": metadata.get("issuer_funding", card.funding),
-            "generated_from": None,
-            "last4": number[-4:],
-            "networks": {"available": [card.brand], "preferred": None},
-            "regulated_status": "unregulated",
-            "three_d_secure_usage": {"supported": True},
-            "wallet": None,
-            # Stripe tells a card's bank to few accounts; a card tells it here only where it was given one.
-            **({"issuer": metadata["issuer_bank"], "iin": number[:6]} if "issuer_bank" in metadata else {}),
-        },
+        kind: shown | {"fingerprint": world.token("card", number, distinct, length=16)},
         "created": world.now(),
         "customer": None,
         "customer_account": None,
         "livemode": False,
         "metadata": metadata,
-        "type": "card",
+        "type": kind,
     }
     return world.add(method, number=number, profile=profile, options=options, set_up=False)
 
@@ -153,7 +178,7 @@ def update_method(world: World, params: Params, method_id: str) -> Obj:
     before = copy(method)
     card = params.child("card")
     for name in ("exp_month", "exp_year"):
-        if name in card:
+        if name in card and method["type"] == "card":
             method["card"][name] = card.need_integer(name)
     details = params.child("billing_details")
     for name in ("email", "name", "phone"):
@@ -216,7 +241,7 @@ def attach_method(world: World, method_id: str, customer: Obj) -> Obj:
 
 def watch_expiry(world: World, method: Obj) -> None:
     """Have the bank's account updater look at the card in the month before it expires."""
-    if world.secret(method["id"])["options"].get("updater"):
+    if method["type"] == "card" and world.secret(method["id"])["options"].get("updater"):
         from .clock import month_start
 
         card = method["card"]
@@ -260,22 +285,3 @@ def list_methods(world: World, params: Params) -> Obj:
 def retrieve_method(world: World, params: Params, method_id: str) -> Obj:
     """One payment method."""
     return world.get("payment_method", method_id, in_path=True)
-
-
-def changed_by_network(world: World, method_id: str, changes: dict[str, Any]) -> Obj:
-    """The card network renewed a card: new expiry, perhaps a new number, and a bank that approves again."""
-    method = world.get("payment_method", method_id, in_path=True)
-    before = copy(method)
-    known = world.secret(method_id)
-    card = method["card"]
-    card["exp_year"] = int(changes.get("exp_year", card["exp_year"] + 3))
-    card["exp_month"] = int(changes.get("exp_month", card["exp_month"]))
-    if changes.get("number"):
-        number = str(changes["number"])
-        card["last4"], card["fingerprint"] = number[-4:], world.token("card", number, "", length=16)
-        known["number"] = number
-    if "issuer_profile" in changes:
-        method["metadata"]["issuer_profile"] = str(changes["issuer_profile"])
-        set_issuer(world, method)
-    world.emit("payment_method.automatically_updated", method, before)
-    return method

@@ -152,6 +152,14 @@ def charge_refunds(world: World, params: Params, charge_id: str) -> Obj:
     return list_objects(world, "refund", params, f"/v1/charges/{charge_id}/refunds", charge=charge_id)
 
 
+def _of_card(charge: Obj) -> Obj:
+    card = charge["payment_method_details"].get("card")
+    if card is None:
+        return {}
+    told = {"brand": card["brand"], "case_type": "chargeback", "network": card["network"]}
+    return {"card": told | {"network_reason_code": "10.4"}}
+
+
 def open_dispute(world: World, data: dict[str, Any]) -> Obj:
     """A cardholder disputes a charge (control call): the money leaves at once, with a fee."""
     charge = world.get("charge", str(data.get("charge", "")), "charge")
@@ -180,13 +188,8 @@ def open_dispute(world: World, data: dict[str, Any]) -> Obj:
         "metadata": {},
         "payment_intent": charge["payment_intent"],
         "payment_method_details": {
-            "card": {
-                "brand": charge["payment_method_details"]["card"]["brand"],
-                "case_type": "chargeback",
-                "network": charge["payment_method_details"]["card"]["network"],
-                "network_reason_code": "10.4",
-            },
-            "type": "card",
+            **_of_card(charge),
+            "type": charge["payment_method_details"]["type"],
         },
         "reason": str(data.get("reason", "fraudulent")),
         "status": "needs_response",

@@ -1,13 +1,16 @@
-"""Owns charging a card: payment intents, the question to the bank, and the outcome of each try."""
+"""Owns charging a card or a bank account: payment intents, the question to the bank, and the outcome of each try."""
 
 from __future__ import annotations
 
 from .charges import book_charge, error_fields, new_charge
+from .debits import answers_at
 from .issuers import AUTHENTICATE, DAY, Ask, decide
 from .store import Obj
 from .world import World, copy
 
 HISTORY = 40 * DAY
+#: The year in which bank accounts expire.
+NEVER = 9999
 
 
 def new_intent(
@@ -84,7 +87,7 @@ def ask_issuer(
     setup: bool,
 ) -> str | None:
     """Put one authorisation to the card's bank; None approves, else a decline code."""
-    known, card = world.secret(method["id"]), method["card"]
+    known, card = world.secret(method["id"]), method[method["type"]]
     history = world.cards.setdefault(card["fingerprint"], {"tries": [], "spent": []})
     now = world.now()
     history["tries"] = [at for at in history["tries"] if at > now - HISTORY]
@@ -94,8 +97,8 @@ def ask_issuer(
         amount=amount,
         currency=currency,
         now=now,
-        exp_year=card["exp_year"],
-        exp_month=card["exp_month"],
+        exp_year=card.get("exp_year", NEVER),
+        exp_month=card.get("exp_month", 12),
         seed=world.seed,
         off_session=off_session,
         authenticated=authenticated,
@@ -113,10 +116,12 @@ def ask_issuer(
 
 
 def attempt(world: World, intent: Obj, method: Obj, *, off_session: bool, authenticated: bool = False) -> Obj | None:
-    """Charge the card once. Returns the charge, or None when the customer must authenticate first.
+    """Charge the card once, or order a debit. Returns the charge, or None when the customer must authenticate first.
 
     Tells of the charge and the intent; what follows for an invoice is the caller's.
     """
+    if method["type"] != "card":
+        return _order_debit(world, intent, method)
     answer = ask_issuer(
         world,
         method,
@@ -139,10 +144,32 @@ def attempt(world: World, intent: Obj, method: Obj, *, off_session: bool, authen
     charge = new_charge(world, intent, method, answer)
     intent["latest_charge"] = charge["id"]
     intent["next_action"] = None
-    if answer is None:
+    finished(world, intent, method, charge)
+    return charge
+
+
+def _order_debit(world: World, intent: Obj, method: Obj) -> Obj:
+    charge = new_charge(world, intent, method, None, pending=True)
+    intent.update(
+        latest_charge=charge["id"],
+        next_action=None,
+        payment_method=method["id"],
+        payment_method_types=[method["type"]],
+        status="processing",
+    )
+    world.at(answers_at(world, method), "debit", charge["id"])
+    world.secret(charge["id"])["answers_at"] = answers_at(world, method)
+    world.emit("charge.pending", charge)
+    world.emit("payment_intent.processing", intent)
+    return charge
+
+
+def finished(world: World, intent: Obj, method: Obj, charge: Obj) -> None:
+    """What the answer to a charge makes of its payment intent, told."""
+    if charge["paid"]:
         intent.update(
             status="succeeded",
-            amount_received=intent["amount"],
+            amount_received=charge["amount"],
             payment_method=method["id"],
             last_payment_error=None,
         )
@@ -158,4 +185,3 @@ def attempt(world: World, intent: Obj, method: Obj, *, off_session: bool, authen
         )
         world.emit("charge.failed", charge)
         world.emit("payment_intent.payment_failed", intent)
-    return charge

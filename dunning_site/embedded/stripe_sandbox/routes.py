@@ -96,7 +96,7 @@ def _build() -> None:
     _route("GET", "/v1/customers/:id/payment_methods", customers.methods_of, CURSOR + "type allow_redisplay")
     _route("GET", "/v1/customers/:id/payment_methods/:id", _method_of)
     _route("GET", "/v1/customers/:id/sources", customers.no_sources, CURSOR + "object")
-    card = "type card billing_details metadata allow_redisplay customer "
+    card = "type card us_bank_account sepa_debit bacs_debit billing_details metadata allow_redisplay customer "
     _route("POST", "/v1/payment_methods", methods.create_method, card + PUBLIC, public=True)
     _route("GET", "/v1/payment_methods", methods.list_methods, CURSOR + "customer type allow_redisplay")
     _route("GET", "/v1/payment_methods/:id", methods.retrieve_method)

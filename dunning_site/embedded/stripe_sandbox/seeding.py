@@ -47,8 +47,11 @@ def _customer(world: World, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def add_card(world: World, customer: Obj, card: dict[str, Any]) -> str:
-    """Attach a card described as in a seed and return its identity."""
+    """Attach a card (or, by ``type``, an account that can be debited) described as in a seed; returns its identity."""
     metadata = {name: str(value) for name, value in card.get("metadata", {}).items()}
+    if card.get("type", "card") != "card":
+        account = methods.create_method(world, Params(card | {"metadata": metadata}))
+        return str(methods.attach_method(world, account["id"], customer)["id"])
     number = str(card.get("number") or TOKENS[card.get("token", "pm_card_visa")])
     method = methods.new_method(
         world, number, metadata, Params(card), exp_month=card.get("exp_month"), exp_year=card.get("exp_year")

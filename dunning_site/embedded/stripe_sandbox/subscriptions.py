@@ -8,13 +8,13 @@ from .clock import boundary
 from .errors import ApiError, bad_request
 from .invoice_items import pending_items, take_item
 from .invoices import (
-    add_line,
     announce,
     close,
     finalize,
     new_invoice,
 )
 from .issuers import DAY
+from .lines import add_line
 from .listing import page
 from .methods import require_own
 from .params import Params, merge_metadata
