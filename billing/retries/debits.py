@@ -84,6 +84,17 @@ def debit_gap(brand: str) -> timedelta:
     return rule.gap if rule else timedelta(0)
 
 
+def not_before(*, brand: str, card_country: str, last: datetime | None, now: datetime) -> datetime:
+    """The first moment scheme and law allow a charge that is ordered `now`; the one before it was made at `last`."""
+    floors = [now]
+    if last is not None:
+        floors.append(last + debit_gap(brand))
+    law = mandate_of(card_country, now)
+    if law is not None:
+        floors.append(now + law.notice)
+    return max(floors)
+
+
 def mandate_of(card_country: str, now: datetime) -> Mandate | None:
     """The law on off-session charges of a card from this country in force at `now` (aware)."""
     today = now.astimezone(UTC).date()

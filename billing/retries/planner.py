@@ -15,7 +15,7 @@ from typing import Protocol
 
 from billing.retries import STRATEGIES, limits
 from billing.retries.binding import final_verdict, wait_of
-from billing.retries.debits import debit_gap, debit_refusal, mandate_of, mandate_refusal
+from billing.retries.debits import debit_refusal, mandate_refusal, not_before
 from billing.retries.declines import AsksFor, DeclineVerdict
 from billing.retries.localtime import in_words
 from billing.retries.taxonomy import VAGUE, Category
@@ -284,11 +284,10 @@ def _earliest(
     """The first moment allowed by all declines on this credential, the strategy's gap, its scheme and the law."""
     floors = [now + timedelta(seconds=1) if attempts else now]
     floors += [wait.until for wait in [wait_of(binding)] if wait is not None]
-    if attempts:
-        floors.append(attempts[-1].at + max(strategy.min_gap(category), debit_gap(context.brand)))
-    law = mandate_of(context.card_country, now)
-    if law is not None:
-        floors.append(now + law.notice)
+    last = attempts[-1].at if attempts else None
+    if last is not None:
+        floors.append(last + strategy.min_gap(category))
+    floors.append(not_before(brand=context.brand, card_country=context.card_country, last=last, now=now))
     return max(floors).astimezone(UTC)
 
 

@@ -15,8 +15,8 @@ from billing.models import (
     PaymentAttempt,
     RetryState,
 )
-from billing.retries.debits import mandate_of
-from billing.retries.eligibility import card_country_of
+from billing.retries.debits import not_before
+from billing.retries.eligibility import card_country_of, network_of
 from customers import log
 from customers.models import ActorKind, Customer
 from customers.wake import wake
@@ -93,9 +93,10 @@ def retries_hasten(
 ) -> dict[int, datetime]:
     """Brings the planned charge of these invoices forward to `now` (aware UTC), in the caller's transaction.
 
-    Never before the wait their last declines impose; the networks' limits are asked again when the charge is made.
-    What has stopped, or is not ours to charge, is left alone. Returns the invoices whose charge was brought forward
-    with its new moment. The caller need not hold the invoices' locks: only planned rows are touched.
+    Never before the wait their last declines, their debit scheme or a law impose; the networks' limits are asked
+    again when the charge is made. What has stopped, or is not ours to charge, is left alone. Returns the invoices whose
+    charge was brought forward with its new moment. The caller need not hold the invoices' locks: only planned rows are
+    touched.
     """
     planned = list(
         PaymentAttempt.objects.select_for_update(of=("self",), skip_locked=True)
@@ -110,16 +111,22 @@ def retries_hasten(
     declined = PaymentAttempt.objects.filter(
         invoice__in=[attempt.invoice_id for attempt in planned], status=AttemptStatus.DECLINED, at__isnull=False
     )
-    floors: dict[int, datetime] = {}
+    waits: dict[int, datetime] = {}
+    last: dict[int, datetime] = {}
     for row in declined:
         if row.at is not None:
-            floors[row.invoice_id] = max(row.at + row.verdict.retry.wait, floors.get(row.invoice_id, now))
+            waits[row.invoice_id] = max(row.at + row.verdict.retry.wait, waits.get(row.invoice_id, now))
+            last[row.invoice_id] = max(row.at, last.get(row.invoice_id, row.at))
     hastened = []
     moments: dict[int, datetime] = {}
     for attempt in planned:
-        law = mandate_of(card_country_of(attempt.payment_method), now)
-        notice = now + law.notice if law is not None else now
-        at = max(notice, floors.get(attempt.invoice_id, now), attempt.invoice.retry_not_before or now)
+        lawful = not_before(
+            brand=network_of(attempt.payment_method),
+            card_country=card_country_of(attempt.payment_method),
+            last=last.get(attempt.invoice_id),
+            now=now,
+        )
+        at = max(lawful, waits.get(attempt.invoice_id, now), attempt.invoice.retry_not_before or now)
         if attempt.scheduled_for is not None and at < attempt.scheduled_for:
             attempt.scheduled_for, attempt.explanation = at, reason[:500]
             hastened.append(attempt)

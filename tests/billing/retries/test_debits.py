@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from billing.charging import charge_due, charge_now
-from billing.models import AttemptStatus, PaymentMethod
+from billing.models import AttemptStatus, PaymentAttempt, PaymentMethod
 from billing.retries.debits import mandate_of
 from billing.retries.loop import plan_retries
 from billing.retries.planner import plan_next
@@ -90,6 +90,19 @@ def test_nobody_brings_a_charge_forward_over_the_notice():
     plan()
     retries_hasten(invoice_ids=[invoice.pk], reason="They opened the mail.", now=NOW)
     assert invoice.attempts.get(status=AttemptStatus.PLANNED).scheduled_for >= NOW + DAY
+
+
+@pytest.mark.django_db
+def test_nobody_brings_a_debit_forward_over_its_schemes_gap():
+    """Stripe's word for a debit returned without a reason asks for no wait of its own; the scheme does."""
+    invoice = failed(card={"type": "sepa_debit", "brand": ""}, code="generic_decline", category="do_not_honor")
+    plan()
+    planned = invoice.attempts.get(status=AttemptStatus.PLANNED)
+    PaymentAttempt.objects.filter(pk=planned.pk).update(scheduled_for=NOW + 9 * DAY)
+    retries_hasten(invoice_ids=[invoice.pk], reason="They opened the mail.", now=NOW)
+    presented = invoice.attempts.get(status=AttemptStatus.DECLINED).at
+    planned.refresh_from_db()
+    assert planned.scheduled_for == presented + 3 * DAY
 
 
 @pytest.mark.django_db
