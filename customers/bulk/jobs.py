@@ -120,8 +120,9 @@ def job_refuse(*, job_id: int, reason: str, now: datetime) -> BulkJob:
 
 @transaction.atomic
 def job_stop(*, job_id: int, now: datetime) -> BulkJob:
-    """Ends a job where it is: what is done stays done, the rest undone. Raises SollecitoError if it has ended, or waits
-    for a second person: they end it, or who asked takes the question back."""
+    """Ends a job where it is: what is done stays done, the rest undone.
+
+    Raises SollecitoError if it has ended, or waits for a second person: they end it, or who asked takes it back."""
     job = _locked(job_id)
     if job.status in (BulkStatus.DONE, BulkStatus.STOPPED):
         raise SollecitoError(_("It has ended already."), code="bulk_ended")

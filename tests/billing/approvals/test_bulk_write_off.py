@@ -1,4 +1,4 @@
-"""A bulk write-off beyond a limit waits for the same second person as any other act, and happens once or not at all."""
+"""A bulk write-off beyond a limit waits for a second person as any other act does, and happens once or not at all."""
 
 from datetime import timedelta
 from threading import Barrier, Thread
@@ -148,7 +148,7 @@ def test_of_two_who_decide_at_once_one_is_told_and_it_happens_once(staff: dict[s
         )
 
     answers = _at_once(decide("boss", True), decide("chief", True))
-    assert sorted(answers) == ["approval_decided", "done"] or sorted(answers) == ["done", "illegal_transition"]
+    assert (len(answers), answers.count("done")) == (2, 1)
     assert run(job).done == 2
     assert Adjustment.objects.count() == 2
 
