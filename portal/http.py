@@ -91,6 +91,23 @@ def page(
     return closed(request, response)
 
 
+def token_of(request: HttpRequest) -> str:
+    """The secret in the address of a page below `portal_view`."""
+    return str(request.portal_token)  # type: ignore[attr-defined]
+
+
+def language_now() -> str:
+    """The language the page is being written in."""
+    return translation.get_language() or settings.LANGUAGE_CODE
+
+
+def linked_page(
+    request: HttpRequest, link: PortalLink, name: str, context: dict[str, Any], **kwargs: Any
+) -> HttpResponse:
+    """One of the pages below a link, with what all of them need."""
+    return page(request, f"portal/{name}.html", {"link": link, "token": token_of(request)} | context, **kwargs)
+
+
 def closed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Adds to any answer under a secret address what keeps that address secret."""
     # Other sites learn nothing. Not "no-referrer": under it browsers send "Origin: null" with our own forms,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal import views
+from portal import arranging_views, views
 from portal.unsubscribing import stop_mail
 
 app_name = "portal"
@@ -14,6 +14,9 @@ urlpatterns = [
     path("<str:token>/", views.home, name="home"),
     path("<str:token>/pay/", views.pay, name="pay"),
     path("<str:token>/fees/", views.pay_fees, name="pay-fees"),
+    path("<str:token>/plan/", arranging_views.plan, name="plan"),
+    path("<str:token>/plan/pay/", arranging_views.plan_pay, name="plan-pay"),
+    path("<str:token>/promise/", arranging_views.promise, name="promise"),
     path("<str:token>/card/", views.card, name="card"),
     path("<str:token>/card/intent/", views.card_intent, name="card-intent"),
     path("<str:token>/card/done/", views.card_done, name="card-done"),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from customers.log import Entry, record
 from customers.models import ActorKind, Customer
 from portal.account import read_account
+from portal.arranging import offered, promisable, running
 from portal.http import offered_language, page
 from portal.models import PortalLink
 from portal.notices import notices_of
@@ -44,6 +45,7 @@ def viewed_as_customer(*, request: HttpRequest, customer: Customer, actor_id: in
     }
     with translation.override(language):
         account = read_account(link=link, now=now, language=language)
+        plan = running(link=link, now=now, language=language)
         response = page(
             request,
             "portal/home.html",
@@ -53,6 +55,9 @@ def viewed_as_customer(*, request: HttpRequest, customer: Customer, actor_id: in
                 "account": account,
                 "choosing": account.card is not None and account.card.usable,
                 "press_key": "",
+                "plan": plan,
+                "plans": () if plan else offered(link=link, account=account, now=now, language=language),
+                "promisable": promisable(link=link, account=account, now=now, language=language),
                 "notices": notices_of(customer_id=customer.pk, brand_id=customer.brand_id),
                 "viewing": banner,
             },

@@ -4,7 +4,6 @@ import logging
 import secrets
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -26,10 +25,20 @@ from customers.errors import SollecitoError
 from customers.models.customer import LANGUAGES
 from portal import limits, preferences, reissue
 from portal.account import read_account
+from portal.arranging import offered, promisable, running
 from portal.cards import can_store_card, card_begin, card_finish
 from portal.checkout import checkout_claim, checkout_run
 from portal.fees import expected_of
-from portal.http import page, portal_view, too_often, unavailable, visitors_language
+from portal.http import (
+    language_now,
+    linked_page,
+    page,
+    portal_view,
+    token_of,
+    too_often,
+    unavailable,
+    visitors_language,
+)
 from portal.links import link_visited, page_url
 from portal.models import Checkout, PortalLink
 from portal.notices import notice_dismiss, notice_seen, notices_of
@@ -37,18 +46,6 @@ from portal.result import read_result, refusal_text
 
 log = logging.getLogger(__name__)
 _reading = require_http_methods(["GET", "HEAD"])
-
-
-def _token(request: HttpRequest) -> str:
-    return str(request.portal_token)  # type: ignore[attr-defined]
-
-
-def _language() -> str:
-    return translation.get_language() or settings.LANGUAGE_CODE
-
-
-def _page(request: HttpRequest, link: PortalLink, name: str, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
-    return page(request, f"portal/{name}.html", {"link": link, "token": _token(request)} | context, **kwargs)
 
 
 @_reading
@@ -61,7 +58,7 @@ def home(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResponse:
     account = read_account(
         link=link,
         now=now,
-        language=_language(),
+        language=language_now(),
         chosen=int(chosen) if chosen.isdecimal() and len(chosen) < 19 else None,
     )
     choosing = account.card is not None and account.card.usable
@@ -71,11 +68,16 @@ def home(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResponse:
             if not notice.seen:
                 notice_seen(notice_id=notice.id, customer_id=link.customer_id, now=now)
     refused = request.GET.get("fees")
+    plan = running(link=link, now=now, language=language_now())
     context = {
+        "plan": plan,
+        "part_refused": "part" in request.GET,
+        "plans": () if plan else offered(link=link, account=account, now=now, language=language_now()),
+        "promisable": promisable(link=link, account=account, now=now, language=language_now()),
         "fees_refused": refused and (refusal_text(refused) or _("Nothing was charged. This is what is open now.")),
         "account": account, "choosing": choosing, "press_key": secrets.token_urlsafe(12), "notices": notices,
     }  # fmt: skip
-    return _page(request, link, "home", context)
+    return linked_page(request, link, "home", context)
 
 
 @require_POST
@@ -84,7 +86,7 @@ def notice_away(request: HttpRequest, link: PortalLink, now: datetime, notice_id
     """Puts one notice away."""
     with suppress(SollecitoError):  # of another customer, or gone: the page shows what is left
         notice_dismiss(notice_id=notice_id, customer_id=link.customer_id, now=now)
-    return redirect("portal:home", _token(request))
+    return redirect("portal:home", token_of(request))
 
 
 @require_POST
@@ -93,7 +95,7 @@ def pay(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResponse:
     """Charges the chosen invoices with the stored card, once per form."""
     if wait := limits.seconds_to_wait(limits.PAYMENTS_PER_LINK, str(link.pk), now):
         return too_often(request, wait)
-    account = read_account(link=link, now=now, language=_language())
+    account = read_account(link=link, now=now, language=language_now())
     chosen = set(request.POST.getlist("invoice"))
     key = request.POST.get("key", "")[:80]
     known = Checkout.objects.filter(link=link, key=key).first() if key else None
@@ -102,12 +104,12 @@ def pay(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResponse:
         ids = [item.id for item in account.payable if str(item.id) in chosen]
         # Another card than the one the button named: the customer must see it before it is charged.
         if not key or not ids or card is None or not card.usable or request.POST.get("card") != str(card.id):
-            return redirect("portal:home", _token(request))
+            return redirect("portal:home", token_of(request))
         checkout, mine = checkout_claim(link=link, key=key, kind=Checkout.Kind.STORED, invoice_ids=ids, now=now)
         if mine:
             checkout_run(checkout=checkout, link=link, payment_method_id=card.id, now=now)
         known = checkout
-    return redirect("portal:result", _token(request), known.pk)
+    return redirect("portal:result", token_of(request), known.pk)
 
 
 @require_POST
@@ -130,8 +132,8 @@ def pay_fees(request: HttpRequest, link: PortalLink, now: datetime) -> HttpRespo
             )
         except SollecitoError as error:
             log.info("portal: fees of link %s not charged: %s", link.pk, error.code)
-            return redirect(f"{reverse('portal:home', args=[_token(request)])}?{urlencode({'fees': error.code})}")
-    return redirect("portal:home", _token(request))
+            return redirect(f"{reverse('portal:home', args=[token_of(request)])}?{urlencode({'fees': error.code})}")
+    return redirect("portal:home", token_of(request))
 
 
 @_reading
@@ -145,17 +147,17 @@ def _card_page(
     request: HttpRequest, link: PortalLink, now: datetime, *, problem: str = "", status: int = 200
 ) -> HttpResponse:
     if not can_store_card(link.customer):
-        return redirect("portal:home", _token(request))
-    account = read_account(link=link, now=now, language=_language())
+        return redirect("portal:home", token_of(request))
+    account = read_account(link=link, now=now, language=language_now())
     context = {
         "account": account,
         "hosted": [item for item in account.payable if item.hosted_url],
         "problem": problem,
         "publishable_key": settings.STRIPE_PUBLISHABLE_KEY,
-        "return_url": page_url("card-done", _token(request)),
+        "return_url": page_url("card-done", token_of(request)),
         "stripe_js_url": settings.STRIPE_JS_URL,
     }
-    return _page(request, link, "card", context, card_entry=True, status=status)
+    return linked_page(request, link, "card", context, card_entry=True, status=status)
 
 
 @require_POST
@@ -182,11 +184,11 @@ def card_done(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResp
     values = request.POST if request.method == "POST" else request.GET
     setup_intent_id = values.get("setup_intent", "")
     if not setup_intent_id.startswith("seti_") or not setup_intent_id.replace("_", "").isalnum():
-        return redirect("portal:card", _token(request))
+        return redirect("portal:card", token_of(request))
     if wait := limits.seconds_to_wait(limits.PAYMENTS_PER_LINK, str(link.pk), now):
         return too_often(request, wait)
     try:
-        checkout = card_finish(link=link, setup_intent_id=setup_intent_id, now=now, language=_language())
+        checkout = card_finish(link=link, setup_intent_id=setup_intent_id, now=now, language=language_now())
     except GatewayError as error:
         log.error("portal: card of link %s not taken over: %s", link.pk, error.message)
         text = _("The payment service does not answer just now. Please try again in a few minutes.")
@@ -194,7 +196,7 @@ def card_done(request: HttpRequest, link: PortalLink, now: datetime) -> HttpResp
     except SollecitoError:
         text = _("Your bank did not confirm this card. Nothing was charged. Please try again or use another one.")
         return _card_page(request, link, now, problem=text, status=400)
-    return redirect("portal:result", _token(request), checkout.pk)
+    return redirect("portal:result", token_of(request), checkout.pk)
 
 
 @_reading
@@ -203,9 +205,9 @@ def result(request: HttpRequest, link: PortalLink, now: datetime, checkout_id: i
     """What came of a press. It can be reloaded and come back to; it never charges."""
     checkout = Checkout.objects.filter(pk=checkout_id, link__customer_id=link.customer_id).first()
     if checkout is None:
-        return redirect("portal:home", _token(request))
-    outcome = read_result(checkout=checkout, link=link, now=now, language=_language())
-    return _page(request, link, "result", {"result": outcome})
+        return redirect("portal:home", token_of(request))
+    outcome = read_result(checkout=checkout, link=link, now=now, language=language_now())
+    return linked_page(request, link, "result", {"result": outcome})
 
 
 @require_http_methods(["GET", "POST"])
@@ -216,13 +218,13 @@ def preferences_page(request: HttpRequest, link: PortalLink, now: datetime) -> H
     if request.method == "POST":
         if "again" in request.POST:
             ip = limits.client_address(request)
-            preferences.resubscribe(customer=link.customer, now=now, ip=ip, language=_language())
-            return redirect("portal:preferences", _token(request))
+            preferences.resubscribe(customer=link.customer, now=now, ip=ip, language=language_now())
+            return redirect("portal:preferences", token_of(request))
         try:
             preferences.language_set(customer=link.customer, language=request.POST.get("language", ""), now=now)
             saved = True
         except SollecitoError:
-            return redirect("portal:preferences", _token(request))
+            return redirect("portal:preferences", token_of(request))
     context = {
         "saved": saved,
         "mail_languages": [(code, translation.get_language_info(code)["name_local"]) for code, _name in LANGUAGES],
@@ -230,7 +232,7 @@ def preferences_page(request: HttpRequest, link: PortalLink, now: datetime) -> H
         "unsubscribed": preferences.unsubscribed(link.customer),
         "may_return": preferences.may_return(link.customer),
     }
-    return _page(request, link, "preferences", context)
+    return linked_page(request, link, "preferences", context)
 
 
 # Mails sent before portal.unsubscribing have this address in their headers: posted to without a cookie.
@@ -241,8 +243,8 @@ def unsubscribe_page(request: HttpRequest, link: PortalLink, now: datetime) -> H
     """No more mails of this kind. A GET only asks: mail scanners follow links."""
     if request.method == "POST":
         ip = limits.client_address(request)
-        preferences.unsubscribe(customer=link.customer, now=now, ip=ip, language=_language())
-    return _page(request, link, "unsubscribe", {"unsubscribed": preferences.unsubscribed(link.customer)})
+        preferences.unsubscribe(customer=link.customer, now=now, ip=ip, language=language_now())
+    return linked_page(request, link, "unsubscribe", {"unsubscribed": preferences.unsubscribed(link.customer)})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -276,5 +278,5 @@ def ask(request: HttpRequest) -> HttpResponse:
             validate_email(email)
         except ValidationError:
             return unavailable(request, problem=_("Please enter a complete e-mail address."))
-        reissue.new_link_request(email=email, language=_language(), now=now)
+        reissue.new_link_request(email=email, language=language_now(), now=now)
         return page(request, "portal/asked.html", {})

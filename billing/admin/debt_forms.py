@@ -24,7 +24,8 @@ from billing.approvals.credit import PERMISSION as MAY_CREDIT
 from billing.approvals.credit import credit_request
 from billing.disputes import dispute_open
 from billing.models import Invoice, InvoiceStatus, PaymentPlan
-from billing.plans.services import plan_create, plan_offers
+from billing.plans.offering import plan_because, plan_offers
+from billing.plans.services import plan_create
 from billing.retries.eligibility import usable
 from customers.admin.page import Asked, PageAction
 from customers.display import customer_zone, zone
@@ -151,7 +152,12 @@ def _offers(customer: Customer, brand_id: int, now: datetime) -> dict[str, Any]:
             )
             for offer in found
         ]
-    return {"offers": shown}
+    told = [
+        each
+        for currency in currencies
+        for each in plan_because(customer_id=customer.pk, brand_id=brand_id, currency=currency, now=now)
+    ]
+    return {"offers": shown, "because": dict.fromkeys(told)}
 
 
 def _open_dispute(asked: Asked) -> str:

@@ -28,7 +28,11 @@ class PlanPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = PlanPolicy
-        fields = ("brand", "most_instalments", "most_days", "first_within_days", "currency", "most_broken")
+        fields = (
+            "brand", "most_instalments", "most_days", "first_within_days", "currency", "most_broken",
+            "least_paid_percent", "risky_instalments", "risky_first_percent", "trusted_wait_days", "offered_online",
+            "promise_days",
+        )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,6 +59,8 @@ class PlanPolicyAdmin(NoDeleteMixin, HistoryAdmin):
     ordering = ("brand__name",)
     fields = (
         "brand", ("most_instalments", "most_days"), ("smallest", "currency"), ("first_within_days", "most_broken"),
+        ("least_paid_percent", "trusted_wait_days"), ("risky_instalments", "risky_first_percent"),
+        ("offered_online", "promise_days"),
     )  # fmt: skip
 
     @display(description=_("smallest instalment"))

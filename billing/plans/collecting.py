@@ -22,12 +22,15 @@ from billing.models import (
     Invoice,
     InvoiceStatus,
     PaymentAttempt,
+    PaymentMethod,
     PaymentPlan,
     PlanInstalment,
 )
 from billing.money import display
 from billing.plans.paid import plans_paid
+from billing.plans.services import plan_method
 from billing.retries.eligibility import usable
+from customers.errors import SollecitoError
 from customers.log import Entry, record
 from customers.models import Customer
 from customers.wake import wake
@@ -106,19 +109,54 @@ def _look(pk: int, customer_id: int, now: datetime) -> str:
         return _again(instalment, last + AGAIN)
     if tries and tries[-1].status == AttemptStatus.CANCELLED and now < (ended := tries[-1].finished_at or now) + LATER:
         return _again(instalment, ended + LATER)
-    _order(plan, instalment, open_ones[0], min(short, open_ones[0].balance), now)
+    _order(plan, instalment, open_ones[0], min(short, open_ones[0].balance), plan.payment_method, now)
     return _again(instalment, now + LOOK, "ordered")
 
 
-def _order(plan: PaymentPlan, instalment: PlanInstalment, invoice: Invoice, amount: int, now: datetime) -> None:
+@transaction.atomic
+def instalment_pay(*, plan_id: int, payment_method_id: int, now: datetime) -> PaymentAttempt:
+    """Orders the charge of what is next of an active plan, because the customer asks for it now: what its first unpaid
+    instalment asks for, less what has come in. The loop of all charges carries it out.
+
+    Raises SollecitoError: `plan_ended`, `in_flight` (pressed twice, or charged by itself just now), `nothing_due`,
+    `no_method` (not theirs, or one its invoice cannot be charged to).
+    """
+    owner = PaymentPlan.objects.filter(pk=plan_id).values("customer_id")
+    customer = Customer.objects.select_for_update(no_key=True).filter(pk__in=owner).first()
+    plan = PaymentPlan.objects.filter(pk=plan_id, status=PaymentPlan.Status.ACTIVE).first()
+    if customer is None or plan is None:
+        raise SollecitoError(_("There is no such plan any more."), code="plan_ended")
+    invoices = list(plan.invoices.order_by("due_at", "id").select_for_update(no_key=True, of=("self",)))
+    if PaymentAttempt.objects.filter(invoice__in=invoices, status__in=_WAITING).exists():
+        raise SollecitoError(_("A charge is under way."), code="in_flight", permanent=False)
+    instalment = plan.instalments.filter(paid_at=None).order_by("number").first()
+    open_ones = [i for i in invoices if i.status == InvoiceStatus.OPEN and i.in_plan and i.balance > 0]
+    if instalment is None or not open_ones:
+        raise SollecitoError(_("Nothing is due."), code="nothing_due")
+    asked = sum(plan.instalments.filter(number__lte=instalment.number).values_list("amount", flat=True))
+    method = plan_method(customer, payment_method_id, open_ones)
+    amount = min(asked - plans_paid([plan.pk])[plan.pk], open_ones[0].balance)
+    attempt = _order(plan, instalment, open_ones[0], amount, method, now)
+    wake("billing.tasks.charge_due")
+    return attempt
+
+
+def _order(
+    plan: PaymentPlan,
+    instalment: PlanInstalment,
+    invoice: Invoice,
+    amount: int,
+    method: PaymentMethod | None,
+    now: datetime,
+) -> PaymentAttempt:
     """A planned charge of a part of one invoice, for the loop of all charges to carry out."""
-    PaymentAttempt.objects.create(
+    return PaymentAttempt.objects.create(
         invoice=invoice,
         number=next_number(invoice.pk),
         status=AttemptStatus.PLANNED,
         origin=AttemptOrigin.INSTALMENT,
         idempotency_key=new_key(),
-        payment_method=plan.payment_method,
+        payment_method=method,
         amount=amount,
         currency=plan.currency,
         part=True,

@@ -1,7 +1,7 @@
 """Agreeing on a payment plan and ending one; staff and the customer's own page use the same services."""
 
 from collections.abc import Collection
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -10,17 +10,15 @@ from billing.gateways import is_chargeable
 from billing.matching import UNRESOLVED
 from billing.models import (
     Invoice,
-    InvoiceStatus,
     PaymentAttempt,
     PaymentMethod,
     PaymentPlan,
     PlanInstalment,
-    PlanPolicy,
-    Promise,
     RetryState,
 )
 from billing.money import display
-from billing.plans.terms import Offer, Rules, against, offers, parts
+from billing.plans.offering import payer_of, plan_owed, plan_rules
+from billing.plans.terms import against, deposit_of, parts
 from billing.retries.eligibility import usable
 from billing.retries.services import retries_resume
 from billing.settling import planned_cancel
@@ -34,52 +32,17 @@ from customers.wake import wake
 
 #: When instalments are charged, by the customer's clock: after banks' night runs, while somebody can react.
 CHARGED_AT = time(10)
-HISTORY = timedelta(days=365)
 _TRANSITIONS = {str(source): frozenset(map(str, to)) for source, to in PaymentPlan.TRANSITIONS.items()}
 
 
-def plan_rules(brand_id: int) -> Rules:
-    """The rules of a brand; the shipped ones where it has none of its own."""
-    row = PlanPolicy.objects.filter(brand_id=brand_id).first()
-    if row is None:
-        return Rules()
-    return Rules(
-        most_instalments=row.most_instalments,
-        most_days=row.most_days,
-        first_within_days=row.first_within_days,
-        least_amount=row.least_amount,
-        currency=row.currency,
-        most_broken=row.most_broken,
-    )
-
-
-def broken_words(customer_id: int, now: datetime) -> int:
-    """How many plans and promises a customer has broken in the year before `now` (aware UTC)."""
-    plans = PaymentPlan.objects.filter(
-        customer_id=customer_id, status=PaymentPlan.Status.BROKEN, closed_at__gt=now - HISTORY
-    )
-    promises = Promise.objects.filter(
-        customer_id=customer_id, status=Promise.Status.BROKEN, closed_at__gt=now - HISTORY
-    )
-    return plans.count() + promises.count()
-
-
-def plan_offers(*, customer_id: int, brand_id: int, currency: str, now: datetime) -> tuple[Offer, ...]:
-    """The plans the rules offer a customer over all they owe a brand in one currency; none while one is active."""
+def plan_chargeable(*, customer_id: int, brand_id: int, currency: str, payment_method_id: int) -> bool:
+    """Whether the instalments of a plan over all this customer owes could be charged to a stored method."""
     customer = Customer.objects.select_related("brand").get(pk=customer_id)
-    total = sum(invoice.balance for invoice in _owed(customer, brand_id, currency))
-    active = PaymentPlan.objects.filter(
-        customer=customer, brand_id=brand_id, status=PaymentPlan.Status.ACTIVE
-    ).exists()
-    if active or total < 2:
-        return ()
-    return offers(
-        plan_rules(brand_id),
-        total=total,
-        currency=currency,
-        broken=broken_words(customer_id, now),
-        today=now.astimezone(zone(customer_zone(customer))).date(),
-    )
+    try:
+        plan_method(customer, payment_method_id, plan_owed(customer, brand_id, currency))
+    except SollecitoError:
+        return False
+    return True
 
 
 @transaction.atomic
@@ -98,15 +61,18 @@ def plan_create(
     actor_id: int | None = None,
     beyond_rules: bool = False,
     key: str = "",
+    consent: str = "",
+    total_shown: int | None = None,
 ) -> PaymentPlan:
     """Agrees on `count` instalments over the open invoices named, or all in `currency`; the first is due `first_on`
     (the customer's local date), the others every `interval` (PaymentPlan.Interval).
 
     From this transaction on its invoices are neither pressed for nor charged as a whole. With `payment_method_id` the
     instalments are charged to it on their days; else the customer pays them. `beyond_rules` is a person's decision
-    to pass the brand's rules; without `actor_id` the customer agreed in the portal. `key` is the form's: sent twice
-    it makes one plan. Raises SollecitoError: `plan_invoices`, `plan_count`, `plan_date`, `plan_open`, `in_flight` (a
-    charge of one of them is under way), `no_method`, `plan_rules`.
+    to pass the brand's rules; without `actor_id` the customer agreed in the portal, to the words in `consent`. `key`
+    is the form's: sent twice it makes one plan. `total_shown` (minor units) is what they were shown: another sum by
+    now, and nothing is agreed on (`plan_changed`). Raises SollecitoError: `plan_invoices`, `plan_count`, `plan_date`,
+    `plan_open`, `in_flight` (a charge of one of them is under way), `no_method`, `plan_rules`, `plan_changed`.
     """
     customer = (
         Customer.objects.select_for_update(no_key=True, of=("self",)).select_related("brand").get(pk=customer_id)
@@ -115,15 +81,22 @@ def plan_create(
         return known
     invoices = _invoices(customer, brand_id, currency, invoice_ids)
     total = sum(invoice.balance for invoice in invoices)
+    if total_shown not in (None, total):
+        raise SollecitoError(_("Meanwhile another sum is owed."), code="plan_changed")
     today = now.astimezone(zone(customer_zone(customer))).date()
     if not 2 <= count <= min(60, total):
         raise SollecitoError(_("A plan has two to sixty instalments."), code="plan_count")
     if first_on < today:
         raise SollecitoError(_("The first instalment is due today or later."), code="plan_date")
-    wanted = parts(total=total, count=count, interval=PaymentPlan.Interval(interval), first_on=first_on)
-    refused = against(
-        plan_rules(brand_id), wanted, currency=currency, broken=broken_words(customer_id, now), today=today
+    rules, payer = plan_rules(brand_id), payer_of(customer_id, currency, now)
+    wanted = parts(
+        total=total,
+        count=count,
+        interval=PaymentPlan.Interval(interval),
+        first_on=first_on,
+        first_percent=deposit_of(rules, payer),
     )
+    refused = against(rules, wanted, currency=currency, payer=payer, today=today)
     if refused and not (beyond_rules and actor_id is not None):
         raise SollecitoError(refused, code="plan_rules")
     if PaymentPlan.objects.filter(customer=customer, brand_id=brand_id, status=PaymentPlan.Status.ACTIVE).exists():
@@ -132,7 +105,7 @@ def plan_create(
         raise SollecitoError(
             _("A charge is under way; agree on the plan when it is over."), code="in_flight", permanent=False
         )
-    method = _method(customer, payment_method_id, invoices)
+    method = plan_method(customer, payment_method_id, invoices) if payment_method_id is not None else None
     plan = PaymentPlan.objects.create(
         customer=customer,
         brand_id=brand_id,
@@ -140,6 +113,7 @@ def plan_create(
         amount=total,
         interval=interval,
         payment_method=method,
+        consent=consent,
         note=note.strip()[:500],
         actor_id=actor_id,
         key=key or None,
@@ -166,7 +140,7 @@ def plan_create(
     announce_facts_changed([customer.pk])
     words = _("Payment plan: %(amount)s in %(count)d instalments from %(day)s.")
     values = {"amount": display(total, currency), "count": count, "day": first_on.isoformat()}
-    _tell(plan, now, "plan.made", words % values, actor_id, "\n".join(filter(None, (note.strip(), refused))))
+    _tell(plan, now, "plan.made", words % values, actor_id, "\n".join(filter(None, (note.strip(), refused, consent))))
     wake("campaigns.tasks.assess_customers")
     return plan
 
@@ -203,16 +177,9 @@ def plan_cancel(*, plan_id: int, reason: str, actor_id: int, now: datetime) -> P
     return plan
 
 
-def _owed(customer: Customer, brand_id: int, currency: str) -> list[Invoice]:
-    rows = Invoice.objects.filter(
-        customer=customer, brand_id=brand_id, currency=currency, status=InvoiceStatus.OPEN, balance__gt=0
-    )
-    return list(rows.filter(disputed_at=None, in_plan=False, at_agency=False).order_by("pk"))
-
-
 def _invoices(customer: Customer, brand_id: int, currency: str, invoice_ids: Collection[int]) -> list[Invoice]:
     """Those the plan is over, locked; the customer's row is locked before them."""
-    found = _owed(customer, brand_id, currency)
+    found = plan_owed(customer, brand_id, currency)
     if invoice_ids:
         found = [invoice for invoice in found if invoice.pk in set(invoice_ids)]
     if not found or (invoice_ids and len(found) != len(set(invoice_ids))):
@@ -222,11 +189,12 @@ def _invoices(customer: Customer, brand_id: int, currency: str, invoice_ids: Col
     return list(Invoice.objects.filter(pk__in=[row.pk for row in found]).order_by("pk").select_for_update(no_key=True))
 
 
-def _method(customer: Customer, method_id: int | None, invoices: Collection[Invoice]) -> PaymentMethod | None:
-    """The stored method instalments are charged to. Every invoice must be one its processor can charge by our order
-    only: where the processor retries by itself, it would charge the whole beside us."""
-    if method_id is None:
-        return None
+def plan_method(customer: Customer, method_id: int, invoices: Collection[Invoice]) -> PaymentMethod:
+    """The stored method instalments of these invoices can be charged to.
+
+    Every invoice must be one its processor charges by our order only: where the processor retries by itself, it would
+    charge the whole beside us. Raises SollecitoError (`no_method`).
+    """
     method = customer.payment_methods.filter(pk=method_id, source=customer.source).first()
     ours = all(
         is_chargeable(row.source)

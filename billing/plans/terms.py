@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from django.utils.translation import gettext as _
 
-from billing.models import PaymentPlan
+from billing.models import Band, PaymentPlan, Rating
 
 Interval = PaymentPlan.Interval
 _DAYS = {Interval.WEEK: 7, Interval.FORTNIGHT: 14}
@@ -23,6 +23,23 @@ class Rules:
     least_amount: int = 2000
     currency: str = "EUR"
     most_broken: int = 1
+    least_paid_percent: int = 0
+    risky_instalments: int = 3
+    risky_first_percent: int = 40
+    trusted_wait_days: int = 7
+    offered_online: bool = True
+    promise_days: int = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """What is known of who would pay: plans and promises broken in a year, what was ever paid (minor units of the
+    debt's currency), and risk and rating as insights keep them, empty where there is not enough to say."""
+
+    broken: int = 0
+    paid: int = 0
+    band: str = ""
+    rating: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +83,48 @@ def days(first: date, count: int, interval: str) -> tuple[date, ...]:
     return tuple(found)
 
 
-def parts(*, total: int, count: int, interval: str, first_on: date) -> tuple[Part, ...]:
-    """The instalments of a plan over `total` (minor units)."""
+def parts(*, total: int, count: int, interval: str, first_on: date, first_percent: int = 0) -> tuple[Part, ...]:
+    """The instalments of a plan over `total` (minor units); the first is at least `first_percent` of it, where that
+    leaves something for each of the others."""
     due = days(first_on, count, interval)
     amounts = split(total, count)
+    deposit = min(-(-total * first_percent // 100), total - (count - 1))
+    if deposit > amounts[0] and count > 1:
+        amounts = (deposit, *split(total - deposit, count - 1))
     return tuple(Part(n, day, amount) for n, (day, amount) in enumerate(zip(due, amounts, strict=True), start=1))
 
 
-def against(rules: Rules, wanted: Sequence[Part], *, currency: str, broken: int, today: date) -> str:
-    """Why a plan is not one the rules offer, in words; empty if it is. `broken` counts plans and promises not kept in
-    a year."""
-    if broken > rules.most_broken:
-        return _("%(broken)d plans and promises were broken within a year.") % {"broken": broken}
-    if len(wanted) > rules.most_instalments:
-        return _("At most %(most)d instalments.") % {"most": rules.most_instalments}
-    if wanted[0].due_on > today + timedelta(days=rules.first_within_days):
-        return _("The first instalment is due within %(most)d days.") % {"most": rules.first_within_days}
+def deposit_of(rules: Rules, payer: Payer) -> int:
+    """The least share of the debt, in percent, that this customer's first instalment is."""
+    return rules.risky_first_percent if payer.band == Band.HIGH else 0
+
+
+def wait_of(rules: Rules, payer: Payer) -> int:
+    """Days this customer's first instalment may come later than anybody's."""
+    return rules.trusted_wait_days if payer.band == Band.LOW and payer.rating == Rating.A else 0
+
+
+def most_of(rules: Rules, payer: Payer) -> int:
+    """The most instalments offered to this customer."""
+    if payer.band == Band.HIGH:
+        return min(rules.most_instalments, rules.risky_instalments)
+    return rules.most_instalments
+
+
+def against(rules: Rules, wanted: Sequence[Part], *, currency: str, payer: Payer, today: date) -> str:
+    """Why a plan is not one the rules offer this customer, in words; empty if it is."""
+    if payer.broken > rules.most_broken:
+        return _("%(broken)d plans and promises were broken within a year.") % {"broken": payer.broken}
+    if payer.paid * 100 < rules.least_paid_percent * sum(part.amount for part in wanted):
+        return _("So far less than %(percent)d %% of this debt was ever paid.") % {"percent": rules.least_paid_percent}
+    most = most_of(rules, payer)
+    if len(wanted) > most:
+        if most < rules.most_instalments:
+            return _("At most %(most)d instalments at high risk.") % {"most": most}
+        return _("At most %(most)d instalments.") % {"most": most}
+    first_within = rules.first_within_days + wait_of(rules, payer)
+    if wanted[0].due_on > today + timedelta(days=first_within):
+        return _("The first instalment is due within %(most)d days.") % {"most": first_within}
     if wanted[-1].due_on > today + timedelta(days=rules.most_days):
         return _("The last instalment is due within %(most)d days.") % {"most": rules.most_days}
     if currency == rules.currency and min(part.amount for part in wanted) < rules.least_amount:
@@ -89,13 +132,30 @@ def against(rules: Rules, wanted: Sequence[Part], *, currency: str, broken: int,
     return ""
 
 
-def offers(rules: Rules, *, total: int, currency: str, broken: int, today: date) -> tuple[Offer, ...]:
-    """The plans the rules offer over `total` (minor units), shortest first; the first instalment is due tomorrow."""
-    first = today + timedelta(days=1)
+def offers(rules: Rules, *, total: int, currency: str, payer: Payer, today: date) -> tuple[Offer, ...]:
+    """The plans the rules offer a customer over `total` (minor units), shortest first; the first instalment is due
+    tomorrow, a reliable payer's later."""
+    first = today + timedelta(days=1 + wait_of(rules, payer))
     found = []
     for interval in (Interval.MONTH, Interval.FORTNIGHT):
         for count in range(2, min(rules.most_instalments, total) + 1):
-            wanted = parts(total=total, count=count, interval=interval, first_on=first)
-            if not against(rules, wanted, currency=currency, broken=broken, today=today):
+            wanted = parts(
+                total=total,
+                count=count,
+                interval=interval,
+                first_on=first,
+                first_percent=deposit_of(rules, payer),
+            )
+            if not against(rules, wanted, currency=currency, payer=payer, today=today):
                 found.append(Offer(count, interval.value, wanted))
     return tuple(sorted(found, key=lambda offer: (offer.parts[-1].due_on, offer.count)))
+
+
+def because(rules: Rules, payer: Payer) -> tuple[str, ...]:
+    """What the customer's risk makes of the offers, in words; nothing where not enough is known."""
+    if payer.band == Band.HIGH:
+        words = _("High risk: at most %(most)d instalments, at least %(percent)d %% with the first.")
+        return (words % {"most": most_of(rules, payer), "percent": deposit_of(rules, payer)},)
+    if wait := wait_of(rules, payer):
+        return (_("Reliable payer (A): the first instalment may come %(days)d days later.") % {"days": wait},)
+    return ()

@@ -20,7 +20,7 @@ from billing.models import (
     Promise,
 )
 from billing.money import display, totals
-from billing.plans.services import broken_words, plan_offers
+from billing.plans.offering import broken_words, plan_because, plan_offers
 from billing.plans.terms import Offer
 from billing.retries.declines import classify
 from campaigns.engine.load import load_cases
@@ -238,6 +238,8 @@ def offer(facts: Facts) -> list[Line]:
     lines: list[Line] = []
     for currency in sums:
         found = plan_offers(customer_id=facts.customer.pk, brand_id=brand_id, currency=currency, now=facts.now)
+        told = plan_because(customer_id=facts.customer.pk, brand_id=brand_id, currency=currency, now=facts.now)
+        lines += [Line(each) for each in told if found]
         if found:
             words = _("%(sum)s in instalments: %(first)s to %(last)s.")
             values = {"sum": display(sums[currency], currency, facts.language)}

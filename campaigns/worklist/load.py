@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection
 
+from billing.models import Band
 from campaigns.engine.load import load_cases
 from campaigns.engine.specs import asks_for
 from campaigns.guard.types import GuardSnapshot
@@ -19,6 +20,9 @@ TOUCHES = (
     "call.logged", "message.sent", "note.added", "portal.paid", "portal.visited", "promise.broken", "promise.made",
     "reply.received", "task.done",
 )  # fmt: skip
+#: Chance of paying late where no model gives one: the middle of the band its rating puts a customer in
+#: (billing.behaviour.band_of). Without a band nothing is supposed.
+LATE_OF_BAND: Mapping[str, float] = {Band.LOW: 0.1, Band.MEDIUM: 0.35, Band.HIGH: 0.75}
 #: Nothing older is looked for.
 _REMEMBERED = timedelta(days=180)
 
@@ -66,10 +70,12 @@ _TOUCHED = """
       ) h ON true
 """
 _PEOPLE = """
-    SELECT cu.id, cu.country, cu.language, COALESCE(NULLIF(cu.timezone, ''), b.timezone), w.snoozed_at, w.snoozed_until
+    SELECT cu.id, cu.country, cu.language, COALESCE(NULLIF(cu.timezone, ''), b.timezone), w.snoozed_at,
+           w.snoozed_until, r.late_chance, COALESCE(r.band, '')
       FROM customers_customer cu
       JOIN customers_brand b ON b.id = cu.brand_id
       LEFT JOIN campaigns_workitem w ON w.customer_id = cu.id
+      LEFT JOIN billing_customerrisk r ON r.customer_id = cu.id
      WHERE cu.id = ANY(%s)
 """
 
@@ -94,7 +100,7 @@ def load(customer_ids: Collection[int], now: datetime) -> list[WorkFacts]:
     since = now - _REMEMBERED
     touched = {row[0]: row[1:] for row in _rows(_TOUCHED, [ids, since, list(TOUCHES), since])}
     found = []
-    for customer_id, country, language, zone, snoozed_at, snoozed_until in _rows(_PEOPLE, [ids]):
+    for customer_id, country, language, zone, snoozed_at, snoozed_until, late, risk in _rows(_PEOPLE, [ids]):
         own = cases.get(customer_id, ())
         snapshot = snapshots.get(customer_id)
         guard = snapshot.guard if snapshot is not None else None
@@ -124,6 +130,8 @@ def load(customer_ids: Collection[int], now: datetime) -> list[WorkFacts]:
                 touch=Touch(at, kind, outcome) if at is not None else None,
                 snoozed_at=snoozed_at,
                 snoozed_until=snoozed_until,
+                late_chance=late if late is not None else LATE_OF_BAND.get(risk),
+                late_supposed=late is None,
             )
         )
     return found

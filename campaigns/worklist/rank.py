@@ -37,6 +37,8 @@ AFTER_MAIL = timedelta(hours=24)
 URGENCY: Mapping[str, float] = {"broken": 1.5, "step": 1.3, "mailed": 0.5}
 #: What a person's letter does beside a talk, where nobody may or can call: a supposition.
 WRITTEN = 0.5
+#: So many days a debt may still be paid without anybody's doing, as the customer's risk foretells.
+FRESH = 30
 #: A decision brings no money in by itself.
 DECIDED = 0.1
 _RESTS = {
@@ -163,6 +165,10 @@ def _chance(
         chance *= DECIDED
     elif action == WorkAction.WRITE:
         chance *= WRITTEN
+    if (now - oldest.since).days <= FRESH and facts.late_chance is not None:
+        # Who pays by themselves sooner or later is helped less by a call; who is late as a rule, as much as anybody.
+        chance *= 0.5 + 0.5 * facts.late_chance
+        told.append(Reason("late", {"share": round(facts.late_chance, 3), "supposed": facts.late_supposed}))
     charge = min((debt for debt in pressed if debt.charge_at), key=lambda debt: debt.charge_at or now, default=None)
     if charge is not None and charge.charge_at is not None and charge.charge_chance:
         chance *= 1 - charge.charge_chance

@@ -97,6 +97,10 @@ class WorkFacts:
     touch: Touch | None = None
     snoozed_at: datetime | None = None
     snoozed_until: datetime | None = None
+    #: That an invoice of theirs is paid late, 0 to 1; None where there is not enough to say. `late_supposed`: read off
+    #: the rating, not foretold.
+    late_chance: float | None = None
+    late_supposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

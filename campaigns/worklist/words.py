@@ -115,6 +115,13 @@ def _basis(data: Data, at: Callable[..., str]) -> str:
     return _("Counted from %(paid)s of %(talks)s talks (%(reason)s, %(band)s), beside the assumption.") % named
 
 
+def _late(data: Data, at: Callable[..., str]) -> str:
+    told = {"share": share_words(data["share"])}
+    if data["supposed"]:
+        return _("Going by its rating it pays late in about %(share)s: else it may pay without a call.") % told
+    return _("It pays late in about %(share)s, by its history: else it may pay without a call.") % told
+
+
 def _no_call(data: Data, at: Callable[..., str]) -> str:
     if data.get("until"):
         return _("No call before %(at)s: %(rule)s.") % {"at": at(data, "until"), "rule": rule_words(data["rule"])}
@@ -139,6 +146,7 @@ _SAY: Mapping[str, Callable[[Data, Callable[..., str]], str]] = {
     "no_address": lambda data, at: _("There is neither a telephone number nor an e-mail address."),
     "chance": _chance,
     "basis": _basis,
+    "late": _late,
 }
 
 

@@ -8,11 +8,12 @@ from django.contrib.auth.models import User
 
 from billing.charging import charge_due, charge_now, resolve_unknown
 from billing.matching import ChargeFact
-from billing.models import AttemptOrigin, AttemptStatus, Invoice, PaymentAttempt, PaymentPlan, RetryState
+from billing.models import AttemptOrigin, AttemptStatus, CustomerRisk, Invoice, PaymentAttempt, PaymentPlan, RetryState
 from billing.outcomes import charge_record
 from billing.plans.collecting import AGAIN, LOOK, InstalmentRun, instalments_due
+from billing.plans.offering import plan_offers
 from billing.plans.paid import plans_paid
-from billing.plans.services import plan_cancel, plan_create, plan_offers
+from billing.plans.services import plan_cancel, plan_create
 from billing.resolving import DEAD_AFTER, KEY_LIFE
 from billing.retries.loop import plan_retries
 from campaigns.engine.assess import assess_customers
@@ -248,3 +249,17 @@ def test_offers_end_with_broken_words() -> None:
     assert plan_offers(**values) == ()
     assert plan_offers(**(values | {"now": NOW + 400 * DAY})) != ()
     assert invoice.balance == 10000
+
+
+def test_what_insights_keep_of_a_payer_limits_offers_and_plans() -> None:
+    invoice = factories.invoice(factories.customer(), amount_due=10_000)
+    customer = invoice.customer
+    asked = {"customer_id": customer.pk, "brand_id": customer.brand_id, "currency": "EUR", "now": NOW}
+    assert {offer.count for offer in plan_offers(**asked)} == {2, 3, 4, 5}
+    CustomerRisk.objects.create(customer=customer, band="high", rating="E", basis="history", scored_at=NOW)
+    assert {offer.parts[0].amount for offer in plan_offers(**asked)} == {4000, 5000}
+    with pytest.raises(SollecitoError) as refused:
+        plan_create(**asked, count=4, interval="month", first_on=TODAY)
+    assert refused.value.code == "plan_rules"
+    plan = plan_create(**asked, count=3, interval="month", first_on=TODAY)
+    assert list(plan.instalments.values_list("amount", flat=True)) == [4000, 3000, 3000]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.plans.terms import Rules, against, days, offers, parts, split
+from billing.plans.terms import Payer, Rules, against, because, days, offers, parts, split
 
 TODAY = date(2026, 3, 10)
 
@@ -51,10 +51,10 @@ def test_days_are_the_same_of_each_month_or_its_last(first: date, interval: str,
 @given(total=st.integers(2, 10**9), broken=st.integers(0, 3), least=st.integers(1, 10**6))
 def test_every_offer_keeps_the_rules_and_the_sum(total: int, broken: int, least: int) -> None:
     rules = Rules(least_amount=least)
-    found = offers(rules, total=total, currency="EUR", broken=broken, today=TODAY)
+    found = offers(rules, total=total, currency="EUR", payer=Payer(broken), today=TODAY)
     for offer in found:
         assert sum(part.amount for part in offer.parts) == total
-        assert not against(rules, offer.parts, currency="EUR", broken=broken, today=TODAY)
+        assert not against(rules, offer.parts, currency="EUR", payer=Payer(broken), today=TODAY)
         assert offer.parts[0].due_on == TODAY + timedelta(days=1)
     if broken > rules.most_broken or total < 2 * least:
         assert not found
@@ -72,7 +72,13 @@ def test_every_offer_keeps_the_rules_and_the_sum(total: int, broken: int, least:
             "last",
         ),
         ({"total": 3999}, "too small"),
-        ({"broken": 2}, "broken within a year"),
+        ({"payer": Payer(broken=2)}, "broken within a year"),
+        ({"rules": {"least_paid_percent": 50}, "payer": Payer(paid=4999)}, "ever paid"),
+        ({"rules": {"least_paid_percent": 50}, "payer": Payer(paid=5000)}, ""),
+        ({"count": 4, "payer": Payer(band="high")}, "At most 3 instalments at high risk"),
+        ({"count": 4, "payer": Payer(band="medium")}, ""),
+        ({"first_on": TODAY + timedelta(days=21), "payer": Payer(band="low", rating="A")}, ""),
+        ({"first_on": TODAY + timedelta(days=22), "payer": Payer(band="low", rating="A")}, "first instalment"),
         ({}, ""),
         # Rules in euros say nothing of yen.
         ({"total": 400, "currency": "JPY"}, ""),
@@ -82,6 +88,38 @@ def test_what_the_rules_refuse_is_said_in_words(change: dict, words: str) -> Non
     values = {"total": 10000, "count": 2, "interval": "month", "first_on": TODAY} | change
     wanted = parts(**{name: values[name] for name in ("total", "count", "interval", "first_on")})
     rules = Rules(**values.get("rules", {}))
-    said = against(rules, wanted, currency=values.get("currency", "EUR"), broken=values.get("broken", 0), today=TODAY)
+    said = against(
+        rules, wanted, currency=values.get("currency", "EUR"), payer=values.get("payer", Payer()), today=TODAY
+    )
     assert said.startswith(words) if words.startswith("At") else words in said
     assert bool(said) == bool(words)
+
+
+@given(total=st.integers(2, 10**12), count=st.integers(1, 60), percent=st.integers(0, 90))
+def test_a_deposit_comes_first_and_the_sum_stays(total: int, count: int, percent: int) -> None:
+    if total < count:
+        return
+    found = parts(total=total, count=count, interval="month", first_on=TODAY, first_percent=percent)
+    amounts = [part.amount for part in found]
+    assert (sum(amounts), len(amounts), min(amounts) > 0) == (total, count, True)
+    if count > 1:
+        assert amounts[0] * 100 >= percent * total or amounts[1:] == [1] * (count - 1)
+        assert max(amounts[1:]) - min(amounts[1:]) <= 1
+
+
+def test_risk_limits_what_is_offered_and_says_so() -> None:
+    """Not enough data changes nothing, and says nothing."""
+
+    def offered(payer: Payer) -> list[tuple[int, ...]]:
+        found = offers(Rules(), total=10_000, currency="EUR", payer=payer, today=TODAY)
+        return sorted({tuple(part.amount for part in offer.parts) for offer in found})
+
+    unknown, risky, trusted = Payer(), Payer(band="high", rating="D"), Payer(band="low", rating="A")
+    assert offered(unknown) == [(2000,) * 5, (2500,) * 4, (3334, 3333, 3333), (5000, 5000)]
+    assert offered(risky) == [(4000, 3000, 3000), (5000, 5000)]
+    assert offered(trusted) == offered(unknown)
+    later = offers(Rules(), total=10_000, currency="EUR", payer=trusted, today=TODAY)
+    assert {offer.parts[0].due_on for offer in later} == {TODAY + timedelta(days=8)}
+    assert because(Rules(), unknown) == ()
+    assert "at most 3 instalments, at least 40 %" in because(Rules(), risky)[0]
+    assert "7 days later" in because(Rules(), trusted)[0]

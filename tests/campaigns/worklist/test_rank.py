@@ -13,6 +13,7 @@ from campaigns.models import WorkAction
 from campaigns.worklist.chances import COLLECTED, PRIOR_TALKS, WITHIN_A_WEEK, Chances
 from campaigns.worklist.rank import rank
 from campaigns.worklist.types import BANDS, Call, Owed, TaskFact, WorkFacts, band_of
+from campaigns.worklist.words import say
 from tests.factories import NOW
 
 ADDRESSES = {"call": "+393331234567", "email": "anna@example.com"}
@@ -252,3 +253,21 @@ def test_more_money_never_goes_later(case: WorkFacts, more: int) -> None:
     richer = replace(case, debts=(replace(case.debts[0], balance=case.debts[0].balance + more), *case.debts[1:]))
 
     assert rank(richer, Chances(), NOW).rank >= rank(case, Chances(), NOW).rank
+
+
+@pytest.mark.parametrize(
+    ("late", "days", "factor"),
+    [
+        pytest.param(None, 5, 1.0, id="not-enough-to-say"),
+        pytest.param(0.1, 5, 0.55, id="pays-by-itself"),
+        pytest.param(1.0, 5, 1.0, id="late-as-a-rule"),
+        pytest.param(0.1, 30, 0.55, id="still-fresh"),
+        pytest.param(0.1, 31, 1.0, id="did-not-pay-by-itself"),
+    ],
+)
+def test_who_pays_by_themselves_is_helped_less_by_a_call(late: float | None, days: int, factor: float) -> None:
+    debts = (owed(days=days),)
+    plain, row = ranked(debts=debts), ranked(debts=debts, late_chance=late)
+    assert row.chance == pytest.approx(plain.chance * factor)
+    told = say([(each.code, each.data) for each in row.reasons], "Europe/Rome")
+    assert any("by its history" in words for words in told) is (late is not None and days <= 30)

@@ -1,0 +1,318 @@
+"""Owns what customers arrange by themselves on the payment page: a plan the rules offer, or a day to pay by.
+
+The services are those staff use; what was shown is what is agreed on, or nothing is.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from billing import money
+from billing.matching import UNRESOLVED
+from billing.models import AttemptStatus, PaymentAttempt, PaymentPlan, PlanInstalment
+from billing.plans.offering import broken_words, plan_offers, plan_rules
+from billing.plans.services import plan_chargeable, plan_create
+from billing.plans.terms import Offer
+from campaigns.services.confirming import confirmation_queue
+from campaigns.services.promises import promise_record
+from customers.errors import SollecitoError
+from portal.account import day, open_invoices, zone_of
+from portal.models import PortalLink
+from portal.owed import Account, Item
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One instalment as the page shows it."""
+
+    number: int
+    day_text: str
+    amount_text: str
+    paid: bool = False
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One plan a customer may choose, in the page's language; `value` names it in addresses and forms."""
+
+    value: str
+    currency: str
+    total: int
+    total_text: str
+    offer: Offer
+    lines: tuple[Line, ...]
+
+    @property
+    def summary(self) -> str:
+        """The plan in a few words."""
+        amounts = [line.amount_text for line in self.lines]
+        if len(set(amounts)) == 1:
+            return _("%(n)d payments of %(amount)s") % {"n": len(amounts), "amount": amounts[0]}
+        return _("%(n)d payments, the first of %(amount)s") % {"n": len(amounts), "amount": amounts[0]}
+
+    @property
+    def rhythm(self) -> str:
+        """How often one is due."""
+        fortnight = self.offer.interval == PaymentPlan.Interval.FORTNIGHT
+        return _("every two weeks") if fortnight else _("every month")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the customer is asked to agree to. `seen` comes back with the form: no other terms are agreed on."""
+
+    shown: Shown
+    charged: bool
+    text: str
+    seen: str
+    #: Whether the instalments could be charged to the stored card.
+    chargeable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The plan that stands, as the page shows it."""
+
+    id: int
+    lines: tuple[Line, ...]
+    charged_to: str
+    next_number: str
+    next_text: str
+    next_day: str
+    #: A charge of a part is planned, under way, or its outcome is awaited.
+    busy: bool
+
+
+def offered(*, link: PortalLink, account: Account, now: datetime, language: str) -> tuple[Shown, ...]:
+    """The plans the brand's rules offer over what is late; none while a promise stands, or where the processor goes on
+    charging the whole by itself. A constant number of queries for each currency."""
+    if account.promised_text or not any(_late(item) for item in account.payable):
+        return ()
+    rules = plan_rules(link.brand_id)
+    if not rules.offered_online:
+        return ()
+    found: list[Shown] = []
+    alone = set(open_invoices(link).filter(processor_next_attempt_at=None).values_list("pk", flat=True))
+    for group in account.groups:
+        late = any(_late(item) for item in group.items if not item.held)
+        if not late or any(item.id not in alone for item in group.items):
+            continue
+        offers = plan_offers(customer_id=link.customer_id, brand_id=link.brand_id, currency=group.currency, now=now)
+        found += [_shown(offer, link, group.currency, language) for offer in offers]
+    return tuple(found)
+
+
+def running(*, link: PortalLink, now: datetime, language: str) -> Running | None:
+    """The active plan of the link's customer and brand. Three queries."""
+    plan = (
+        PaymentPlan.objects.filter(
+            customer_id=link.customer_id, brand_id=link.brand_id, status=PaymentPlan.Status.ACTIVE
+        )
+        .select_related("payment_method")
+        .prefetch_related("instalments")
+        .first()
+    )
+    if plan is None:
+        return None
+    today = now.astimezone(zone_of(link.customer)).date()
+    rows = sorted(plan.instalments.all(), key=lambda row: row.number)
+    due = next((row for row in rows if row.paid_at is None), None)
+    return Running(
+        id=plan.pk,
+        lines=tuple(_line(row, plan.currency, link, language, today) for row in rows),
+        charged_to=str(plan.payment_method) if plan.payment_method else "",
+        next_number=str(due.number) if due else "",
+        next_text=money.display(due.amount, plan.currency, language) if due else "",
+        next_day=day(due.due_on, link.customer, language) if due else "",
+        busy=PaymentAttempt.objects.filter(
+            instalment__plan=plan, status__in=(AttemptStatus.PLANNED, *UNRESOLVED)
+        ).exists(),
+    )
+
+
+def terms_of(*, link: PortalLink, account: Account, shown: Shown, charged: bool) -> Terms:
+    """The words a customer is asked to agree to, in the page's language. `charged`: by the stored card, where it can
+    be."""
+    card = account.card if account.card is not None and account.card.usable else None
+    chargeable = card is not None and plan_chargeable(
+        customer_id=link.customer_id, brand_id=link.brand_id, currency=shown.currency, payment_method_id=card.id
+    )
+    charged = charged and chargeable
+    brand = link.brand
+    days = "; ".join(f"{line.day_text}: {line.amount_text}" for line in shown.lines)
+    words = [
+        _("I agree to pay %(total)s to %(brand)s in these parts: %(days)s.")
+        % {"total": shown.total_text, "brand": brand.name, "days": days}
+    ]
+    if charged and card is not None:
+        words.append(
+            _(
+                "I allow %(brand)s to charge each part to my card %(card)s on its day. I can pay earlier at any time, "
+                "and take this permission back before the day of a charge by writing to %(email)s."
+            )
+            % {"brand": brand.name, "card": card.label, "email": brand.support_email or brand.from_email}
+        )
+    else:
+        words.append(_("I pay each part by its day, on this page or by bank transfer."))
+    text = " ".join(words)
+    seen = hashlib.sha256(f"{shown.value}|{card.id if card and charged else ''}|{text}".encode()).hexdigest()
+    return Terms(shown, charged, text, seen, chargeable)
+
+
+@transaction.atomic
+def plan_agree(
+    *, link: PortalLink, account: Account, terms: Terms, seen: str, key: str, now: datetime, language: str
+) -> PaymentPlan:
+    """Agrees on the plan whose `terms` were shown under the digest `seen`, once for each form (`key`), and queues the
+    mail that says so. Raises SollecitoError (`plan_changed`) where they were others, and as plan_create does."""
+    shown = terms.shown
+    known = PaymentPlan.objects.filter(key=_key(link, key), customer_id=link.customer_id).first()
+    if known is not None:
+        return known
+    if seen != terms.seen:
+        raise SollecitoError("Other terms were shown.", code="plan_changed")
+    card = account.card if terms.charged else None
+    plan = plan_create(
+        customer_id=link.customer_id,
+        brand_id=link.brand_id,
+        currency=shown.currency,
+        count=shown.offer.count,
+        interval=shown.offer.interval,
+        first_on=shown.offer.parts[0].due_on,
+        payment_method_id=card.id if card is not None else None,
+        consent=terms.text,
+        total_shown=shown.total,
+        key=_key(link, key),
+        now=now,
+    )
+    confirmation_queue(
+        customer_id=link.customer_id,
+        brand_id=link.brand_id,
+        key=f"plan:{plan.pk}",
+        subject=_("Your payment plan with %(brand)s") % {"brand": link.brand.name},
+        paragraphs=[
+            _("Thank you. This is what we agreed on:"),
+            "\n".join(f"{line.day_text}: {line.amount_text}" for line in shown.lines),
+            _("These are the words you agreed to: “%(words)s”") % {"words": terms.text},
+            _("You find the plan, and what is left of it, on your page:"),
+        ],
+        language=language,
+        now=now,
+    )
+    return plan
+
+
+def agreed_before(*, link: PortalLink, key: str) -> bool:
+    """Whether this form was sent before and made its plan."""
+    return PaymentPlan.objects.filter(key=_key(link, key), customer_id=link.customer_id).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Promisable:
+    """What may be promised: everything owed in the one currency there is, by a day up to `last`."""
+
+    amount: int
+    currency: str
+    amount_text: str
+    first: date
+    last: date
+
+
+def promisable(*, link: PortalLink, account: Account, now: datetime, language: str) -> Promisable | None:
+    """What the customer may promise on the page; None where the rules do not offer it.
+
+    That is: another promise stands, too many were broken, nothing is late, or several currencies are owed.
+    """
+    groups = [group for group in account.groups if any(not item.held for item in group.items)]
+    if account.promised_text or len(groups) != 1 or not any(_late(item) for item in groups[0].items):
+        return None
+    rules = plan_rules(link.brand_id)
+    if not rules.promise_days or broken_words(link.customer_id, now) > rules.most_broken:
+        return None
+    amount = sum(item.amount for item in groups[0].items if not item.held)
+    today = now.astimezone(zone_of(link.customer)).date()
+    return Promisable(
+        amount=amount,
+        currency=groups[0].currency,
+        amount_text=money.display(amount, groups[0].currency, language),
+        first=today + timedelta(days=1),
+        last=today + timedelta(days=rules.promise_days),
+    )
+
+
+@transaction.atomic
+def promise_make(
+    *, link: PortalLink, account: Account, wanted: Promisable, by: date, now: datetime, language: str
+) -> None:
+    """Takes the customer's promise to pay by a day, and queues the mail that says so. Raises SollecitoError
+    (`promise_date`) for a day beyond what was offered, and as promise_record does."""
+    if not wanted.first <= by <= wanted.last:
+        words = ngettext(
+            "Please choose one of the next %(n)d days.",
+            "Please choose one of the next %(n)d days.",
+            (wanted.last - wanted.first).days + 1,
+        )
+        raise SollecitoError(words % {"n": (wanted.last - wanted.first).days + 1}, code="promise_date")
+    ids = [item.id for group in account.groups for item in group.items if not item.held]
+    promise = promise_record(
+        customer_id=link.customer_id,
+        brand_id=link.brand_id,
+        amount=wanted.amount,
+        currency=wanted.currency,
+        promised_on=by,
+        invoice_ids=ids,
+        now=now,
+    )
+    told = {"amount": wanted.amount_text, "day": day(by, link.customer, language), "brand": link.brand.name}
+    confirmation_queue(
+        customer_id=link.customer_id,
+        brand_id=link.brand_id,
+        key=f"promise:{promise.pk}",
+        subject=_("You will pay %(brand)s by %(day)s") % told,
+        paragraphs=[
+            _("Thank you for telling us: you will pay %(amount)s to %(brand)s by %(day)s.") % told,
+            _("Until then we neither remind you nor charge your card. You can pay earlier on your page:"),
+        ],
+        language=language,
+        now=now,
+    )
+
+
+def _late(item: Item) -> bool:
+    return item.overdue or bool(item.reason)
+
+
+def _key(link: PortalLink, key: str) -> str:
+    return f"portal:{link.pk}:{key}"[:100]
+
+
+def _shown(offer: Offer, link: PortalLink, currency: str, language: str) -> Shown:
+    total = sum(part.amount for part in offer.parts)
+    return Shown(
+        value=f"{currency}-{offer.interval}-{offer.count}",
+        currency=currency,
+        total=total,
+        total_text=money.display(total, currency, language),
+        offer=offer,
+        lines=tuple(
+            Line(
+                part.number, day(part.due_on, link.customer, language), money.display(part.amount, currency, language)
+            )
+            for part in offer.parts
+        ),
+    )
+
+
+def _line(row: PlanInstalment, currency: str, link: PortalLink, language: str, today: date) -> Line:
+    return Line(
+        number=row.number,
+        day_text=day(row.due_on, link.customer, language),
+        amount_text=money.display(row.amount, currency, language),
+        paid=row.paid_at is not None,
+        late=row.paid_at is None and row.due_on < today,
+    )
