@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 
 from django.db import transaction
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from billing import money
 from billing.matching import UNRESOLVED
@@ -252,12 +251,8 @@ def promise_make(
     """Takes the customer's promise to pay by a day, and queues the mail that says so. Raises SollecitoError
     (`promise_date`) for a day beyond what was offered, and as promise_record does."""
     if not wanted.first <= by <= wanted.last:
-        words = ngettext(
-            "Please choose one of the next %(n)d days.",
-            "Please choose one of the next %(n)d days.",
-            (wanted.last - wanted.first).days + 1,
-        )
-        raise SollecitoError(words % {"n": (wanted.last - wanted.first).days + 1}, code="promise_date")
+        words = _("Please choose a day up to %(day)s.")
+        raise SollecitoError(words % {"day": day(wanted.last, link.customer, language)}, code="promise_date")
     ids = [item.id for group in account.groups for item in group.items if not item.held]
     promise = promise_record(
         customer_id=link.customer_id,

@@ -19,8 +19,10 @@ from billing.models import (
     PlanPolicy,
     Promise,
 )
+from campaigns.delivery import deliver_due
+from campaigns.engine.assess import assess_customers
 from campaigns.models import Message
-from customers.models import Interaction
+from customers.models import Customer, Interaction
 from tests import factories as f
 from tests.factories import NOW
 
@@ -65,7 +67,7 @@ def test_the_page_shows_what_the_rules_offer_in_the_customers_words(client: Clie
     assert "EUR-month-5" not in listed  # eighteen euros are too small a part
     italian = client.get(f"{home}plan/?lang=it").content.decode()
     assert "3 pagamenti di 30,00" in italian.replace("\xa0", " ")
-    assert "novembre 2026" in italian
+    assert "marzo 2026" in italian
 
 
 def test_agreeing_makes_the_plan_staff_would_make_with_the_words_that_were_shown(
@@ -89,6 +91,21 @@ def test_agreeing_makes_the_plan_staff_would_make_with_the_words_that_were_shown
     mail = Message.objects.get()
     assert (mail.purpose, mail.recipient, mail.status) == ("receipt", "giulia@example.com", "queued")
     assert plan.consent.split(";")[0] in mail.own_text
+
+
+def test_the_mail_leaves_though_the_case_rests_and_says_what_was_agreed_on(
+    client: Client, owing: Invoice, home: str, mailoutbox: list[Any]
+) -> None:
+    Customer.objects.filter(pk=owing.customer_id).update(name="Giulia {{ 7 | times: 6 }} <b>Ferrari</b>")
+    client.post(f"{home}plan/", form_of(client, home))
+    assess_customers(now=NOW, limit=10)
+    assert owing.customer.cases.get().state == "in_plan"
+    deliver_due(now=NOW, limit=10)
+    [mail] = mailoutbox
+    assert mail.subject == "Your payment plan with Acme Cloud"
+    assert "to charge each part to my card" in mail.body
+    assert "/p/" in mail.body
+    assert "42" not in mail.subject
 
 
 def test_paying_oneself_asks_for_no_mandate(client: Client, home: str) -> None:
@@ -213,7 +230,7 @@ def test_a_day_is_promised_within_what_the_rules_allow(client: Client, owing: In
     promise = Promise.objects.get()
     assert (promise.amount, promise.promised_on, promise.actor) == (9000, today + 14 * DAY, None)
     assert "You told us you will pay by" in client.get(home).content.decode()
-    assert Message.objects.get().own_subject.startswith("You will pay Acme by")
+    assert Message.objects.get().own_subject.startswith("You will pay Acme Cloud by")
     assert owing.customer.cases.get().state == "promised"
 
 
