@@ -66,9 +66,20 @@ def when(value: datetime | None, in_zone: str = "") -> SafeString | str:
     return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), local.tzname(), words(local))
 
 
+def on_day(value: datetime | None, in_zone: str = "") -> SafeString | str:
+    """A moment as `<time>` of which the day matters: "10 Mar 2026", the rest in its title; as `when` otherwise."""
+    if value is None:
+        return "–"
+    local = timezone.localtime(value, zone(in_zone)) if in_zone else timezone.localtime(value)
+    full = f"{words(local)} {local.tzname()}"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', value.isoformat(), full, date_format(local, "j M Y")
+    )
+
+
 def percent(share: float | None) -> str:
     """A share of 1 as "12.3 %"; a dash for none."""
-    return "–" if share is None else f"{number_format(round(100 * share, 1), 1)} %"
+    return "–" if share is None else f"{number_format(round(100 * share, 1), 1)}\u00a0%"
 
 
 def points(difference: float | None) -> str:

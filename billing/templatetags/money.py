@@ -1,9 +1,10 @@
-"""Amounts in templates."""
+"""Amounts and refusals in templates."""
 
 from django import template
 from django.utils.translation import get_language
 
 from billing import money as money_
+from billing.retries.taxonomy import CATEGORY_WORDS
 
 register = template.Library()
 
@@ -12,3 +13,9 @@ register = template.Library()
 def money(amount: int | None, currency: str) -> str:
     """Minor units as the reader's language writes them; a dash for none."""
     return "–" if amount is None else money_.display(amount, currency, get_language() or "en")
+
+
+@register.filter
+def refusal(category: str) -> str:
+    """A category of declines in a few words; a dash for none."""
+    return str(CATEGORY_WORDS.get(category, category)) if category else "–"

@@ -27,10 +27,10 @@ from billing.models import AttemptStatus, InvoiceStatus, PaymentAttempt
 from campaigns.admin.case_actions import CASE_ACTIONS
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.admin.contact import contact_badge, contact_fact, load_verdicts
-from campaigns.admin.rungs import rungs
+from campaigns.admin.rungs import ladder_shown
 from campaigns.admin.segments import OwnedSegmentFilter
 from campaigns.guard.zones import zone_name
-from campaigns.models import Case, CaseInvoice, EndAction
+from campaigns.models import Case, CaseInvoice, CaseState
 from campaigns.models.case import LIVE_STATES
 from campaigns.services.case_moves import version_for
 from customers import clock
@@ -71,7 +71,7 @@ def _facts(request: HttpRequest, case: Case, now: datetime) -> list[Fact]:
         Fact(_("Owner"), str(case.owner or "–"), 50),
         Fact(_("Opened"), when(case.opened_at), 60),
     ]
-    if case.next_action_at:
+    if case.next_action_at and case.state == CaseState.OPEN:
         moment = when(case.next_action_at, _zone(case))
         facts.append(
             Fact(
@@ -81,7 +81,8 @@ def _facts(request: HttpRequest, case: Case, now: datetime) -> list[Fact]:
             )
         )
     if case.rest_reason or case.rests_until:
-        rest = format_html("{} <span class='sol-sub'>{}</span>", when(case.rests_until), case.rest_reason)
+        until = when(case.rests_until, _zone(case)) if case.rests_until else _("somebody resumes it")
+        rest = format_html("{} <span class='sol-sub'>{}</span>", until, case.rest_reason)
         facts.append(Fact(_("Rests until"), rest, 45))
     if case.closed_at:
         end = format_html("{}<span class='sol-sub'>{}</span>", when(case.closed_at), case.get_close_reason_display())
@@ -99,12 +100,8 @@ def _progress(request: HttpRequest, case: Case, now: datetime) -> dict[str, Any]
     planned = {row.invoice_id: row for row in attempts}
     sent = case.messages.select_related("template_version__template").defer("html", "text").order_by("-id")[:50]
     tasks = case.tasks.select_related("assignee").order_by("-id")[:50]
-    steps, end = rungs(case, now)
     return {
-        "rungs": steps,
-        "ladder_end": end,
-        "end_actions": [EndAction(code).label for code in case.ladder_version.end_actions],
-        "zone": _zone(case),
+        **ladder_shown(case, now, _zone(case)),
         "case_invoices": [
             (row, choice_badge(row.invoice, "status", INVOICE), planned.get(row.invoice_id)) for row in joined
         ],

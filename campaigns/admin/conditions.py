@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from billing.models import SubscriptionStatus
-from billing.retries.taxonomy import AsksFor, Category
+from billing.retries.taxonomy import CATEGORY_WORDS, AsksFor
 from campaigns.engine.conditions import FACTS
 from campaigns.models.ladder import Trigger
 from customers.models import Channel, CustomerKind
@@ -43,22 +43,6 @@ FACT: dict[str, Words] = {
 #: A fact that is true or false → what it says when false.
 UNTRUE: dict[str, Words] = {"retries_left": _("no retry is left")}
 
-_CATEGORY: dict[str, Words] = {
-    Category.INSUFFICIENT_FUNDS: _("insufficient funds"),
-    Category.ISSUER_SOFT: _("refused for now"),
-    Category.DO_NOT_HONOR: _("refused without a reason"),
-    Category.CARD_DATA: _("wrong card data"),
-    Category.EXPIRED: _("card expired"),
-    Category.LOST_STOLEN: _("card lost or stolen"),
-    Category.FRAUD: _("suspicion of fraud"),
-    Category.AUTHENTICATION: _("confirmation required"),
-    Category.LIMIT_VELOCITY: _("limit reached"),
-    Category.TECHNICAL: _("technical fault"),
-    Category.ACCOUNT_CLOSED: _("account closed"),
-    Category.REVOCATION: _("permission withdrawn"),
-    Category.UNSUPPORTED: _("card not accepted"),
-    Category.UNKNOWN: _("unknown"),
-}
 _ASKS: dict[str, Words] = {
     AsksFor.NEW_CARD: _("enter a new card"),
     AsksFor.AUTHENTICATE: _("confirm the payment"),
@@ -68,7 +52,7 @@ _ASKS: dict[str, Words] = {
 }
 #: Fact → the words of its values.
 VALUES: dict[str, Mapping[str, Words]] = {
-    "decline_category": _CATEGORY,
+    "decline_category": CATEGORY_WORDS,
     "asks_for": _ASKS,
     "subscription_status": dict(SubscriptionStatus.choices),
     "customer_kind": dict(CustomerKind.choices),

@@ -19,10 +19,10 @@ from campaigns.admin.contact import contact_fact
 from campaigns.admin.notes import note_action
 from campaigns.admin.own_ladder import own_ladder
 from campaigns.admin.promise_form import live_case, promise_action
-from campaigns.admin.rungs import rungs
+from campaigns.admin.rungs import ladder_shown
 from campaigns.admin.segments import OwnedSegmentFilter, SegmentFilter
 from campaigns.admin.standing import live_cases
-from campaigns.models import Case, EndAction, Task
+from campaigns.models import Case, CaseState, Task
 from customers.admin.customer import CustomerAdmin
 from customers.admin.page import Asked, EmptyForm, Fact, PageAction, Section
 from customers.bulk.acts import act_on_one
@@ -35,12 +35,14 @@ LIMIT = 100
 def _live_case(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
     facts = []
     for case in live_cases(customer)[:3]:
+        rests = case.state != CaseState.OPEN
+        moment = case.rests_until if rests else case.next_action_at
         value = format_html(
             "{} {}<span class='sol-sub'>{} {}</span>",
             link("campaigns_case", case.pk, case),
             choice_badge(case, "state", CASE),
-            when(case.next_action_at) if case.next_action_at else "",
-            case.next_action_reason or case.rest_reason,
+            format_html(_now("until {}:") if rests else "{}", when(moment, customer_zone(customer))) if moment else "",
+            (case.rest_reason if rests else case.next_action_reason) or case.rest_reason,
         )
         facts.append(Fact(_("Case"), value, 40))
         if not facts[1:] and (contact := contact_fact(case, now)) is not None:
@@ -54,14 +56,7 @@ def _cases(request: HttpRequest, customer: Customer, now: datetime) -> dict[str,
     tasks = Task.objects.filter(customer=customer).select_related("assignee").order_by("-id")[:LIMIT]
     shown = {}
     if live := next(iter(live_cases(customer)), None):
-        steps, end = rungs(live, now)
-        shown = {
-            "live": live,
-            "rungs": steps,
-            "ladder_end": end,
-            "end_actions": [EndAction(code).label for code in live.ladder_version.end_actions],
-            "zone": customer_zone(customer),
-        }
+        shown = {"live": live, **ladder_shown(live, now, customer_zone(customer))}
     if request.user.has_perm("campaigns.view_ladderoverride"):
         shown |= {"shows_own": True, **own_ladder(customer)}
     return shown | {

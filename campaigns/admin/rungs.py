@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from campaigns.admin.columns import DECISION
 from campaigns.admin.sentences import sentence
 from campaigns.admin.standing import standing
-from campaigns.models import Case, Decision, Step, StepRun
+from campaigns.models import Case, CaseState, Decision, EndAction, Step, StepRun
 from campaigns.models.case import LIVE_STATES
 from campaigns.simulator.forecast import PASSED_OVER, ForecastStep, forecasts
 from customers.display import badge, choice_badge
@@ -49,6 +50,19 @@ def rungs(case: Case, now: datetime) -> tuple[list[Rung], ForecastStep | None]:
         else:
             shown.append(Rung(step, sentence(step)))
     return shown, ahead.get("")
+
+
+def ladder_shown(case: Case, now: datetime, zone: str) -> dict[str, Any]:
+    """What admin/campaigns/rungs.html shows of a case at `now` (aware UTC): its steps, their end, and whether the
+    ladder rests. `zone` is the customer's (IANA)."""
+    steps, end = rungs(case, now)
+    return {
+        "rungs": steps,
+        "ladder_end": end,
+        "end_actions": [EndAction(code).label for code in case.ladder_version.end_actions],
+        "resting": case if case.state in LIVE_STATES and case.state != CaseState.OPEN else None,
+        "zone": zone,
+    }
 
 
 def _ahead(case: Case, now: datetime) -> dict[str, ForecastStep]:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from campaigns.admin.cases import CaseAdmin
-from campaigns.admin.rungs import rungs
+from campaigns.admin.rungs import ladder_shown
 from campaigns.admin.standing import live_cases
 from campaigns.admin.work_actions import ASSIGN, CHANGE, WORK_ACTIONS
 from campaigns.admin.work_forms import GiveForm
@@ -48,6 +48,8 @@ from customers.models import Interaction
 _TITLES = {"mine": _("My work"), "team": _("Team"), "free": _("Unassigned")}
 #: Lines of the log on the one-by-one page.
 _LINES = 12
+#: Acts within reach on the one-by-one page, in this order; the others are behind “More”.
+_NEAREST = ("call", "write", "promise", "note", "snooze", "done")
 
 
 def _customer_facts(request: HttpRequest, item: WorkItem, now: datetime) -> list[Fact]:
@@ -63,7 +65,7 @@ def _case(item: WorkItem) -> Case | None:
 def _everything(request: HttpRequest, item: WorkItem, now: datetime) -> dict[str, Any]:
     """The one-by-one page: why, what is owed, where the ladder stands, what was said last, what is to be done."""
     back = came_from(request) or reverse("admin:campaigns_workitem_changelist")
-    case = _case(item)
+    case, zone = _case(item), customer_zone(item.customer)
     members = (
         CaseInvoice.objects.filter(case__customer=item.pk, case__closed_at=None, left_at=None)
         .select_related("invoice")
@@ -71,16 +73,13 @@ def _everything(request: HttpRequest, item: WorkItem, now: datetime) -> dict[str
     )
     tasks = Task.objects.filter(customer=item.pk, status=Task.Status.OPEN).order_by("due_at", "pk")
     log = Interaction.objects.filter(customer=item.pk).select_related("actor").order_by("-at", "-pk")
-    steps, end = rungs(case, now) if case is not None else ([], None)
     return {
         "row": work_row(item, now, back),
         "case": case,
         "invoices": [member.invoice for member in members[:50]],
         "tasks": tasks[:20],
         "timeline": lines(request, list(log[:_LINES])),
-        "rungs": steps,
-        "ladder_end": end,
-        "zone": customer_zone(item.customer),
+        **(ladder_shown(case, now, zone) if case is not None else {"zone": zone}),
         "list_url": back,
         "next_url": f"{reverse('admin:campaigns_workitem_next')}?{urlencode(_of_list(back) | {'skip': item.pk})}",
     }
@@ -97,7 +96,7 @@ class WorkItemAdmin(PageAdmin, ReadOnlyAdmin):
     page_sections = [
         Section("work", _("Now"), "admin/campaigns/work/focus.html", _everything, "campaigns.view_workitem", 10)
     ]
-    page_details_title = _("Row")
+    page_details_title = ""
     page_actions = WORK_ACTIONS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WorkItem]:
@@ -142,7 +141,10 @@ class WorkItemAdmin(PageAdmin, ReadOnlyAdmin):
                         "danger": action.danger,
                         "url": f"{url}?{urlencode({'next': back})}",
                     }
-        return {**context, "page_actions": list(acts.values())}
+        near = [acts.pop(slug) for slug in _NEAREST if slug in acts]
+        if near and obj.action == WorkAction.CALL:
+            near[0]["primary"] = True
+        return {**context, "page_actions": [*near, *acts.values()]}
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """The one-by-one page; a customer with nothing left to do leads on to the next."""

@@ -108,7 +108,7 @@ class WorkItem(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"#{self.pk}"
+        return str(self.customer)
 
 
 class WorkChance(models.Model):

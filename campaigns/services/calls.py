@@ -14,6 +14,7 @@ from campaigns.guard.explain import Explanation, explain
 from campaigns.guard.zones import zone, zone_name
 from campaigns.models import Case, Task
 from campaigns.models.case import LIVE_STATES
+from campaigns.services.owners import case_assign
 from campaigns.services.promises import PROMISE_GRACE_DAYS, promise_record
 from customers.errors import SollecitoError
 from customers.models import CallOutcome, Channel, Customer, Direction, Interaction, Suppression
@@ -83,9 +84,10 @@ def call_record(
     A call that was made is logged whatever the guard would have said of it; its word is kept with the call. A promise
     rests the case; a dispute takes the invoice out of it; a wrong number is not used again on any channel; a refusal
     asks somebody to decide; `call_again_at` (aware UTC) puts the next call on the list, for `actor_id`. Open call
-    tasks of the case are done with it, or put off to the next morning where nobody was reached. `seconds` is how long
-    it took. Raises SollecitoError as call_log, promise_record and dispute_open do, for a promise or dispute that does
-    not go with the outcome, and for a call back in the past.
+    tasks of the case are done with it, or put off to the next morning where nobody was reached. Whoever spoke with a
+    customer nobody looks after looks after them from now on. `seconds` is how long it took. Raises SollecitoError as
+    call_log, promise_record and dispute_open do, for a promise or dispute that does not go with the outcome, and for
+    a call back in the past.
     """
     customer = Customer.objects.select_for_update(no_key=True).select_related("brand").get(pk=customer_id)
     log_key = f"call:{key}" if key else None
@@ -139,6 +141,10 @@ def call_record(
     if outcome == CallOutcome.WRONG_NUMBER and number:
         _never_again(customer, number, now)
     _settle_tasks(case, outcome, now)
+    if case is not None and case.owner_id is None and outcome not in NO_TALK:
+        # What was agreed on comes back to who agreed on it, not to nobody.
+        case_assign(case_id=case.pk, owner_id=actor_id, actor_id=actor_id, now=now)
+        case.owner_id = actor_id
     task = _next_task(customer, case, outcome, number, text, call_again_at, actor_id, now)
     return CallResult(
         promise_id=promised.pk if promised else None,

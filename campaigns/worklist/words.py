@@ -84,7 +84,7 @@ def rule_words(rule: str) -> str:
 
 def share_words(share: float) -> str:
     """A share of 1 as whole percent."""
-    return f"{round(100 * share)} %"
+    return f"{round(100 * share)}\u00a0%"
 
 
 def say(reasons: Iterable[tuple[str, Data]], zone_name: str) -> list[str]:
@@ -99,8 +99,8 @@ def say(reasons: Iterable[tuple[str, Data]], zone_name: str) -> list[str]:
 def _chance(data: Data, at: Callable[..., str]) -> str:
     told = {"share": share_words(data["share"])}
     if not data.get("talks"):
-        return _("Supposed: a talk brings the money within a week in about %(share)s.") % told
-    return _("A talk brings the money within a week in about %(share)s.") % told
+        return _("About %(share)s pay within a week of a talk (supposed).") % told
+    return _("About %(share)s pay within a week of a talk.") % told
 
 
 def _basis(data: Data, at: Callable[..., str]) -> str:
