@@ -82,7 +82,7 @@ def evidence_export(
         (_("Customer"), f"{customer} · {customer.external_id or f'#{customer.pk}'}"),
         (_("Creditor"), " · ".join([customer.brand.name, *customer.brand.postal_address.splitlines()])),
         (_("Time"), f"{_moment(entries[0].at)} – {_moment(entries[-1].at)}"),
-        (_("Entries"), str(len(entries))),
+        (_("Entries"), _entries(customer, len(entries))),
         (_("Messages as sent"), str(len(messages))),
         (_("Exported by"), f"{actor.get_full_name() or actor.get_username()} ({actor.get_username()})"),
         (_("Exported at"), _moment(now)),
@@ -110,6 +110,14 @@ def evidence_export(
         )
     )
     return Evidence(pdf, f"log-{customer.pk}-{now:%Y%m%d}.pdf", log_hash, len(entries), len(messages))
+
+
+def _entries(customer: Customer, told: int) -> str:
+    """How many entries, and of how many where only a part of the log was asked for."""
+    every = Interaction.objects.filter(customer=customer).count()
+    return str(told) if told == every else _("%(told)d of %(every)d: the other times are not in here") % {
+        "told": told, "every": every
+    }  # fmt: skip
 
 
 def message_hash(message: Message) -> str:

@@ -12,6 +12,7 @@ from django.db import connection
 
 from campaigns.engine.arrays import array
 from campaigns.models.case import LIVE_STATES
+from customers.models.customer import PRACTICE
 
 COHORT_MONTHS = 12
 CHART_DAYS = 60
@@ -23,8 +24,9 @@ Customers = list[int] | None
 
 
 def _of(column: str) -> str:
-    """The condition that a row's customer is among %(customers)s, if these are given."""
-    return f"(%(customers)s::bigint[] IS NULL OR {column} = ANY(%(customers)s::bigint[]))"
+    """The condition that a row's customer is among %(customers)s, if these are given, and none to practise on."""
+    among = f"(%(customers)s::bigint[] IS NULL OR {column} = ANY(%(customers)s::bigint[]))"
+    return f"{among} AND {column} NOT IN (SELECT id FROM customers_customer WHERE source = '{PRACTICE}')"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from campaigns.links import LinkRequest, MailLinks
 from customers.errors import SollecitoError
@@ -68,7 +69,7 @@ def link_create(
                     customer_id=customer_id,
                     at=now,
                     kind="portal.link_created",
-                    summary="A link to the payment page was made by hand.",
+                    summary=_("A link to the payment page was made by hand."),
                     actor_kind=ActorKind.USER,
                     actor_id=actor_id,
                     subject=f"portal_link:{link.pk}",
@@ -80,8 +81,8 @@ def link_create(
 def links_for_mail(requests: Sequence[LinkRequest], now: datetime) -> Mapping[int, MailLinks]:
     """Mints a link for each mail of a batch in one statement; implements campaigns.links.LinkMaker."""
     minted = {r.key: _new(r.customer_id, r.brand_id, now, settings.PORTAL_LINK_DAYS) for r in requests}
-    PortalLink.objects.bulk_create([link for _, link in minted.values()])
-    return {key: _mail_links(token, mail_sign(key)) for key, (token, _) in minted.items()}
+    PortalLink.objects.bulk_create([link for _token, link in minted.values()])
+    return {key: _mail_links(token, mail_sign(key)) for key, (token, _link) in minted.items()}
 
 
 def _mail_links(token: str, sign: str) -> MailLinks:
@@ -115,7 +116,7 @@ def link_visited(*, link: PortalLink, now: datetime) -> None:
                 customer_id=link.customer_id,
                 at=now,
                 kind="portal.visited",
-                summary="Opened the payment page.",
+                summary=_("Opened the payment page."),
                 direction=Direction.IN,
                 actor_kind=ActorKind.CUSTOMER,
                 subject=f"portal_link:{link.pk}",
@@ -129,7 +130,7 @@ def link_revoke(*, link_id: int, actor_id: int | None, now: datetime) -> None:
     with transaction.atomic():
         link = PortalLink.objects.select_for_update().filter(pk=link_id).first()
         if link is None:
-            raise SollecitoError("There is no such link.", code="no_such_link")
+            raise SollecitoError(_("There is no such link."), code="no_such_link")
         if link.revoked_at is not None:
             return
         link.revoked_at = now
@@ -139,7 +140,7 @@ def link_revoke(*, link_id: int, actor_id: int | None, now: datetime) -> None:
                 customer_id=link.customer_id,
                 at=now,
                 kind="portal.link_revoked",
-                summary="A link to the payment page was revoked.",
+                summary=_("A link to the payment page was revoked."),
                 actor_kind=ActorKind.USER if actor_id else ActorKind.SYSTEM,
                 actor_id=actor_id,
                 subject=f"portal_link:{link.pk}",

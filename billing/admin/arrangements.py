@@ -17,13 +17,14 @@ from billing.approvals.credit import credit_request
 from billing.disputes import dispute_answer, dispute_assign
 from billing.gateways import is_chargeable
 from billing.models import Dispute, PaymentPlan, PlanInstalment, Promise
+from billing.money import display as display_money
 from billing.plans.services import plan_cancel
 from customers.admin.base import ReadOnlyAdmin, choice_badge
 from customers.admin.page import Asked, PageAction, PageAdmin
 
 
 @admin.register(Promise)
-class PromiseAdmin(ReadOnlyAdmin):
+class PromiseAdmin(PageAdmin, ReadOnlyAdmin):
     empty_text = _("Promises to pay appear here; staff note them on a customer's case.")
     list_display = ("customer", "money", "promised_on", "state", "actor", "created_at", "note")
     list_select_related = ("customer", "actor")
@@ -36,6 +37,12 @@ class PromiseAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = ("money",)
     money = money_column("amount", _("amount"))
+
+    def page_title(self, obj: Promise) -> str:
+        return f"{obj.customer} · {display_money(obj.amount, obj.currency)}"
+
+    def page_customer(self, obj: Promise) -> int:
+        return obj.customer_id
 
     @display(description=_("status"), ordering="status")
     def state(self, row: Promise) -> str:

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
@@ -19,10 +18,10 @@ from unfold.widgets import (
 )
 
 from billing import money
-from billing.admin.debt_forms import InvoiceField, open_invoices
+from billing.admin.debt_forms import InvoiceField
 from billing.models import Invoice
 from campaigns.admin.contact import verdict_words
-from campaigns.admin.promise_form import InvoicesField, Whose, all_owed, brand_of
+from campaigns.admin.promise_form import NEEDED, PromiseFields, Whose, promise_initial, promised
 from campaigns.engine.calendar import at_local
 from campaigns.guard.zones import zone
 from campaigns.models import Case
@@ -31,13 +30,10 @@ from campaigns.services.calls import (
     MORNING,
     CallResult,
     Contested,
-    Promised,
     call_record,
     customer_zone_name,
     guard_word,
-    suggested_day,
 )
-from campaigns.services.promises import PROMISE_GRACE_AT_MOST, PROMISE_GRACE_DAYS
 from customers.admin.page import Asked, PageAction
 from customers.display import words
 from customers.errors import SollecitoError
@@ -67,12 +63,20 @@ NEXT = {
     CallOutcome.NO_ANSWER: _("The call goes back on the list for tomorrow morning, their time."),
     CallOutcome.WRONG_NUMBER: _("The number is not used again, and somebody looks for another."),
 }
+#: Outcomes a form may offer that asks for nothing more.
+PLAIN_OUTCOMES = [
+    (code, words)
+    for code, words in CallOutcome.choices
+    if code not in (CallOutcome.PROMISED, CallOutcome.DISPUTED, CallOutcome.CALL_BACK)
+]
 #: What may be recorded along with a call, and by whom.
 PERMISSIONS = {CallOutcome.PROMISED: "billing.add_promise", CallOutcome.DISPUTED: "billing.add_dispute"}
 
 
-class CallForm(forms.Form):
+class CallForm(PromiseFields):
     """What came of a call, with its consequences; what an outcome does not ask for is passed over."""
+
+    field_order = ("outcome", "number", "direction")
 
     class Media:
         js = ["campaigns/call.js"]
@@ -87,27 +91,6 @@ class CallForm(forms.Form):
         label=_("Who called"),
         choices=[(Direction.OUT, _("We called")), (Direction.IN, _("They called"))],
         widget=UnfoldAdminSelectWidget,
-    )
-    promise_amount = forms.DecimalField(
-        label=_("Promised amount"), required=False, max_digits=18, widget=UnfoldAdminDecimalFieldWidget
-    )
-    promise_currency = forms.CharField(
-        label=_("Currency"), required=False, min_length=3, max_length=3, widget=UnfoldAdminTextInputWidget
-    )
-    promised_on = forms.DateField(label=_("Paid by the end of"), required=False, widget=UnfoldAdminSingleDateWidget)
-    grace_days = forms.IntegerField(
-        label=_("Days of grace"),
-        required=False,
-        min_value=0,
-        max_value=PROMISE_GRACE_AT_MOST,
-        widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "numeric"}),
-    )
-    promise_invoices = InvoicesField(
-        label=_("For which invoices"),
-        queryset=Invoice.objects.none(),
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text=_("None ticked: for all that is owed."),
     )
     dispute_invoice = InvoiceField(
         label=_("Disputed invoice"), queryset=Invoice.objects.none(), required=False, widget=UnfoldAdminSelectWidget
@@ -129,9 +112,7 @@ class CallForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["number"].choices = self.initial.get("numbers", [])  # type: ignore[attr-defined]
-        rows: QuerySet[Invoice] = self.initial.get("invoices", Invoice.objects.none())
-        for name in ("promise_invoices", "dispute_invoice"):
-            self.fields[name].queryset = rows  # type: ignore[attr-defined]
+        self.fields["dispute_invoice"].queryset = self.initial.get("invoices", Invoice.objects.none())  # type: ignore[attr-defined]
         for name, outcomes in ASKED_FOR.items():
             self.fields[name].widget.attrs["data-when"] = " ".join(outcomes)
 
@@ -143,7 +124,7 @@ class CallForm(forms.Form):
 
     def _missing(self, data: Mapping[str, Any]) -> list[str]:
         needed = {
-            CallOutcome.PROMISED: ("promise_amount", "promise_currency", "promised_on"),
+            CallOutcome.PROMISED: NEEDED,
             CallOutcome.DISPUTED: ("dispute_invoice", "dispute_reason"),
             CallOutcome.CALL_BACK: ("again_on",),
         }.get(data.get("outcome", ""), ())
@@ -162,22 +143,16 @@ def numbers_of(customer: Customer) -> list[tuple[str, str]]:
 
 def initial(customer: Customer, case: Case | None, now: datetime) -> dict[str, Any]:
     """A form ready to be saved: the usual number, all that is owed in its largest currency, a week from now."""
-    owed = all_owed(customer, case)
     numbers = numbers_of(customer)
-    values: dict[str, Any] = {
+    return {
+        **promise_initial(customer, case, now),
         "key": uuid.uuid4().hex,
         "numbers": [*numbers, ("", _("another number"))],
         "number": numbers[0][0] if numbers else "",
         "direction": Direction.OUT,
-        "invoices": open_invoices(customer, brand_of(customer, case)),
-        "grace_days": PROMISE_GRACE_DAYS,
-        "promised_on": suggested_day(now, customer),
         "again_at": MORNING,
         "again_on": None,
     }
-    if owed:
-        values |= {"promise_amount": owed["amount"], "promise_currency": owed["currency"]}
-    return values
 
 
 def side(customer: Customer, case: Case | None, now: datetime) -> dict[str, Any]:
@@ -202,14 +177,7 @@ def save(asked: Asked, customer: Customer, case: Case | None) -> str:
     contact, _bar, number = data["number"].partition("|")
     promise = dispute = None
     if outcome == CallOutcome.PROMISED:
-        currency = data["promise_currency"].upper()
-        promise = Promised(
-            amount=money.to_minor(data["promise_amount"], currency),
-            currency=currency,
-            by=data["promised_on"],
-            grace_days=PROMISE_GRACE_DAYS if data["grace_days"] is None else data["grace_days"],
-            invoice_ids=[invoice.pk for invoice in data["promise_invoices"]],
-        )
+        promise = promised(data)
     if outcome == CallOutcome.DISPUTED:
         invoice = data["dispute_invoice"]
         amount = data["dispute_amount"]

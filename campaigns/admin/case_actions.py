@@ -18,7 +18,7 @@ from billing.approvals.write_off import invoices_write_off
 from campaigns.admin.call_form import call_action
 from campaigns.admin.message_form import MESSAGE_ACTION
 from campaigns.admin.notes import note_action
-from campaigns.admin.promise_form import promise_action
+from campaigns.admin.promise_form import promise_action, standing_of, take_back_action
 from campaigns.models import Case, CaseInvoice, CaseState
 from campaigns.models.case import LIVE_STATES
 from campaigns.services.cases import case_close, case_pause, case_resume, case_skip_step
@@ -110,6 +110,7 @@ CASE_ACTIONS = [
     note_action(lambda case: case.customer_id, lambda case: case.pk),
     attach_action(lambda case: case.customer_id, lambda case: f"case:{case.pk}"),
     promise_action(lambda case: (case.customer, case), _is_live),
+    take_back_action(standing_of(lambda case: (case.customer, case))),
     PageAction(
         slug="pause",
         label=_("Pause"),

@@ -9,16 +9,18 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from billing.admin.arrangements import PromiseAdmin
 from billing.admin.debt_forms import debt_actions
 from billing.admin.facts import PaymentAttemptAdmin
 from billing.admin.invoices import InvoiceAdmin
+from billing.models import Promise
 from campaigns.admin.call_form import call_action
 from campaigns.admin.case_actions import CASE_ACTIONS, ReasonForm
 from campaigns.admin.columns import CASE, MESSAGE, TASK, link
 from campaigns.admin.contact import contact_fact
 from campaigns.admin.notes import note_action
 from campaigns.admin.own_ladder import own_ladder
-from campaigns.admin.promise_form import live_case, promise_action
+from campaigns.admin.promise_form import live_case, promise_action, standing_of, take_back_action
 from campaigns.admin.rungs import ladder_shown
 from campaigns.admin.segments import OwnedSegmentFilter, SegmentFilter
 from campaigns.admin.standing import live_cases
@@ -38,10 +40,10 @@ def _live_case(request: HttpRequest, customer: Customer, now: datetime) -> list[
         rests = case.state != CaseState.OPEN
         moment = case.rests_until if rests else case.next_action_at
         value = format_html(
-            "{} {}<span class='sol-sub'>{} {}</span>",
+            "{} {}<span class='sol-sub'>{}</span><span class='sol-sub'>{}</span>",
             link("campaigns_case", case.pk, case),
             choice_badge(case, "state", CASE),
-            format_html(_now("until {}:") if rests else "{}", when(moment, customer_zone(customer))) if moment else "",
+            format_html(_now("until {}") if rests else "{}", when(moment, customer_zone(customer))) if moment else "",
             (case.rest_reason if rests else case.next_action_reason) or case.rest_reason,
         )
         facts.append(Fact(_("Case"), value, 40))
@@ -145,6 +147,8 @@ for _on, _label in ((True, _("Do not contact")), (False, _("Let them be contacte
 for _action in debt_actions(lambda customer: (customer, customer.brand_id), lambda customer: True):
     CustomerAdmin.add_action(_action)
 CustomerAdmin.add_action(promise_action(live_case))
+CustomerAdmin.add_action(take_back_action(standing_of(live_case)))
+PromiseAdmin.add_action(take_back_action(lambda promise: promise if promise.status == Promise.Status.OPEN else None))
 CustomerAdmin.add_section(
     Section("cases", _("Case and ladder"), "admin/campaigns/customer/cases.html", _cases, "campaigns.view_case", 30)
 )

@@ -14,6 +14,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
+from campaigns.admin.call_form import PLAIN_OUTCOMES
 from campaigns.admin.columns import TASK, link
 from campaigns.admin.contact import contact_badge, contact_fact, load_verdicts
 from campaigns.admin.segments import OwnedSegmentFilter
@@ -24,7 +25,7 @@ from customers.admin.base import ReadOnlyAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, staff_id
 from customers.display import badge, choice_badge, when
 from customers.errors import SollecitoError
-from customers.models import CallOutcome, Channel
+from customers.models import Channel
 
 
 class ReasonForm(forms.Form):
@@ -38,9 +39,12 @@ class OutcomeForm(forms.Form):
 
     call = forms.ChoiceField(
         label=_("How the call ended"),
-        choices=[("", "–"), *CallOutcome.choices],
+        choices=[("", "–"), *PLAIN_OUTCOMES],
         required=False,
-        help_text=_("For calls; without it the call counts as a conversation."),
+        help_text=_(
+            "For calls; without it the call counts as a conversation. One with a promise, a dispute or a time to "
+            "call back is logged with “Log a call” on the customer's page."
+        ),
         widget=UnfoldAdminSelectWidget,
     )
     outcome = forms.CharField(

@@ -16,9 +16,9 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from campaigns.admin.call_form import PLAIN_OUTCOMES
 from campaigns.engine.calendar import at_local
 from campaigns.guard.zones import zone
-from customers.models import CallOutcome
 
 #: When people are back at their desks.
 MORNING = time(9)
@@ -66,9 +66,12 @@ class DoneForm(forms.Form):
 
     call = forms.ChoiceField(
         label=_("How the call ended"),
-        choices=[("", _("Nobody called")), *CallOutcome.choices],
+        choices=[("", _("Nobody called")), *PLAIN_OUTCOMES],
         required=False,
-        help_text=_("Closes the tasks to call, too. A call with a promise is better logged with “Log a call”."),
+        help_text=_(
+            "Closes the tasks to call, too. A call with a promise, a dispute or a time to "
+            "call back is logged with “Log a call”."
+        ),
         widget=UnfoldAdminSelectWidget,
     )
     outcome = forms.CharField(

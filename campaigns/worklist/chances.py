@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from campaigns.engine.specs import asks_for
 from campaigns.models import WorkChance
 from campaigns.worklist.types import BANDS, OVERDUE
+from customers.models.customer import PRACTICE
 from customers.models.interaction import NO_TALK
 
 #: Within so long of a talk a payment counts as its fruit.
@@ -67,6 +68,7 @@ _COUNT = """
           FROM customers_interaction t
          WHERE t.kind IN ('call.logged', 'task.done') AND t.channel = 'call' AND t.direction IN ('in', 'out')
            AND NOT (t.outcome = ANY(%(no_talk)s)) AND t.at > %(since)s AND t.at <= %(ripe)s
+           AND t.customer_id NOT IN (SELECT id FROM customers_customer WHERE source = %(practice)s)
     ), seen AS (
         SELECT COALESCE(d.reason, %(overdue)s) AS reason,
                EXTRACT(EPOCH FROM t.at - d.since)::bigint / 86400 AS days,
@@ -98,6 +100,7 @@ def chances_count(*, now: datetime) -> int:
                 "ripe": now - AFTER,
                 "after": AFTER.days,
                 "overdue": OVERDUE,
+                "practice": PRACTICE,
             },
         )
         sums: dict[tuple[str, int], tuple[int, int]] = {}

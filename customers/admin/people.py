@@ -4,19 +4,26 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from simple_history.utils import update_change_reason
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import (
+    ChoicesDropdownFilter,
+    DropdownFilter,
+    RangeDateTimeFilter,
+    RelatedDropdownFilter,
+)
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from customers import clock
 from customers.admin.base import HistoryAdmin, NoDeleteMixin, ReadOnlyAdmin, choice_badge
 from customers.admin.page import Asked, PageAction, PageAdmin, staff_id
-from customers.admin.timeline import subject_url
+from customers.admin.timeline import GROUPS, narrowed, subject_url
 from customers.consent import Evidence, Source, opt_in_record, opt_out_record
+from customers.kinds import KINDS
 from customers.models import Brand, Contact, Interaction, Suppression
 from customers.services import suppression_add, suppression_lift
 
@@ -28,8 +35,8 @@ class BrandAdmin(NoDeleteMixin, HistoryAdmin):
     readonly_fields = ("created_at",)
     fieldsets = (
         (None, {"fields": (("code", "name"), ("default_language", "timezone"), "collects_for_others")}),
-        ("Mail", {"fields": (("from_name", "from_email"), ("reply_to", "support_email"), "support_url")}),
-        ("Looks", {"fields": (("color", "logo_url"), "postal_address")}),
+        (_("Mail"), {"fields": (("from_name", "from_email"), ("reply_to", "support_email"), "support_url")}),
+        (_("Looks"), {"fields": (("color", "logo_url"), "postal_address")}),
     )
 
 
@@ -109,9 +116,23 @@ class SuppressionAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
         )
         obj.pk = row.pk
 
-    @display(description="reason", ordering="reason")
+    @display(description=_("reason"), ordering="reason")
     def reason_badge(self, row: Suppression) -> str:
         return choice_badge(row, "reason", {"hard_bounce": "danger", "complaint": "danger", "opt_out": "warning"})
+
+
+class KindFilter(DropdownFilter):
+    """Narrows the log to a group of kinds, as the timeline's chips do, or to one kind."""
+
+    title = _("kind")
+    parameter_name = "what"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        groups = [(slug, str(title)) for slug, (title, _parts) in GROUPS.items()]
+        return groups + sorted(((code, str(words)) for code, words in KINDS.items()), key=lambda pair: pair[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Interaction]) -> QuerySet[Interaction]:
+        return narrowed(queryset, kind=self.value() or "")
 
 
 @admin.register(Interaction)
@@ -121,6 +142,7 @@ class InteractionAdmin(ReadOnlyAdmin):
     list_display = ("at", "summary", "customer", "by", "channel", "kind")
     list_select_related = ("customer", "actor")
     list_filter = (
+        KindFilter,
         ("direction", ChoicesDropdownFilter),
         ("channel", ChoicesDropdownFilter),
         ("actor_kind", ChoicesDropdownFilter),

@@ -87,6 +87,10 @@ class CustomerManager(models.Manager["Customer"]):
         return super().get_queryset().filter(merged_into=None)
 
 
+#: Source of customers who are there to learn on: nobody counts what they owe or answer.
+PRACTICE = "practice"
+
+
 class Customer(models.Model):
     """Who owes. Outside identity is (source, external_id); source names the account it came from."""
 

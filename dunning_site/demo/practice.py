@@ -8,6 +8,7 @@ from billing.models import CollectionMethod, Invoice
 from campaigns.engine.assess import assess_customers
 from campaigns.models import Case, Task
 from customers.models import Brand, Contact, Customer, CustomerKind
+from customers.models.customer import PRACTICE
 from customers.services import customers_reassess
 
 #: By what it is found in lists.
@@ -20,7 +21,7 @@ def practice_case(now: datetime) -> Case | None:
     None where no ladder is for it."""
     brand = Brand.objects.order_by("pk")[0]
     customer = Customer.objects.create(
-        source="practice", external_id="practice", brand=brand, name="Esempio S.r.l. (practice)",
+        source=PRACTICE, external_id="practice", brand=brand, name="Esempio S.r.l. (practice)",
         email="practice@example.com", phone="+39 02 5550100", kind=CustomerKind.BUSINESS, country="IT", language="it",
         timezone="Europe/Rome", tags=[TAG],
     )  # fmt: skip
@@ -28,7 +29,7 @@ def practice_case(now: datetime) -> Case | None:
         customer=customer, name="Chiara Esempio", email="practice@example.com", phone="+39 02 5550100", is_primary=True
     )
     Invoice.objects.create(
-        customer=customer, brand=brand, source="practice", external_id="practice-1", number="PRACTICE-1",
+        customer=customer, brand=brand, source=PRACTICE, external_id="practice-1", number="PRACTICE-1",
         description="Nuvola Team", currency="EUR", amount_due=48_000, collection_method=CollectionMethod.MANUAL,
         issued_at=now - _OVERDUE - timedelta(days=30), due_at=now - _OVERDUE,
     )  # fmt: skip

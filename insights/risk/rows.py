@@ -19,6 +19,7 @@ _BILLS = """
            (SELECT min(d.opened_at) FROM billing_dispute d WHERE d.invoice_id = i.id)
       FROM billing_invoice i
      WHERE i.amount_due > 0 AND (i.status IN ('open', 'uncollectible') OR i.status = 'paid' AND i.paid_at IS NOT NULL)
+       AND i.customer_id NOT IN (SELECT id FROM customers_customer WHERE source = 'practice')
 """
 _OF = " AND i.customer_id = ANY(%s)"
 _NEWEST = " ORDER BY i.id DESC LIMIT %s"

@@ -130,7 +130,7 @@ def test_the_first_promise_rests_the_ladder_and_its_breach_brings_the_customer_b
     page.goto(customer)
     facts = page.inner_text(".sol-facts")
     assert "Promised" in facts
-    assert "until Wed 18 Mar 2026, 00:00: A promise to pay stands." in facts
+    assert "until Wed 18 Mar 2026, 00:00\nA promise to pay stands." in facts
     page.click(".sol-tabs >> text=Promises")
     assert "€450.00" in page.inner_text("#content-main section")
     page.click(".sol-facts a[href*='/campaigns/case/']")

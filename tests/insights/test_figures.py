@@ -11,6 +11,7 @@ from django.urls import reverse
 from billing.models import AttemptStatus, Invoice
 from campaigns.models import Case, Segment
 from customers.clock import running_on
+from customers.models.customer import PRACTICE
 from insights import figures
 from tests import factories as make
 from tests.factories import NOW
@@ -46,6 +47,15 @@ def test_at_risk_is_what_live_cases_owe_per_currency() -> None:
         ("EUR", 1300, 2, 1),
         ("PLN", 700, 1, 1),
     ]
+
+
+def test_a_customer_to_practise_on_is_counted_nowhere() -> None:
+    learner = make.customer(source=PRACTICE)
+    make.case(learner, invoices=[make.invoice(learner, amount_due=48_000)], next_action_at=NOW)
+    make.invoice(learner, amount_due=100, amount_paid=100, status="paid", paid_at=NOW, recovered_by="email")
+    assert figures.at_risk() == []
+    assert figures.recovered_since(NOW - timedelta(days=1)) == []
+    assert figures.due_before(NOW + timedelta(days=1)).cases == 0
 
 
 def test_recovered_since_counts_from_the_very_moment_by_source() -> None:
