@@ -135,9 +135,9 @@ def numbers_of(customer: Customer) -> list[tuple[str, str]]:
     """(contact id and number, words) of those who can be called: active contacts, the primary one first, and the
     customer's own number."""
     people = customer.contacts.filter(active=True).exclude(phone="").order_by("-is_primary", "id")
-    found = [(f"{contact.pk}|{contact.phone}", f"{contact} · {contact.phone}") for contact in people[:50]]
+    found = [(f"{contact.pk}|{contact.phone}", f"{contact.phone} · {contact}") for contact in people[:50]]
     if customer.phone and not any(value.endswith(f"|{customer.phone}") for value, _words in found):
-        found.append((f"|{customer.phone}", f"{customer.name or customer.email} · {customer.phone}"))
+        found.append((f"|{customer.phone}", f"{customer.phone} · {customer.name or customer.email}"))
     return found
 
 

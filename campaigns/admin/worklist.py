@@ -244,7 +244,7 @@ class WorkItemAdmin(PageAdmin, ReadOnlyAdmin):
         now, query = clock.now(), WorkQuery.read(request.GET)
         back = f"{reverse('admin:campaigns_workitem_changelist')}?{query.encode()}"
         rows = work_rows(query, request.user, now).values_list("pk", flat=True)
-        form = GiveForm(request.POST or None)
+        form = GiveForm(request.POST or None, label_suffix="")
         if request.method == "POST" and form.is_valid():
             ids = list(rows[: min(form.cleaned_data["most"] or MOST, MOST)])
             people = [person.pk for person in form.cleaned_data["people"]]

@@ -160,5 +160,6 @@ def _from_list(action: BulkAction, admin: BulkAdmin, request: HttpRequest, query
     across = request.POST.get("select_across") == "1"
     where = request.GET.urlencode() if across else ""
     named = capfirst(admin.opts.verbose_name_plural)
-    selection = _("%(rows)s, the whole list: %(filter)s") if across else _("%(rows)s, ticked")
-    return ask(request, action, ids, selection % {"rows": named, "filter": where or "–"}, back=request.get_full_path())
+    whole = _("%(rows)s, the whole list: %(filter)s") if where else _("%(rows)s, the whole list")
+    selection = (whole if across else _("%(rows)s, ticked")) % {"rows": named, "filter": where}
+    return ask(request, action, ids, selection, back=request.get_full_path())

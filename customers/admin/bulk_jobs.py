@@ -213,7 +213,7 @@ class BulkJobAdmin(PageAdmin, ReadOnlyAdmin):
             raise PermissionDenied
         if job.status != BulkStatus.DRAFT:
             return HttpResponseRedirect(job_url(job))
-        form = action.form(request.POST if request.method == "POST" else None)
+        form = action.form(request.POST if request.method == "POST" else None, label_suffix="")
         if request.method == "POST" and form.is_valid():
             try:
                 # What is taken back is taken back with what it was done with.

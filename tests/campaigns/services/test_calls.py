@@ -24,7 +24,7 @@ FRIDAY = date(2026, 3, 13)
 
 @pytest.fixture
 def actor() -> int:
-    return get_user_model().objects.create_user("mia").pk
+    return get_user_model().objects.create_user("mia", is_staff=True).pk
 
 
 @pytest.fixture
@@ -53,8 +53,10 @@ def test_a_promise_on_the_telephone_rests_the_case_at_once(case: Case, actor: in
     case.refresh_from_db()
     assert (case.state, case.rests_until, case.next_action_at) == ("promised", promise.expires_at, None)
     lines = Interaction.objects.order_by("id")
-    assert [line.kind for line in lines] == ["call.logged", "promise.made", "case.rested"]
+    assert [line.kind for line in lines] == ["call.logged", "promise.made", "case.rested", "case.assigned"]
     assert lines[0].data["seconds"] == 95
+    # Nobody looked after them: who took the promise does, and is who it comes back to.
+    assert case.owner_id == actor
     # The loop agrees, and has nothing to add.
     before = Interaction.objects.count()
     assess_customers(now=NOW)
@@ -73,7 +75,7 @@ def test_a_broken_promise_brings_the_customer_back_and_the_log_tells_it(case: Ca
     case.refresh_from_db()
     assert (Promise.objects.get().status, case.state, case.next_action_at) == ("broken", "open", expiry)
     told = list(Interaction.objects.order_by("id").values_list("kind", flat=True))
-    assert told == ["call.logged", "promise.made", "case.rested", "promise.broken", "case.woken"]
+    assert told == ["call.logged", "promise.made", "case.rested", "case.assigned", "promise.broken", "case.woken"]
 
 
 def test_saved_twice_the_form_acts_once(case: Case, actor: int) -> None:
