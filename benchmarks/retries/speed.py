@@ -1,7 +1,7 @@
 """Measures the retry planner: fitting a history, one plan, and planning many due invoices in the database.
 
 Run: python manage.py bench retries --cases 10000 --json. The history is that of the "mixed" world, its customers
-copied until there are enough charges.
+copied until there are enough charges; the due invoices are of the same customers, so that a plan reads what it would.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from benchmarks.retries.worlds import FAMILIES, World, build
+from benchmarks.retries.worlds import FAMILIES, HISTORY_DAYS, START, World, build
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
@@ -35,7 +35,8 @@ from billing.retries.learned.strategy import LearnedStrategy
 from billing.retries.loop import plan_retries
 from customers.models import Brand, Customer
 
-NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+TRAINED_UNTIL = START + timedelta(days=HISTORY_DAYS)
+NOW = TRAINED_UNTIL + timedelta(days=28)
 HISTORY_ROWS = 200_000
 QUESTIONS = 200
 BATCH = 100
@@ -68,24 +69,31 @@ def run(sizes: list[int], *, progress: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _history(world: World) -> list[dict[str, Any]]:
-    """HISTORY_ROWS charges, oldest first."""
-    copies = itertools.count()
+    """HISTORY_ROWS charges, oldest first; customers are "1", "2" … as their rows will be in an empty database."""
+    numbers = _numbers(world)
     rows: list[dict[str, Any]] = []
+    copies = itertools.count()
     while len(rows) < HISTORY_ROWS:
         copy = next(copies)
-        rows += [
-            row | {"customer_id": f"{row['customer_id']}/{copy}", "invoice_id": f"{row['invoice_id']}/{copy}"}
-            for row in world.history
-        ]
+        for row in world.history:
+            number = numbers[row["customer_id"]] + copy * len(numbers)
+            rows.append(row | {"customer_id": str(number), "invoice_id": f"{row['invoice_id']}/{copy}"})
     return sorted(rows[:HISTORY_ROWS], key=lambda row: row["at"])
+
+
+def _numbers(world: World) -> dict[str, int]:
+    """The customers of a world's history, numbered from 1."""
+    return {name: n for n, name in enumerate(dict.fromkeys(row["customer_id"] for row in world.history), 1)}
 
 
 def _questions(strategy: LearnedStrategy, world: World) -> dict[str, float]:
     """First retries (the customer's history is read) and the ones after them, medians by processor time."""
     first: list[float] = []
     later: list[float] = []
+    numbers = _numbers(world)
     for failure in world.failures[:QUESTIONS]:
-        context = failure | {"customer_id": f"{failure['customer_id']}/0", "window_days": 28, "max_attempts": 8}
+        number = numbers.get(failure["customer_id"], 0)
+        context = failure | {"customer_id": str(number), "window_days": 28, "max_attempts": 8}
         at = failure["failed_at"]
         attempts = [{"at": at, "approved": False, "decline_code": failure["decline_code"]}]
         for number in range(4):
@@ -135,7 +143,7 @@ def _planning(cases: int, data: bytes, progress: Callable[[str], None]) -> dict[
 def _fill(cases: int, data: bytes | None) -> None:
     """An empty database with `cases` invoices that need a plan, one card and customer each."""
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE customers_customer, billing_retrymodel CASCADE")
+        cursor.execute("TRUNCATE customers_customer, billing_retrymodel RESTART IDENTITY CASCADE")
     brand, _made = Brand.objects.get_or_create(
         code="bench", defaults={"name": "Bench", "from_email": "b@example.com", "timezone": "UTC"}
     )
@@ -145,8 +153,8 @@ def _fill(cases: int, data: bytes | None) -> None:
             strategy="learned",
             state=RetryModel.State.CHAMPION,
             fitted_at=NOW,
-            trained_from=NOW - timedelta(days=300),
-            trained_until=NOW,
+            trained_from=START,
+            trained_until=TRAINED_UNTIL,
             rows=HISTORY_ROWS,
             customers=1,
             data=data,

@@ -93,8 +93,8 @@ def retries_hasten(
 ) -> dict[int, datetime]:
     """Brings the planned charge of these invoices forward to `now` (aware UTC), in the caller's transaction.
 
-    Never before the wait their last declines, their debit scheme or a law impose; the networks' limits are asked
-    again when the charge is made. What has stopped, or is not ours to charge, is left alone. Returns the invoices whose
+    Never before the wait their last declines, their debit scheme or a law impose; the networks' limits are asked again
+    when the charge is made. What has stopped, or is not ours to charge, is left alone. Returns the invoices whose
     charge was brought forward with its new moment. The caller need not hold the invoices' locks: only planned rows are
     touched.
     """
