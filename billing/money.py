@@ -15,12 +15,32 @@ from customers.errors import SollecitoError
 _CODE_BEFORE_DIGIT = re.compile(r"(?<=[A-Za-z])(?=\d)")
 
 
+#: Currencies that processors count otherwise than ISO 4217 does. Stripe goes on counting the króna and the Ugandan
+#: shilling in hundredths, which must be 00, and never counted those of the ariary (docs.stripe.com/currencies, special
+#: cases; support.stripe.com: deprecation of fractional ISK charges).
+_COUNTED_WITH = {"ISK": 2, "UGX": 2, "MGA": 0}
+_WHOLE_ONLY = frozenset({"ISK", "UGX"})
+
+
 def exponent(currency: str) -> int:
-    """Digits after the decimal point in `currency` (JPY 0, EUR 2, KWD 3). Raises SollecitoError if unknown."""
+    """Digits after the decimal point in `currency` (JPY 0, EUR 2, KWD 3), as minor units are counted everywhere here.
+
+    Raises SollecitoError if unknown.
+    """
+    if currency.upper() in _COUNTED_WITH:
+        return _COUNTED_WITH[currency.upper()]
     try:
         return len(str(get_currency(currency.upper()).sub_unit)) - 1
     except CurrencyDoesNotExist as error:
         raise SollecitoError(f"Unknown currency {currency!r}.", code="unknown_currency") from error
+
+
+def step(currency: str) -> int:
+    """Minor units that a charge must be a multiple of: 10 where there are three decimals (the card networks take two),
+    100 where the decimals must be 00, else 1. Raises SollecitoError if unknown."""
+    if currency.upper() in _WHOLE_ONLY:
+        return 100
+    return 10 if exponent(currency) == 3 else 1
 
 
 def to_major(amount: int, currency: str) -> Decimal:

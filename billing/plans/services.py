@@ -16,7 +16,7 @@ from billing.models import (
     PlanInstalment,
     RetryState,
 )
-from billing.money import display
+from billing.money import display, step
 from billing.plans.offering import payer_of, plan_owed, plan_rules
 from billing.plans.terms import against, deposit_of, parts
 from billing.retries.eligibility import usable
@@ -84,7 +84,7 @@ def plan_create(
     if total_shown not in (None, total):
         raise SollecitoError(_("Meanwhile another sum is owed."), code="plan_changed")
     today = now.astimezone(zone(customer_zone(customer))).date()
-    if not 2 <= count <= min(60, total):
+    if not 2 <= count <= min(60, total // step(currency)):
         raise SollecitoError(_("A plan has two to sixty instalments."), code="plan_count")
     if first_on < today:
         raise SollecitoError(_("The first instalment is due today or later."), code="plan_date")
@@ -95,6 +95,7 @@ def plan_create(
         interval=PaymentPlan.Interval(interval),
         first_on=first_on,
         first_percent=deposit_of(rules, payer),
+        unit=step(currency),
     )
     refused = against(rules, wanted, currency=currency, payer=payer, today=today)
     if refused and not (beyond_rules and actor_id is not None):

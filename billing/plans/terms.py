@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from django.utils.translation import gettext as _
 
 from billing.models import Band, PaymentPlan, Rating
+from billing.money import step
 
 Interval = PaymentPlan.Interval
 _DAYS = {Interval.WEEK: 7, Interval.FORTNIGHT: 14}
@@ -83,14 +84,20 @@ def days(first: date, count: int, interval: str) -> tuple[date, ...]:
     return tuple(found)
 
 
-def parts(*, total: int, count: int, interval: str, first_on: date, first_percent: int = 0) -> tuple[Part, ...]:
+def parts(
+    *, total: int, count: int, interval: str, first_on: date, first_percent: int = 0, unit: int = 1
+) -> tuple[Part, ...]:
     """The instalments of a plan over `total` (minor units); the first is at least `first_percent` of it, where that
-    leaves something for each of the others."""
+    leaves something for each of the others. All are multiples of `unit` (money.step); what `total` has beside them
+    comes with the last."""
     due = days(first_on, count, interval)
-    amounts = split(total, count)
-    deposit = min(-(-total * first_percent // 100), total - (count - 1))
-    if deposit > amounts[0] and count > 1:
-        amounts = (deposit, *split(total - deposit, count - 1))
+    whole, rest = divmod(total, unit)
+    shares = split(whole, count)
+    deposit = min(-(-total * first_percent // (100 * unit)), whole - (count - 1))
+    if deposit > shares[0] and count > 1:
+        shares = (deposit, *split(whole - deposit, count - 1))
+    amounts = [share * unit for share in shares]
+    amounts[-1] += rest
     return tuple(Part(n, day, amount) for n, (day, amount) in enumerate(zip(due, amounts, strict=True), start=1))
 
 
@@ -136,15 +143,16 @@ def offers(rules: Rules, *, total: int, currency: str, payer: Payer, today: date
     """The plans the rules offer a customer over `total` (minor units), shortest first; the first instalment is due
     tomorrow, a reliable payer's later."""
     first = today + timedelta(days=1 + wait_of(rules, payer))
-    found = []
+    found, unit = [], step(currency)
     for interval in (Interval.MONTH, Interval.FORTNIGHT):
-        for count in range(2, min(rules.most_instalments, total) + 1):
+        for count in range(2, min(rules.most_instalments, total // unit) + 1):
             wanted = parts(
                 total=total,
                 count=count,
                 interval=interval,
                 first_on=first,
                 first_percent=deposit_of(rules, payer),
+                unit=unit,
             )
             if not against(rules, wanted, currency=currency, payer=payer, today=today):
                 found.append(Offer(count, interval.value, wanted))

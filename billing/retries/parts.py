@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from billing.models import AttemptStatus, Invoice, PaymentAttempt, ProcessorAccount
-from billing.money import display
+from billing.money import display, step
 from billing.retries.taxonomy import Category
 
 
@@ -11,7 +11,8 @@ def part_of(invoice: Invoice, account: ProcessorAccount, attempts: Sequence[Paym
     """Minor units the next retry asks for in place of all that is left; 0 for all of it.
 
     Only invoices in the account's currency of parts are split, and only after `part_after` declines for lack of funds
-    since money last came in. The part is the account's share, at least its floor, and always less than the whole.
+    since money last came in. The part is the account's share, at least its floor, an amount the
+    currency can be charged in, and always less than the whole.
     """
     balance = invoice.amount_due - invoice.amount_paid - invoice.amount_credited
     if not account.part_after or invoice.currency.upper() != account.part_currency.upper():
@@ -19,6 +20,8 @@ def part_of(invoice: Invoice, account: ProcessorAccount, attempts: Sequence[Paym
     if lacking(attempts) < account.part_after:
         return 0
     part = max(balance * min(account.part_share, 99) // 100, account.part_floor)
+    unit = step(invoice.currency)
+    part = -(-part // unit) * unit
     return part if 0 < part < balance else 0
 
 

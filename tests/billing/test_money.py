@@ -10,7 +10,15 @@ from customers.errors import SollecitoError
 
 @pytest.mark.parametrize(
     ("amount", "currency", "major"),
-    [(1999, "EUR", "19.99"), (500, "JPY", "500"), (12345, "KWD", "12.345"), (0, "usd", "0.00")],
+    [
+        (1999, "EUR", "19.99"),
+        (500, "JPY", "500"),
+        (12345, "KWD", "12.345"),
+        (0, "usd", "0.00"),
+        (490000, "ISK", "4900"),
+        (490000, "ugx", "4900"),
+        (4900, "MGA", "4900"),
+    ],
 )
 def test_minor_and_major_units_are_the_same_money(amount: int, currency: str, major: str) -> None:
     assert money.to_major(amount, currency) == Decimal(major)
@@ -34,6 +42,19 @@ def test_amounts_that_are_none_are_refused(text: str, currency: str) -> None:
 )
 def test_display_follows_the_readers_language(amount: int, currency: str, language: str, shown: str) -> None:
     assert money.display(amount, currency, language) == shown
+
+
+def test_what_processors_count_otherwise_is_shown_as_what_it_is() -> None:
+    """Stripe's 490000 of króna are 4,900; its 4900 of ariary are as many."""
+    assert money.display(490_000, "ISK") == "ISK\xa04,900"
+    assert money.display(4900, "MGA") == "MGA\xa04,900"
+
+
+@pytest.mark.parametrize(
+    ("currency", "step"), [("EUR", 1), ("jpy", 1), ("KWD", 10), ("bhd", 10), ("ISK", 100), ("ugx", 100), ("MGA", 1)]
+)
+def test_charges_are_multiples_of_what_networks_can_move(currency: str, step: int) -> None:
+    assert money.step(currency) == step
 
 
 def test_totals_never_mix_currencies() -> None:

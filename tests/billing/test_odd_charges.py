@@ -85,8 +85,14 @@ def test_a_card_of_which_nothing_is_known_is_charged_by_the_strictest_limits(str
 
 @pytest.mark.parametrize(
     ("currency", "amount", "words"),
-    [("jpy", 4900, "¥4,900"), ("kwd", 12_340, "KWD12.340"), ("clp", 1, "CLP1"), ("usd", 50, "$0.50")],
-    ids=["yen: no decimals", "dinar: three decimals", "peso: one", "dollar: cents"],
+    [
+        pytest.param("jpy", 4900, "¥4,900", id="yen: no decimals"),
+        pytest.param("kwd", 12_340, "KWD12.340", id="dinar: three decimals"),
+        pytest.param("bhd", 5_120, "BHD5.120", id="Bahraini dinar: three decimals"),
+        pytest.param("isk", 490_000, "ISK4,900", id="króna: hundredths that are always 00"),
+        pytest.param("clp", 1, "CLP1", id="peso: one"),
+        pytest.param("usd", 50, "$0.50", id="dollar: cents"),
+    ],
 )
 @pytest.mark.parametrize("approved", [True, False])
 def test_amounts_are_minor_units_of_their_currency(stripe_world, currency, amount, words, approved):

@@ -12,6 +12,8 @@ from .payments import attempt, new_intent
 from .store import Obj
 from .world import World, copy
 
+#: Amounts of these currencies must be multiples: three decimals of which the last is 0, two that are 00.
+STEPS = dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10) | {"isk": 100, "ugx": 100}
 OPEN = {"requires_payment_method", "requires_confirmation", "requires_action"}
 
 
@@ -23,10 +25,17 @@ def create_payment(world: World, params: Params) -> Obj:
     amount = params.need_integer("amount")
     if amount < 1:
         raise bad_request("This value must be greater than or equal to 1.", param="amount")
+    currency = params.need("currency").lower()
+    if amount % STEPS.get(currency, 1):
+        raise bad_request(
+            f"Invalid amount. In {currency.upper()} it must be evenly divisible by {STEPS[currency]}.",
+            param="amount",
+            code="invalid_charge_amount",
+        )
     intent = new_intent(
         world,
         amount=amount,
-        currency=params.need("currency").lower(),
+        currency=currency,
         customer=customer,
         description=params.text("description"),
         metadata=merge_metadata({}, params),

@@ -35,6 +35,31 @@ def test_of_three_equal_parts_the_first_takes_the_odd_unit(total: int, count: in
     assert split(total, count) == amounts
 
 
+@given(
+    total=st.integers(1, 10**9),
+    count=st.integers(1, 20),
+    percent=st.integers(0, 90),
+    unit=st.sampled_from([1, 10, 100]),
+)
+def test_instalments_are_amounts_their_currency_can_be_charged_in(
+    total: int, count: int, percent: int, unit: int
+) -> None:
+    if total // unit < count:
+        return
+    found = parts(total=total, count=count, interval="month", first_on=TODAY, first_percent=percent, unit=unit)
+    amounts = [part.amount for part in found]
+    assert sum(amounts) == total
+    assert min(amounts) >= unit
+    assert not any(amount % unit for amount in amounts[:-1])
+    assert amounts[-1] % unit == total % unit
+
+
+def test_dinars_are_offered_in_whole_tens() -> None:
+    found = offers(Rules(least_amount=1, currency="KWD"), total=100_000, currency="KWD", payer=Payer(0), today=TODAY)
+    assert found
+    assert all(part.amount % 10 == 0 for offer in found for part in offer.parts)
+
+
 @pytest.mark.parametrize(
     ("first", "interval", "expected"),
     [
