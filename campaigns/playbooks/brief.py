@@ -6,6 +6,7 @@ All from rows, none of it made up: each line names the row it comes from, so tha
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -84,8 +85,11 @@ def _scripts(loaded: facts.Facts, case: Case, language: str, now: datetime) -> l
         step=_step(case),
         categories=_categories(loaded),
     )
-    context = case_context(case_id=case.pk, channel=Channel.CALL, language=language, now=now)
-    return scripts_for(asked, dict(context), now)
+
+    def context_in(language: str) -> dict[str, Any]:
+        return dict(case_context(case_id=case.pk, channel=Channel.CALL, language=language, now=now))
+
+    return scripts_for(asked, context_in, now)
 
 
 def _categories(loaded: facts.Facts) -> Sequence[str]:

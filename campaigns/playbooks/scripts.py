@@ -5,7 +5,7 @@ neither add a link nor an element to what staff read.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -53,8 +53,10 @@ class Asked:
     categories: Sequence[str] = ()
 
 
-def scripts_for(asked: Asked, context: Mapping[str, Any], now: datetime) -> list[Script]:
-    """The step's script and the guidance for the reason, filled in with `context`. Four queries at most."""
+def scripts_for(asked: Asked, context_in: Callable[[str], Mapping[str, Any]], now: datetime) -> list[Script]:
+    """The step's script and the guidance for the reason, each filled in with `context_in` its own language: sums and
+    dates read as the sentence around them does. Four queries at most, besides those of the contexts."""
+    context = cache(context_in)
     rows = list(Playbook.objects.filter(active=True, language__in={*asked.languages, FALLBACK}))
     segments = {row.segment_id for row in rows if row.segment_id is not None}
     inside = _segments(segments, asked.customer_id, now)
@@ -62,17 +64,17 @@ def scripts_for(asked: Asked, context: Mapping[str, Any], now: datetime) -> list
     found: list[Script] = []
     own = _best([row for row in fitting if row.step_key], asked)
     if own is not None:
-        found.append(_filled(own, context))
+        found.append(_filled(own, context(own.language)))
     elif asked.step is not None and (text := _step_text(asked.step, asked.languages)) is not None:
         found.append(
             Script(
-                str(asked.step.name), text.language, _shown(text.compiled_text, context),
+                str(asked.step.name), text.language, _shown(text.compiled_text, context(text.language)),
                 "campaigns_templateversion", text.version_id,
             )
         )  # fmt: skip
     guidance = _best([row for row in fitting if not row.step_key], asked)
     if guidance is not None:
-        found.append(_filled(guidance, context))
+        found.append(_filled(guidance, context(guidance.language)))
     return found
 
 
