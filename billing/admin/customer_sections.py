@@ -7,8 +7,8 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, PROMISE, RETRY, SUBSCRIPTION, ageing_bar
@@ -29,7 +29,7 @@ MOST_INVOICES = 400
 
 def _balances(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
     """Open balance per currency and how late it is; nothing is summed across currencies."""
-    language = getattr(request, "LANGUAGE_CODE", "en")
+    language = get_language() or "en"
     owed = owed_by(customer_id=customer.pk, now=now)
     lines = [
         (
@@ -67,7 +67,7 @@ def _ageing(owed: Owed, language: str) -> SafeString:
 def _value(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
     """What the customer has paid so far."""
     value = value_of(customer_id=customer.pk)
-    language = getattr(request, "LANGUAGE_CODE", "en")
+    language = get_language() or "en"
     if not value.paid:
         return [Fact(_("Paid so far"), _("Nothing"), 48)]
     sums = format_html_join("", "<div>{}</div>", ((money.display(a, c, language),) for c, a in value.paid.items()))

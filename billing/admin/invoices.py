@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
@@ -31,7 +32,7 @@ from customers.models import Interaction
 
 
 def _facts(request: HttpRequest, invoice: Invoice, now: datetime) -> list[Fact]:
-    language = getattr(request, "LANGUAGE_CODE", "en")
+    language = get_language() or "en"
     facts = [
         Fact(
             _("Customer"),

@@ -212,7 +212,7 @@ class WorkItemAdmin(PageAdmin, ReadOnlyAdmin):
         places = work_places(user)
         return [
             ("action", _("What to do"), list(WorkAction.choices)),
-            ("reason", _("Why it is owed"), [(code, words) for code, words in REASONS.items() if code]),
+            ("reason", _("Why owed"), [(code, words) for code, words in REASONS.items() if code]),
             ("band", _("How late"), [(str(first), words) for first, words in BANDS.items()]),
             ("segment", _("Segment"), list(Segment.objects.values_list("code", "name"))),
             ("language", _("Language"), [(code, code) for code in places["language"]]),

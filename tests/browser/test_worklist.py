@@ -123,14 +123,16 @@ def test_a_collector_works_by_keys(open_page: Any, live_server: Any, anna: User)
     page.click("form.sol-form button[type=submit]")
     page.wait_for_selector("text=Second is put aside.")
     assert names(page) == ["First", "Third"]
+    # One goes on where one was.
+    assert "Third" in page.locator("tr[data-row]:focus").inner_text()
     assert WorkItem.objects.get(customer__name="Second").rest == "snoozed"
 
     page.keyboard.press("?")
     page.click("#work-keys-on")
     page.click("dialog >> text=Close")
     page.keyboard.press("n")
-    page.keyboard.press("j")
-    assert page.locator("tr[data-row]:focus").count() == 0
+    page.keyboard.press("k")
+    assert page.locator("tr[data-row]:focus >> text=First").count() == 0
     page.keyboard.press("?")
     page.click("#work-keys-on")
     page.click("dialog >> text=Close")

@@ -16,6 +16,17 @@
         const row = rows[Math.min(Math.max(at + by, 0), rows.length - 1)];
         if (row) row.focus();
     };
+    // Whoever comes back from an act goes on where they were, not at the top of the page.
+    const place = "sollecito.worklist.place";
+    root.addEventListener("click", (event) => {
+        const row = event.target.closest("tr[data-row]");
+        if (row && event.target.closest("[data-key]")) sessionStorage.setItem(place, rows.indexOf(row));
+    });
+    const before = sessionStorage.getItem(place);
+    if (rows.length && before !== null) {
+        sessionStorage.removeItem(place);
+        rows[Math.min(Number(before), rows.length - 1)].focus();
+    }
     const find = (key) => {
         const name = `[data-key="${CSS.escape(key)}"]`;
         const row = current() || rows[0];
