@@ -65,9 +65,10 @@ def test_the_most_particular_script_in_the_right_language_is_shown() -> None:
 
 def test_sums_and_dates_read_in_the_script_s_language_not_in_the_customer_s() -> None:
     row = case(language="pl", country="PL")
-    playbook("Open: {{ balances | money_list }}", language="en")
+    playbook("{{ language }}", language="en")
+    playbook("{{ language }}", language="it", decline_category="insufficient_funds")
     (script,) = brief_for(row, NOW).scripts
-    assert script.html.strip() == "<p>Open: €49.00</p>"
+    assert script.html.strip() == "<p>en</p>"
 
 
 def test_a_steps_script_stands_before_the_guidance_for_the_reason() -> None:
