@@ -10,7 +10,7 @@ from django.db import connection
 from billing import breaker
 from billing.attempts import AttemptOutcome, Order, claimed_call_off, mark_unknown, new_key, order_of
 from billing.gateways import ChargeResult, ChargeStatus, ErrorKind, GatewayError, gateway_for
-from billing.matching import ChargeFact
+from billing.matching import ASK_PROCESSING_AFTER, ChargeFact
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
@@ -27,9 +27,8 @@ from billing.retries.eligibility import Refusal, methods_for, refusal, usable
 from customers.errors import SollecitoError, check_transition
 from customers.rows import row
 
-#: First question about an unknown outcome; bank debits are asked about hourly.
+#: First question about an unknown outcome.
 ASK_AFTER = timedelta(minutes=1)
-ASK_PROCESSING_AFTER = timedelta(hours=1)
 #: A retry that was certainly not sent is planned again this much later.
 AGAIN_AFTER = timedelta(minutes=5)
 _PROMISED = """

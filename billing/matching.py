@@ -10,6 +10,8 @@ from billing.models import AttemptOrigin, AttemptStatus, Invoice, PaymentAttempt
 from billing.retries.declines import DeclineVerdict, verdict_of
 
 UNRESOLVED = (AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN)
+#: Charges the bank takes days to answer (debits) are asked about hourly.
+ASK_PROCESSING_AFTER = timedelta(hours=1)
 #: The processor's clock and ours may differ by this much when a charge is matched to our attempt.
 CLOCK_SKEW = timedelta(minutes=2)
 

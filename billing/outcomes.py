@@ -12,7 +12,7 @@ from django.db import transaction
 
 from billing.charge_log import decline_entry, success_entry
 from billing.locks import lock_invoice
-from billing.matching import UNRESOLVED, ChargeFact, attempt_of, attempts_renumber
+from billing.matching import ASK_PROCESSING_AFTER, UNRESOLVED, ChargeFact, attempt_of, attempts_renumber
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
@@ -92,6 +92,30 @@ def charge_apply(*, invoice_id: int, fact: ChargeFact, now: datetime, attempt_id
         _record_decline(invoice, attempt, fact, now)
     announce_facts_changed([invoice.customer_id])
     return Recorded(attempt.pk, target, changed=True)
+
+
+def charge_under_way(*, invoice_id: int, fact: ChargeFact, now: datetime) -> None:
+    """Records a charge whose outcome comes days later (a bank debit), in the caller's transaction.
+
+    Until then nothing else is charged or planned for its invoice, and nobody is written to because of it. One that was
+    told before, or is finished by now, changes nothing.
+    """
+    invoice = lock_invoice(invoice_id)
+    if invoice is None or invoice.status != InvoiceStatus.OPEN:
+        return
+    attempts = rows(PaymentAttempt, "invoice_id = %s FOR NO KEY UPDATE", [invoice.pk])
+    attempt = attempt_of(invoice, attempts, fact, now, None)
+    # Another charge that is unresolved keeps the invoice busy as it is; there can be one only.
+    if attempt.pk is not None or any(other.status in UNRESOLVED for other in attempts):
+        return
+    planned_cancel(invoice_id=invoice.pk, reason="A debit is under way.", now=now)
+    attempt.status, attempt.external_id = AttemptStatus.UNKNOWN, fact.charge_id
+    attempt.amount, attempt.currency = fact.amount, invoice.currency
+    attempt.claimed_at, attempt.resolve_at = attempt.at, now + ASK_PROCESSING_AFTER
+    attempt.save()
+    attempts_renumber([*attempts, attempt])
+    customers_reassess([invoice.customer_id], now)
+    announce_facts_changed([invoice.customer_id])
 
 
 def _merge(invoice: Invoice, ours: PaymentAttempt, known: PaymentAttempt, now: datetime) -> None:

@@ -14,10 +14,10 @@ from django.db import connection, transaction
 
 from billing import breaker
 from billing.attempts import Order, claimed_call_off, mark_unknown, order_of
-from billing.charge_path import ASK_PROCESSING_AFTER, pay, record_result, still_chargeable
+from billing.charge_path import pay, record_result, still_chargeable
 from billing.gateways import ChargeStatus, ErrorKind, GatewayError, gateway_for
 from billing.locks import lock_invoice
-from billing.matching import CLOCK_SKEW, UNRESOLVED
+from billing.matching import ASK_PROCESSING_AFTER, CLOCK_SKEW, UNRESOLVED
 from billing.models import AttemptStatus, PaymentAttempt, RetryState
 from billing.models.attempt import TRANSITIONS
 from customers.errors import check_transition

@@ -1,6 +1,7 @@
 """A Stripe for one test: the sandbox over HTTP, and our rows for what is in it."""
 
 import json
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from billing.ingest.facts.methods import method_values
 from billing.ingest.inbox import store
 from billing.ingest.process import process_inbox
 from billing.models import Invoice, PaymentMethod
-from dunning_site.embedded.stripe_sandbox import invoice_calls, seeding
+from dunning_site.embedded.stripe_sandbox import collection, invoice_calls, seeding
 from dunning_site.embedded.stripe_sandbox.clock import set_clock
 from dunning_site.embedded.stripe_sandbox.ledger import report
 from dunning_site.embedded.stripe_sandbox.params import Params
@@ -55,6 +56,12 @@ class StripeWorld:
         return factories.invoice(
             customer, external_id=opened["id"], amount_due=amount, currency=currency.upper(), **fields
         )
+
+    def first_charge(self, invoice: Invoice) -> None:
+        """The processor's own try, as at a renewal."""
+        world = self.server.world
+        with world.lock:
+            collection.automatic(world, world.get("invoice", invoice.external_id))
 
     def another(self, invoice: Invoice, *, amount: int = 4900) -> Invoice:
         """One more open invoice of the same customer, at the sandbox and here."""
@@ -147,14 +154,16 @@ class StripeWorld:
         with self.server.world.lock:
             set_clock(self.server.world, int(until.timestamp()))
 
-    def pass_time(self, until: datetime) -> None:
-        """The same, and all it told so far is heard, once."""
+    def pass_time(self, until: datetime, *, lost: Container[str] = ()) -> None:
+        """The same, and all it told so far is heard, once; but for events of types that get `lost`."""
         self.clock(until)
         world = self.server.world
         with world.lock:
             sent = [json.loads(world.events[pk]["raw"]) for pk in world.event_order if pk not in self.heard]
         for event in sent:
             self.heard.add(event["id"])
+            if event["type"] in lost:
+                continue
             store(source="stripe", event=event, now=until)
         while process_inbox(now=until, limit=100).claimed:
             pass

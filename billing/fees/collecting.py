@@ -14,11 +14,11 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from billing import breaker
-from billing.charge_path import ASK_AFTER, ASK_PROCESSING_AFTER
+from billing.charge_path import ASK_AFTER
 from billing.fees.owed import Owed, fees_owed_by
 from billing.fees.reopening import fees_reopen
 from billing.gateways import ChargeResult, ChargeStatus, ErrorKind, GatewayError, gateway_for, is_chargeable
-from billing.matching import CLOCK_SKEW, UNRESOLVED
+from billing.matching import ASK_PROCESSING_AFTER, CLOCK_SKEW, UNRESOLVED
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,

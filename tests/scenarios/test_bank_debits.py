@@ -8,6 +8,8 @@ from billing.charging import charge_due, charge_now
 from billing.models import AttemptStatus, Invoice, InvoiceStatus, PaymentMethod, ProcessorAccount, RetryState
 from billing.resolving import resolve_unknown
 from billing.retries.loop import plan_retries
+from campaigns.engine.assess import assess_customers
+from campaigns.models import Case
 from customers.errors import SollecitoError
 from customers.models import Interaction
 from dunning_site.embedded.stripe_sandbox.ledger import report
@@ -147,3 +149,36 @@ def test_a_debit_returned_once_is_collected_by_the_next_one(stripe_world):
     assert (invoice.status, invoice.recovered_by) == (InvoiceStatus.PAID, "silent_retry")
     assert stripe_world.charged(invoice) == [4900]
     assert invoice.attempts.filter(status=AttemptStatus.DECLINED).get().network_decline_code == ""
+
+
+@pytest.mark.parametrize("lost", [(), ("charge.pending",), ("charge.pending", "payment_intent.processing")])
+@pytest.mark.parametrize("code", [None, "AM04"])
+def test_the_processors_own_debit_is_under_way_until_the_bank_answers(stripe_world, lost, code):
+    """Tried and not paid is not failed: nobody is written to and nothing is charged while the bank takes its days."""
+    invoice = stripe_world.owing(account("sepa_debit", code), first_failed_at=None, last_decline_code="")
+    stripe_world.first_charge(invoice)
+    for day in range(1, 4):
+        now = NOW + day * DAY
+        stripe_world.pass_time(now, lost=lost)
+        resolve_unknown(now=now, limit=10)
+        assess_customers(now=now, limit=10)
+        assert plan_retries(now=now, limit=10).planned == 0
+        with pytest.raises(SollecitoError):
+            charge_now(invoice_id=invoice.pk, origin="staff", now=now)
+    invoice.refresh_from_db()
+    attempt = invoice.attempts.get()
+    assert (attempt.status, attempt.origin, attempt.number) == (AttemptStatus.UNKNOWN, "processor", 1)
+    assert (invoice.first_failed_at, Case.objects.exists()) == (None, False)
+    now = NOW + ANSWERED
+    stripe_world.pass_time(now, lost=lost)
+    assess_customers(now=now, limit=10)
+    attempt.refresh_from_db()
+    invoice.refresh_from_db()
+    assert invoice.attempts.count() == stripe_world.tried() == 1
+    if code is None:
+        assert (attempt.status, invoice.status) == (AttemptStatus.SUCCEEDED, InvoiceStatus.PAID)
+        assert not Case.objects.exists()
+    else:
+        assert (attempt.status, attempt.network_decline_code) == (AttemptStatus.DECLINED, code)
+        assert invoice.first_failed_at is not None
+        assert plan_retries(now=now, limit=10).planned == 1

@@ -13,21 +13,27 @@ from billing.ingest.facts.unit import Unit, moment, ref
 from billing.matching import ChargeFact
 from billing.models import Invoice, InvoiceStatus, Payment, PaymentAttempt
 from billing.money import display
-from billing.outcomes import charge_apply
+from billing.outcomes import charge_apply, charge_under_way
 from billing.settling import payment_allocate
 from customers.models import Customer
 
 
 def write_charge(unit: Unit, obj: JSON) -> None:
-    """Applies a charge that is done; one still pending (bank debits) says nothing yet."""
+    """Applies a charge that is done, or one that is under way for days (a bank debit)."""
     holder = ref(obj.get("customer"))
-    if obj.get("status") not in {"succeeded", "failed"} or not holder:
+    if obj.get("status") not in {"succeeded", "failed", "pending"} or not holder:
         return
     customer = lock_customer(unit, holder)
     intent = ref(obj.get("payment_intent"))
     external_id = payment_link(unit, intent) if intent else ""
     invoice = invoice_row(unit, external_id) if external_id else None
     fact = _fact(unit, customer, obj)
+    if obj["status"] == "pending":
+        if invoice is not None:
+            charge_under_way(invoice_id=invoice.pk, fact=fact, now=unit.now)
+            unit.invoices.pop(external_id, None)
+            unit.touched.add(invoice.pk)
+        return
     if invoice is not None:
         invoice = _settled_document(unit, invoice)
         recorded = charge_apply(invoice_id=invoice.pk, fact=fact, now=unit.now)
@@ -66,7 +72,7 @@ def _fact(unit: Unit, customer: Customer, obj: JSON) -> ChargeFact:
         fill_from_charge(row, obj)
     return ChargeFact(
         charge_id=obj["id"],
-        succeeded=not failed,
+        succeeded=obj["status"] == "succeeded",
         amount=obj["amount"] if failed else obj.get("amount_captured") or obj["amount"],
         currency=obj["currency"].upper(),
         at=moment(obj["created"]),

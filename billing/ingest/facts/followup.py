@@ -17,6 +17,7 @@ from billing.conflicts import conflict_seen, conflict_settle
 from billing.ingest.facts.charges import write_charge, write_out_of_band
 from billing.ingest.facts.invoices import write_invoice, write_invoice_payment
 from billing.ingest.facts.unit import Unit, write
+from billing.matching import UNRESOLVED
 from billing.models import (
     Allocation,
     AttemptStatus,
@@ -98,7 +99,7 @@ def _derived(invoice: Invoice, attempts: list[PaymentAttempt]) -> dict[str, Any]
     moments = [a.at for a in declined if a.at is not None]
     if invoice.first_failed_at is not None:
         moments.append(invoice.first_failed_at)
-    elif not moments and _failed_untold(invoice) and invoice.issued_at is not None:
+    elif not moments and _failed_untold(invoice) and not _under_way(attempts) and invoice.issued_at is not None:
         # Tried and not paid, without a charge to show for it: there was no method to charge.
         moments.append(invoice.issued_at)
     last = declined[-1] if declined else None
@@ -107,6 +108,10 @@ def _derived(invoice: Invoice, attempts: list[PaymentAttempt]) -> dict[str, Any]
         "last_decline_code": last.decline_code if last else "",
         "last_decline_category": last.decline_category if last else "",
     }
+
+
+def _under_way(attempts: Iterable[PaymentAttempt]) -> bool:
+    return any(attempt.status in UNRESOLVED for attempt in attempts)
 
 
 def _failed_untold(invoice: Invoice) -> bool:
