@@ -34,7 +34,7 @@ from billing.settling import invoice_settle, payment_allocate, planned_cancel
 from billing.signals import announce_facts_changed
 from customers import log
 from customers.errors import SollecitoError, check_transition
-from customers.rows import row, rows
+from customers.rows import row, row_insert, row_update, rows
 from customers.services import customers_reassess
 from customers.wake import wake
 
@@ -45,6 +45,15 @@ _RECOVERED_BY = {
     AttemptOrigin.STAFF: RecoverySource.STAFF,
     AttemptOrigin.INSTALMENT: RecoverySource.STAFF,
 }
+#: Columns that a charge's outcome writes: of its attempt, and of its invoice when it was declined.
+_SETTLED = (
+    "status", "external_id", "amount", "currency", "at", "finished_at", "resolve_at", "payment_method_id",
+    "decline_code", "network_decline_code", "advice_code", "network_advice_code", "decline_category",
+    "failure_message",
+)  # fmt: skip
+_DECLINED = (
+    "first_failed_at", "last_decline_code", "last_decline_category", "retry_state", "retry_reason", "updated_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +205,12 @@ def _settle_attempt(
     now: datetime,
 ) -> None:
     attempt_fill(attempt, fact, status, now)
-    is_new = attempt.pk is None
-    attempt.save()
-    attempts_renumber([*attempts, attempt] if is_new else attempts)
+    if attempt.pk is None:
+        row_insert(attempt)
+        attempts_renumber([*attempts, attempt])
+    else:
+        row_update(attempt, _SETTLED)
+        attempts_renumber(attempts)
 
 
 def attempt_fill(attempt: PaymentAttempt, fact: ChargeFact, status: AttemptStatus, now: datetime) -> None:
@@ -223,7 +235,7 @@ def _record_success(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact,
     # The customer's lock is held: nobody else can be making this payment at the same time.
     payment = row(Payment, "source = %s AND external_id = %s", [invoice.source, fact.charge_id])
     if payment is None:
-        payment = Payment.objects.create(
+        payment = Payment(
             source=invoice.source,
             external_id=fact.charge_id,
             customer_id=invoice.customer_id,
@@ -232,6 +244,7 @@ def _record_success(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact,
             received_at=at,
             method=fact.method_type or (attempt.payment_method.type if attempt.payment_method else ""),
         )
+        row_insert(payment)
     payment_allocate(payment=payment, invoice=invoice)
     settled = invoice_settle(invoice=invoice, at=at, recovered_by=_RECOVERED_BY.get(AttemptOrigin(attempt.origin), ""))
     if not settled and attempt.part:
@@ -257,16 +270,7 @@ def _record_decline(invoice: Invoice, attempt: PaymentAttempt, fact: ChargeFact,
         planned_cancel(invoice_id=invoice.pk, reason="Planned anew after another decline.", now=now)
         invoice.retry_state, invoice.retry_reason = RetryState.NEEDS_PLAN, ""
         wake("billing.tasks.plan_retries")
-    invoice.save(
-        update_fields=[
-            "first_failed_at",
-            "last_decline_code",
-            "last_decline_category",
-            "retry_state",
-            "retry_reason",
-            "updated_at",
-        ]
-    )
+    row_update(invoice, _DECLINED)
     _note(attempt, verdict, verdict.unknown_codes, at)
     log.record(decline_entry(invoice, attempt, fact, at))
 

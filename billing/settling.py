@@ -8,6 +8,7 @@ from billing.models import Allocation, Invoice, InvoiceStatus, Payment, RetrySta
 from billing.models.invoice import TRANSITIONS
 from customers import log
 from customers.errors import SollecitoError
+from customers.rows import row_insert, row_update
 
 # Plain SQL: every payment comes this way.
 _GIVEN = "SELECT payment_id, amount FROM billing_allocation WHERE invoice_id = %s"
@@ -36,7 +37,7 @@ def payment_allocate(*, payment: Payment, invoice: Invoice) -> int:
     amount = share_of(payment=payment, invoice=invoice, allocated=allocated)
     if not amount:
         return 0
-    Allocation.objects.create(payment=payment, invoice=invoice, amount=amount)
+    row_insert(Allocation(payment=payment, invoice=invoice, amount=amount))
     paid = max(invoice.amount_paid, allocated + amount)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE billing_payment SET allocated = allocated + %s WHERE id = %s", [amount, payment.pk])
@@ -73,8 +74,8 @@ def invoice_settle(*, invoice: Invoice, at: datetime, recovered_by: str = "") ->
     """
     if not invoice_close(invoice, at=at, recovered_by=recovered_by):
         return False
-    invoice.save(
-        update_fields=["status", "paid_at", "closed_at", "retry_state", "retry_reason", "recovered_by", "updated_at"]
+    row_update(
+        invoice, ["status", "paid_at", "closed_at", "retry_state", "retry_reason", "recovered_by", "updated_at"]
     )
     planned_cancel(invoice_id=invoice.pk, reason="The invoice is paid.", now=at)
     return True

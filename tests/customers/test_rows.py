@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db import DatabaseError
 from django.forms.models import model_to_dict
 
 from billing.models import Invoice, InvoiceStatus
 from campaigns.models import Step
-from customers.models import Customer
-from customers.rows import row, rows
+from customers.models import Contact, Customer
+from customers.rows import row, row_insert, row_update, rows
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -54,3 +55,49 @@ def test_none_where_nothing_fits_and_the_order_asked_for() -> None:
     assert row(Customer, "id = %s", [second.pk + 1]) is None
     found = rows(Customer, "id = ANY(%s) ORDER BY id DESC", [[first.pk, second.pk]])
     assert [found_one.pk for found_one in found] == [second.pk, first.pk]
+
+
+def test_a_row_written_is_the_row_the_orm_writes() -> None:
+    owner = factories.customer()
+    fields = {
+        "customer": owner, "brand_id": owner.brand_id, "source": "stripe", "currency": "EUR", "amount_due": 4_800,
+        "amount_paid": 300, "metadata": {"order": [1, None]}, "due_at": datetime(2026, 11, 1, 12, tzinfo=UTC),
+    }  # fmt: skip
+    ours, theirs = Invoice(external_id="in_1", **fields), Invoice(external_id="in_2", **fields)
+    row_insert(ours)
+    theirs.save(force_insert=True)
+    assert ours.balance == theirs.balance == 4_500
+    assert not ours._state.adding
+    _assert_same(ours, theirs)
+    for invoice in (ours, theirs):
+        invoice.status, invoice.metadata, invoice.retry_reason = InvoiceStatus.VOID, {"order": []}, "not written"
+    row_update(ours, ["status", "metadata", "updated_at"])
+    theirs.save(update_fields=["status", "metadata", "updated_at"])
+    _assert_same(ours, theirs)
+    assert Invoice.objects.get(pk=ours.pk).retry_reason == ""
+
+
+def _assert_same(ours: Invoice, theirs: Invoice) -> None:
+    mine, others = (Invoice.objects.get(pk=invoice.pk) for invoice in (ours, theirs))
+    for field in Invoice._meta.concrete_fields:
+        if field.name not in {"id", "external_id", "created_at", "updated_at"}:
+            assert getattr(mine, field.attname) == getattr(others, field.attname), field.name
+
+
+def test_a_row_that_has_gone_is_not_updated_in_silence() -> None:
+    invoice = factories.invoice(customer=factories.customer())
+    Invoice.objects.filter(pk=invoice.pk).delete()
+    with pytest.raises(DatabaseError):
+        row_update(invoice, ["status"])
+
+
+def test_rows_whose_history_is_kept_keep_it() -> None:
+    owner = factories.customer()
+    contact = Contact(customer=owner, name="Anna", email="anna@example.com")
+    row_insert(contact)
+    contact.name = "Anna B."
+    row_update(contact, ["name"])
+    assert [entry.name for entry in Contact.history.filter(id=contact.pk).order_by("history_id")] == [
+        "Anna",
+        "Anna B.",
+    ]

@@ -3,15 +3,25 @@
 from typing import Any
 
 from babel import Locale
-from django.db.models import QuerySet
+from django.db import connection
 from django.utils.translation import gettext as _
 
 from billing.gateways import JSON
 from billing.ingest.facts.unit import Unit, newest, ref, write
-from billing.models import PaymentMethod
 from customers.geography import is_timezone, language_of, timezone_of
 from customers.models import Contact, Customer, CustomerKind
 from customers.rows import row as find_row
+from customers.rows import rows
+
+# Plain SQL: asked of every customer that is told of.
+_DEFAULT = """
+    SELECT external_id FROM billing_paymentmethod WHERE customer_id = %s AND held_as = %s AND is_default
+     ORDER BY attached_at DESC, id DESC LIMIT 1
+"""
+_MAKE_DEFAULT = """
+    UPDATE billing_paymentmethod SET is_default = COALESCE(external_id = %s, false)
+     WHERE customer_id = %s AND held_as = %s AND (is_default OR external_id = %s)
+"""
 
 
 def lock_customer(unit: Unit, external_id: str) -> Customer:
@@ -78,8 +88,10 @@ def write_customer(unit: Unit, obj: JSON, *, deleted: bool = False) -> None:
 
 def _apply(unit: Unit, row: Customer, obj: JSON) -> None:
     # The default method lives on the methods' rows; here it counts as one more value of the customer.
-    held = _methods(row).filter(is_default=True).values_list("external_id", flat=True)
-    row._default = held.first()  # type: ignore[attr-defined]
+    held = _methods_of(row)
+    with connection.cursor() as cursor:
+        cursor.execute(_DEFAULT, held)
+        row._default = next((external_id for (external_id,) in cursor.fetchall()), None)  # type: ignore[attr-defined]
     values = newest(unit, "customer", row, obj, lambda seen: _values(row, seen))
     if values is None:
         return
@@ -94,19 +106,19 @@ def _apply(unit: Unit, row: Customer, obj: JSON) -> None:
     if default:
         method_row(unit, default, lock_customer(unit, obj["id"]), obj["id"])
     if default != row._default:  # type: ignore[attr-defined]
-        _methods(row).filter(is_default=True).update(is_default=False)
-        _methods(row).filter(external_id=default).update(is_default=True)
+        with connection.cursor() as cursor:
+            cursor.execute(_MAKE_DEFAULT, [default, *held, default])
         if default:
             default_changed(unit, lock_customer(unit, obj["id"]))
     if {"email", "country", "language", "timezone"} & set(names):
         unit.reassess.add(row.pk)
 
 
-def _methods(row: Customer) -> QuerySet[PaymentMethod]:
-    """The methods this customer of the processor holds, wherever they are filed."""
+def _methods_of(row: Customer) -> tuple[int, str]:
+    """Under which customer and as whose the methods this customer of the processor holds are filed."""
     if row.merged_into_id is None:
-        return PaymentMethod.objects.filter(customer=row, held_as="")
-    return PaymentMethod.objects.filter(customer=row.merged_into_id, held_as=row.external_id or "")
+        return row.pk, ""
+    return row.merged_into_id, row.external_id or ""
 
 
 def _values(row: Customer, obj: JSON) -> dict[str, Any]:
@@ -153,7 +165,7 @@ def _contact(row: Customer, before: tuple[str, str, str]) -> None:
     """Keeps the primary contact at the customer's address, unless staff have put another person there."""
     if not row.email:
         return
-    contacts = {c.email.lower(): c for c in Contact.objects.filter(customer=row)}
+    contacts = {c.email.lower(): c for c in rows(Contact, "customer_id = %s ORDER BY is_primary DESC, id", [row.pk])}
     primary = next((c for c in contacts.values() if c.is_primary), None)
     if primary is None:
         known = contacts.get(row.email.lower())

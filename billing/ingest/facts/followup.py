@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 REASON_DECLINED = "declined"
 REASON_NEW_METHOD = "new_method"
 # Plain SQL: asked with every customer's events.
+_FAILED = """
+    SELECT id FROM billing_invoice WHERE customer_id = ANY(%s) AND status = 'open' AND first_failed_at IS NOT NULL
+"""
 _DISPUTED = """
     SELECT invoice_id, min(opened_at) FROM billing_dispute
      WHERE invoice_id = ANY(%s) AND status = 'open' GROUP BY invoice_id
@@ -57,6 +60,7 @@ _ACTIVE = {AttemptStatus.PLANNED, AttemptStatus.IN_FLIGHT, AttemptStatus.UNKNOWN
 
 def follow_up(unit: Unit) -> None:
     """Brings every invoice the unit touched to rest and notes whose case must be looked at again."""
+    _touch_failed(unit)
     if not unit.touched:
         return
     invoices, attempts = _standing(unit)
@@ -81,6 +85,15 @@ def follow_up(unit: Unit) -> None:
             unit.reassess.add(invoice.customer_id)
     if any(invoice.processor_next_attempt_at is None for invoice in invoices):
         conflict_settle(unit.account)
+
+
+def _touch_failed(unit: Unit) -> None:
+    """A new card, or another default, is news for whatever its customer has failed to pay."""
+    customers = unit.new_credentials | unit.new_defaults.keys()
+    if customers:
+        with connection.cursor() as cursor:
+            cursor.execute(_FAILED, [list(customers)])
+            unit.touched.update(pk for (pk,) in cursor.fetchall())
 
 
 def _standing(unit: Unit) -> tuple[list[Invoice], dict[int, list[PaymentAttempt]]]:

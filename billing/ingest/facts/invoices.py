@@ -20,6 +20,7 @@ from billing.models import CollectionMethod, Invoice, InvoicePaymentLink, Invoic
 from billing.money import display
 from customers.models import Customer
 from customers.rows import row as find_row
+from customers.rows import row_insert
 
 RANK = {
     InvoiceStatus.DRAFT: 0,
@@ -70,7 +71,7 @@ def write_invoice(unit: Unit, obj: JSON, *, failed_at: datetime | None = None) -
             brand_id=customer.brand_id,
             **values,
         )
-        row.save(force_insert=True)
+        row_insert(row)
         unit.invoices[obj["id"]] = row
     elif _is_later(unit, row, obj, values):
         if obj is not unit.fetched.get(("invoice", obj["id"])) and _key(row) == _key_of(values):

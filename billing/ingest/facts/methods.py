@@ -10,7 +10,7 @@ from billing.ingest.facts.banks import issuer_of
 from billing.ingest.facts.customers import lock_customer
 from billing.ingest.facts.unit import Unit, moment, newest, ref, write
 from billing.merging import held_as
-from billing.models import Invoice, PaymentMethod
+from billing.models import PaymentMethod
 from billing.retries.marks import card_mark_inherit, card_mark_lift
 from customers.models import Customer, Direction
 from customers.rows import row as find_row
@@ -24,9 +24,11 @@ def method_row(unit: Unit, external_id: str, customer: Customer | None, holder: 
     if row is None:
         row = find_row(PaymentMethod, "source = %s AND external_id = %s", [unit.source, external_id])
         if row is None:
-            row, _made = PaymentMethod.objects.get_or_create(
-                source=unit.source, external_id=external_id, defaults={"customer": customer, "held_as": held}
-            )
+            # Two workers may hear of a method at once, of different customers.
+            new = PaymentMethod(source=unit.source, external_id=external_id, customer=customer, held_as=held)
+            PaymentMethod.objects.bulk_create([new], ignore_conflicts=True)
+            row = find_row(PaymentMethod, "source = %s AND external_id = %s", [unit.source, external_id])
+            assert row is not None
         unit.methods[external_id] = row
     if row.customer_id is None and customer is not None:
         write(row, {"customer": customer, "held_as": held})
@@ -124,18 +126,11 @@ def _after_new_credential(unit: Unit, customer: Customer | None) -> None:
     """Whatever this customer owes may be tried at once: see followup."""
     if customer is not None:
         unit.new_credentials.add(customer.pk)
-        _touch_failed(unit, customer)
 
 
 def default_changed(unit: Unit, customer: Customer) -> None:
     """Another method is the default from now on: whoever changed it means it to be charged, see followup."""
     unit.new_defaults[customer.pk] = max(unit.stamp, unit.new_defaults.get(customer.pk, unit.stamp))
-    _touch_failed(unit, customer)
-
-
-def _touch_failed(unit: Unit, customer: Customer) -> None:
-    failed = Invoice.objects.filter(customer=customer, status="open", first_failed_at__isnull=False)
-    unit.touched.update(failed.values_list("pk", flat=True))
 
 
 def _log(unit: Unit, customer: Customer | None, row: PaymentMethod, kind: str, text: str, at: datetime) -> None:

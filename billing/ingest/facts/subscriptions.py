@@ -13,6 +13,7 @@ from billing.merging import held_as
 from billing.models import Subscription, SubscriptionStatus
 from customers.models import Customer
 from customers.rows import row as find_row
+from customers.rows import row_insert
 
 #: A subscription in one of these never comes back, whatever stamp an event carries.
 ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
@@ -35,7 +36,7 @@ def write_subscription(unit: Unit, obj: JSON, *, previous: JSON | None = None) -
         row = Subscription(source=unit.source, external_id=obj["id"], customer=customer)
         for name, value in (_values(unit, customer, obj) | {"facts_as_of": unit.stamp}).items():
             setattr(row, name, value)
-        row.save(force_insert=True)
+        row_insert(row)
         unit.subscriptions[obj["id"]] = row
         _log(unit, row, obj, previous)
         return row

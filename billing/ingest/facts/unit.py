@@ -16,6 +16,7 @@ from billing.gateways import JSON
 from billing.models import Invoice, PaymentMethod, ProcessorAccount, Subscription
 from customers.log import Entry
 from customers.models import ActorKind, Customer
+from customers.rows import row_update
 
 #: (kind, external id) → the object, None where the processor has none; lists for the kinds that end in `_of`.
 Fetched = Mapping[tuple[str, str], Any]
@@ -107,7 +108,7 @@ def write(row: Model, values: Mapping[str, Any]) -> list[str]:
     for name in names:
         setattr(row, name, values[name])
     if names:
-        row.save(update_fields=names)
+        row_update(row, names)
     return names
 
 
