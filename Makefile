@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+# What the product needs, and what working on it needs besides.
+BASE := $(VENV)/.installed-base
 STAMP := $(VENV)/.installed
 WORKERS ?= logical
 
@@ -11,17 +13,21 @@ WORKERS ?= logical
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-$(STAMP): requirements.txt requirements-dev.txt
+$(BASE): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@echo "Installing packages into $(VENV) …"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(STAMP): $(BASE) requirements-dev.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
-demo: $(STAMP) ## sixty days of a believable SaaS, played, then served on http://127.0.0.1:8000
+demo: $(BASE) ## sixty days of a believable SaaS, played, then served on http://127.0.0.1:8000
 	@exec $(PY) manage.py demo $(ARGS)
 
-run: $(STAMP) ## all services without demo data
+run: $(BASE) ## all services without demo data
 	@exec $(PY) manage.py up $(ARGS)
 
 test: $(STAMP) ## the test suite, in as many processes as there are cores (WORKERS=1: in one)
@@ -34,13 +40,13 @@ lint: $(STAMP) ## style, types, missing migrations, system checks
 	@$(VENV)/bin/mypy customers billing campaigns portal insights integrations dunning_site
 	@SECRET_KEY=lint DATABASE_URL=postgresql:///none $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run --skip-checks >/dev/null || (echo "A migration is missing: manage.py makemigrations" && false)
 
-messages: $(STAMP) ## compile the translations after editing locale/*/LC_MESSAGES/django.po
+messages: $(BASE) ## compile the translations after editing locale/*/LC_MESSAGES/django.po
 	@$(VENV)/bin/pybabel -q compile -D django -d locale
 
 bench: $(STAMP) ## measurements of the engine, as JSON
 	@exec $(PY) manage.py bench engine --json $(ARGS)
 
-shell: $(STAMP) ## a Python shell on the running (or else the stopped) installation
+shell: $(BASE) ## a Python shell on the running (or else the stopped) installation
 	@exec $(PY) manage.py shell $(ARGS)
 
 requirements: $(STAMP) ## compile the pins anew from requirements*.in

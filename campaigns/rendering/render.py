@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from liquid.exceptions import LiquidError
@@ -37,6 +38,8 @@ class Rendered:
     text: str
 
 
+# A publish compiles to check the size, then to keep the outcome.
+@lru_cache(maxsize=64)
 def compile_template(
     *, subject: str, mjml: str, text: str | None = None, language: str = "en", channel: str = EMAIL
 ) -> CompiledTemplate:

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -22,6 +22,7 @@ from dunning_site.demo.mailbox import Mailbox
 from dunning_site.demo.network import Network
 from dunning_site.demo.office import Office
 from dunning_site.demo.practice import practice_case
+from dunning_site.demo.summary import summary
 from dunning_site.embedded.installation import demo_users
 from dunning_site.embedded.sandbox_control import SandboxControl
 
@@ -29,6 +30,16 @@ CUSTOMERS = 400
 DAYS = 60
 #: Time passes in steps of this; what falls due in between happens at the end of its step.
 _STEP = timedelta(hours=2)
+
+
+class Told:
+    """Whoever wants to know how far the demo is; as it stands, nobody does."""
+
+    def stage(self, words: str) -> None:
+        """Another part begins."""
+
+    def until(self, at: datetime) -> None:
+        """The demo's clock shows `at` (aware UTC)."""
 
 
 def midnight(moment: datetime) -> datetime:
@@ -42,7 +53,7 @@ def play(
     until: datetime,
     customers: int = CUSTOMERS,
     days: int = DAYS,
-    progress: Callable[[datetime], None] = lambda at: None,
+    told: Told | None = None,
 ) -> dict[str, Any]:
     """Builds the demo's company and lives its last `days` days up to `until` (aware UTC).
 
@@ -50,18 +61,21 @@ def play(
     arrive over HTTP, every loop runs until idle, mail and texts go out, customers who read theirs act or answer,
     and the staff work their tasks.
 
-    Returns the money moved as the sandbox counts it up to `until`: from then on its clock is the machine's, by which
-    it goes on charging.
+    Returns the summary as of `until`: from then on the sandbox's clock is the machine's, by which it goes on
+    charging, and the practice case, which nobody lived, is there. `told` is kept up to date on the way.
     """
+    told = told or Told()
     sandbox = SandboxControl(settings.STRIPE_API_BASE)
     start = until - timedelta(days=days)
     rng = Random(seed)
     at = start
     with in_a_hurry(), clock.running_on(lambda: at), asleep(), web.site():
+        told.stage(f"Founding a company with {customers} customers")
         sandbox.reset(seed)
         sandbox.settings(delivery="hold", record=True, events_kept=200_000)
         sandbox.set_clock(start)
         accounts = world.build(sandbox, people.draw(rng, customers), start, rng)
+        told.stage("Bringing them in from the processor")
         call_command("stripe_backfill", verbosity=0, stdout=StringIO())
         network = Network()
         town = Town(accounts, sandbox, network, seed)
@@ -69,6 +83,7 @@ def play(
         demo_users()
         office = Office(start)
         office.set_up()
+        told.stage(f"Living {days} days")
         while at < until:
             at += _STEP
             sandbox.set_clock(at)
@@ -78,17 +93,18 @@ def play(
             acted = town.act(at)
             if office.work(at) or acted:
                 settle(sandbox)
-            progress(at)
+            told.until(at)
+        told.stage("Counting, looking ahead, ranking the worklist")
         office.look_ahead(at)
+        counted = summary(seed=seed, until=until.date().isoformat(), ledger=sandbox.ledger(), mails=mailbox.count())
         practice_case(at)
         # Ranked once, not at every step of sixty days: nobody looks at the list before the demo is served.
         campaigns.count_chances()
         campaigns.refresh_work()
         network.set_clock(None)
-        ledger = sandbox.ledger()
         sandbox.settings(delivery="auto", record=False)
         sandbox.wall_clock()
-    return ledger
+    return counted
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """`manage.py demo`: a believable company, sixty days of its life, and then the back office to look at it."""
 
 import json
-from datetime import UTC, datetime
+import sys
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -11,9 +13,11 @@ from tqdm import tqdm
 from billing.models import Invoice
 from customers import clock
 from dunning_site.demo import play, summary
-from dunning_site.demo.mailbox import Mailbox
 from dunning_site.embedded import installation, serving
 from dunning_site.embedded.environment import unfinished_mark, var
+
+#: Where there is no terminal for a bar, a line every so many days.
+_DAYS_A_LINE = 10
 
 
 class Command(BaseCommand):
@@ -59,22 +63,50 @@ class Command(BaseCommand):
             raise CommandError(f"--until {given!r}: expected a date as YYYY-MM-DD.") from error
 
     def _play(self, options: dict[str, Any], until: datetime) -> dict[str, Any]:
-        with tqdm(total=options["days"], unit="day", desc="Playing", disable=None) as bar:
-
-            def progress(at: datetime) -> None:
-                if at.hour == 0:
-                    bar.update()
-
-            ledger = play.play(
-                seed=options["seed"],
-                until=until,
-                customers=options["customers"],
-                days=options["days"],
-                progress=progress,
-            )
-        return summary.summary(
-            seed=options["seed"],
-            until=until.date().isoformat(),
-            ledger=ledger,
-            mails=Mailbox().count(),
+        told = Progress(days=options["days"], until=until)
+        result = play.play(
+            seed=options["seed"], until=until, customers=options["customers"], days=options["days"], told=told
         )
+        told.finished()
+        return result
+
+
+class Progress(play.Told):
+    """Says on stderr what is being done and how long it took; on a terminal the days are a bar."""
+
+    def __init__(self, *, days: int, until: datetime) -> None:
+        self._days = days
+        self._start = until - timedelta(days=days)
+        self._began = self._stage_began = time.monotonic()
+        self._stage = ""
+        self._bar: tqdm[Any] | None = None
+
+    def stage(self, words: str) -> None:
+        """Another part begins; says how long the one before took."""
+        self._end()
+        self._stage, self._stage_began = words, time.monotonic()
+        tqdm.write(f"{words} …", file=sys.stderr)
+
+    def until(self, at: datetime) -> None:
+        """The demo's clock shows `at` (aware UTC)."""
+        if self._bar is None:
+            self._bar = tqdm(total=self._days, unit="day", leave=False, disable=None)
+        day = (at - self._start).days
+        if day > self._bar.n:
+            self._bar.update(day - self._bar.n)
+        if self._bar.disable and at.hour == 0 and day % _DAYS_A_LINE == 0:
+            seconds = time.monotonic() - self._stage_began
+            tqdm.write(f"  day {day} of {self._days}, {seconds:.0f} s", file=sys.stderr)
+
+    def finished(self) -> None:
+        """Says how long all of it took."""
+        self._end()
+        tqdm.write(f"Played in {time.monotonic() - self._began:.0f} s.", file=sys.stderr)
+
+    def _end(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        if self._stage:
+            tqdm.write(f"  {time.monotonic() - self._stage_began:.1f} s", file=sys.stderr)
+            self._stage = ""
