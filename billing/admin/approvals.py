@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import get_language
@@ -190,8 +190,8 @@ def _job_facts(request: HttpRequest, job: BulkJob, now: datetime) -> list[Fact]:
 
 def _to_request(request: HttpRequest, job: BulkJob, now: datetime) -> HttpResponse:
     asked = job_request(job.pk)
-    if asked is None:
-        raise Http404
+    if asked is None:  # nobody was asked about this one: the list says what else waits
+        return HttpResponseRedirect(reverse("admin:billing_approvalrequest_changelist"))
     return HttpResponseRedirect(reverse("admin:billing_approvalrequest_change", args=[asked.pk]))
 
 

@@ -22,6 +22,7 @@ from customers.admin.base import ReadOnlyAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
 from customers.display import choice_badge, when
 from customers.files import handed_out
+from customers.visibility import seen
 
 KIND = {"human": "info", "opt_out": "warning", "bounce": "danger"}
 
@@ -106,7 +107,7 @@ class InboundMessageAdmin(PageAdmin, ReadOnlyAdmin):
         """One attachment, as a download: never shown in the page, never run."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        row = InboundAttachment.objects.filter(pk=attachment_id).first()
+        row = seen(InboundAttachment.objects.all(), request.user).filter(pk=attachment_id).first()
         if row is None or not row.file:
             raise Http404
         return handed_out(row.file, row.name)

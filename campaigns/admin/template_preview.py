@@ -25,6 +25,7 @@ from campaigns.services.template_history import missing_languages, template_rest
 from customers.admin.page import DETAILS, Asked, PageAction
 from customers.errors import SollecitoError
 from customers.models.customer import LANGUAGES
+from customers.visibility import seen
 
 #: Cases offered to be shown: the newest open ones.
 OFFERED = 20
@@ -47,12 +48,13 @@ def preview(request: HttpRequest, version: TemplateVersion, now: datetime) -> di
         return {"choices": []}
     # Who may not look at cases sees the examples.
     may = request.user.has_perm("campaigns.view_case")
-    newest = Case.objects.filter(state__in=LIVE_STATES).select_related("customer").order_by("-id")
+    own = seen(Case.objects.select_related("customer"), request.user)
+    newest = own.filter(state__in=LIVE_STATES).order_by("-id")
     offered = list(newest[:OFFERED]) if may else []
     asked = request.GET.get("case", "")
     if may and asked.isdecimal() and int(asked) not in {row.pk for row in offered}:
         # A link may lead here from any case, however old.
-        offered += Case.objects.filter(pk=int(asked)).select_related("customer")
+        offered += own.filter(pk=int(asked))
     cases = [("", _("Example data")), *((str(row.pk), f"{row.customer} {row}") for row in offered)]
     text_options = [(key, _spoken(text)) for key, text in texts.items()]
     names = (
