@@ -14,6 +14,7 @@ from billing import money
 from billing.matching import UNRESOLVED
 from billing.models import AttemptStatus, PaymentAttempt, PaymentPlan, PlanInstalment
 from billing.plans.offering import broken_words, plan_offers, plan_rules
+from billing.plans.paid import plans_paid
 from billing.plans.services import plan_chargeable, plan_create
 from billing.plans.terms import Offer
 from campaigns.services.confirming import confirmation_queue
@@ -107,7 +108,7 @@ def offered(*, link: PortalLink, account: Account, now: datetime, language: str)
 
 
 def running(*, link: PortalLink, now: datetime, language: str) -> Running | None:
-    """The active plan of the link's customer and brand. Three queries."""
+    """The active plan of the link's customer and brand. Four queries."""
     plan = (
         PaymentPlan.objects.filter(
             customer_id=link.customer_id, brand_id=link.brand_id, status=PaymentPlan.Status.ACTIVE
@@ -120,10 +121,17 @@ def running(*, link: PortalLink, now: datetime, language: str) -> Running | None
         return None
     today = now.astimezone(zone_of(link.customer)).date()
     rows = sorted(plan.instalments.all(), key=lambda row: row.number)
-    due = next((row for row in rows if row.paid_at is None), None)
+    # What has come in counts at once, whether the instalments have been marked yet or not.
+    left = plans_paid([plan.pk])[plan.pk]
+    settled: set[int] = set()
+    for row in rows:
+        left -= row.amount
+        if row.paid_at is not None or left >= 0:
+            settled.add(row.pk)
+    due = next((row for row in rows if row.pk not in settled), None)
     return Running(
         id=plan.pk,
-        lines=tuple(_line(row, plan.currency, link, language, today) for row in rows),
+        lines=tuple(_line(row, plan.currency, link, language, paid=row.pk in settled, today=today) for row in rows),
         charged_to=str(plan.payment_method) if plan.payment_method else "",
         next_number=str(due.number) if due else "",
         next_text=money.display(due.amount, plan.currency, language) if due else "",
@@ -303,11 +311,11 @@ def _shown(offer: Offer, link: PortalLink, currency: str, language: str) -> Show
     )
 
 
-def _line(row: PlanInstalment, currency: str, link: PortalLink, language: str, today: date) -> Line:
+def _line(row: PlanInstalment, currency: str, link: PortalLink, language: str, *, paid: bool, today: date) -> Line:
     return Line(
         number=row.number,
         day_text=day(row.due_on, link.customer, language),
         amount_text=money.display(row.amount, currency, language),
-        paid=row.paid_at is not None,
-        late=row.paid_at is None and row.due_on < today,
+        paid=paid,
+        late=not paid and row.due_on < today,
     )

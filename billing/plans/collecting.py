@@ -134,9 +134,11 @@ def instalment_pay(*, plan_id: int, payment_method_id: int, now: datetime) -> Pa
     if instalment is None or not open_ones:
         raise SollecitoError(_("Nothing is due."), code="nothing_due")
     asked = sum(plan.instalments.filter(number__lte=instalment.number).values_list("amount", flat=True))
+    short = asked - plans_paid([plan.pk])[plan.pk]
+    if short <= 0:  # paid a moment ago; the instalment is about to be marked so
+        raise SollecitoError(_("Nothing is due."), code="nothing_due")
     method = plan_method(customer, payment_method_id, open_ones)
-    amount = min(asked - plans_paid([plan.pk])[plan.pk], open_ones[0].balance)
-    attempt = _order(plan, instalment, open_ones[0], amount, method, now)
+    attempt = _order(plan, instalment, open_ones[0], min(short, open_ones[0].balance), method, now)
     wake("billing.tasks.charge_due")
     return attempt
 

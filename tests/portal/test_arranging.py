@@ -14,14 +14,17 @@ from billing.models import (
     CustomerRisk,
     Dispute,
     Invoice,
+    Payment,
     PaymentAttempt,
     PaymentPlan,
     PlanPolicy,
     Promise,
 )
+from billing.plans.collecting import instalment_pay
 from campaigns.delivery import deliver_due
 from campaigns.engine.assess import assess_customers
 from campaigns.models import Message
+from customers.errors import SollecitoError
 from customers.models import Customer, Interaction
 from tests import factories as f
 from tests.factories import NOW
@@ -216,6 +219,14 @@ def test_what_is_next_is_paid_on_the_page_once(client: Client, owing: Invoice, h
     assert "Being processed" in client.get(home).content.decode()
     client.post(f"{home}plan/pay/", press | {"number": "2"})
     assert PaymentAttempt.objects.count() == 1
+    # Paid, and not marked yet: the page counts it, and the same part is not asked for again.
+    PaymentAttempt.objects.update(status="cancelled")
+    Payment.objects.create(customer=owing.customer, amount=3000, currency="EUR", received_at=NOW)
+    client.post(f"{home}plan/pay/", press)
+    assert PaymentAttempt.objects.count() == 1
+    with pytest.raises(SollecitoError, match="Nothing is due"):
+        instalment_pay(plan_id=PaymentPlan.objects.get().pk, payment_method_id=card.pk, now=NOW)
+    assert 'name="number" value="2"' in client.get(home).content.decode()
 
 
 def test_a_day_is_promised_within_what_the_rules_allow(client: Client, owing: Invoice, home: str) -> None:
