@@ -6,10 +6,12 @@ from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from billing.models import ImportRow, ImportRun, Invoice
-from customers.display import choice_badge
+from customers.display import ago, choice_badge
 
 _PER_PAGE = 100
 Status = ImportRun.Status
@@ -45,9 +47,35 @@ def load_rows(request: HttpRequest, run: ImportRun, now: datetime) -> dict[str, 
         "query": urlencode({"outcome": shown}) if shown else "",
         "working": run.status in (Status.CHECKING, Status.WRITING),
         "done": done,
-        "percent": 100 * run.done // run.rows if run.status == Status.WRITING and run.rows else 0,
+        "percent": _percent(run),
+        "pace": _pace(run),
         "to_write": run.new + run.changed,
     }
+
+
+def _way(run: ImportRun) -> tuple[int, int]:
+    """How many rows are behind it, and how many there will be; 0 where nobody can tell."""
+    return (run.rows, run.expected) if run.status == Status.CHECKING else (run.done, run.rows)
+
+
+def _percent(run: ImportRun) -> int:
+    behind, total = _way(run)
+    return min(100, 100 * behind // total) if total else 0
+
+
+def _pace(run: ImportRun) -> str:
+    """How fast the turn under way goes and how long it will take, in words; empty before its first batch is done."""
+    if run.claimed_at is None or run.turn_at is None:
+        return ""
+    behind, total = _way(run)
+    seconds, rows = (run.claimed_at - run.turn_at).total_seconds(), behind - run.turn_from
+    if seconds <= 0 or rows <= 0:
+        return ""
+    pace = rows / seconds
+    told = _now("{n} rows a second").format(n=number_format(round(pace), force_grouping=True))
+    if total > behind:
+        told += ", " + _now("about {time} to go").format(time=ago((total - behind) / pace))
+    return f"{told}."
 
 
 def _told(row: ImportRow, run: ImportRun) -> dict[str, Any]:

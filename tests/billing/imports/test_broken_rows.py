@@ -66,8 +66,9 @@ def broken_file() -> tuple[bytes, dict[int, str]]:
     return text.getvalue().encode("utf-8", "surrogateescape"), where
 
 
-def canonical() -> str:
-    """Everything an import writes, named by what it is about instead of by our row numbers, in one order."""
+def canonical(*, moments: bool = True) -> str:
+    """Everything an import writes, named by what it is about instead of by our row numbers, in one order; without
+    `moments`, not when it was written: of two imports at different hours."""
     names = dict(Invoice.objects.values_list("pk", "external_id"))
 
     def plain(value: object) -> object:
@@ -76,12 +77,18 @@ def canonical() -> str:
     def rows(queryset, *fields: str) -> list[list[object]]:
         return sorted(([plain(v) for v in row] for row in queryset.values_list(*fields)), key=repr)
 
+    def said(row: list[object]) -> list[object]:
+        # A line of the log that tells of the import itself stands at the moment of the import.
+        return row if moments or row[2] != "invoice.imported" else [row[0], "", *row[2:]]
+
     def subject(row: list[object]) -> list[object]:
         kind, _colon, pk = str(row[-1]).partition(":")
         return [*row[:-1], f"{kind}:{names.get(int(pk))}" if pk else ""]
 
     invoices = [f.name for f in Invoice._meta.concrete_fields if f.name not in ("id", "created_at", "updated_at")]
     customers = [f.name for f in Customer._meta.concrete_fields if f.name not in ("id", "created_at")]
+    if not moments:
+        customers.remove("reassess_at")
     swap = {"customer": "customer__external_id", "brand": "brand__code"}
     told = {
         "customers": rows(Customer.objects, *(swap.get(name, name) for name in customers)),
@@ -93,8 +100,8 @@ def canonical() -> str:
         "disputes": rows(Dispute.objects, "source", "external_id", "invoice__external_id", "amount", "currency",
                          "status", "opened_at", "closed_at"),
         "log": sorted(
-            map(subject, rows(Interaction.objects, "customer__external_id", "at", "kind", "summary", "actor_kind",
-                              "actor__username", "key", "subject")),
+            map(subject, map(said, rows(Interaction.objects, "customer__external_id", "at", "kind", "summary",
+                                        "actor_kind", "actor__username", "key", "subject"))),
             key=repr,
         ),
     }  # fmt: skip
