@@ -13,6 +13,8 @@ from customers.errors import SollecitoError
 MOST_UNPACKED = 400 * 1024**2
 MOST_PARTS = 2_000
 MOST_RATIO = 250
+#: All texts of a workbook are one part, which whoever reads it holds in memory.
+MOST_TEXTS = 64 * 1024**2
 
 
 def _refusal(reason: str, code: str) -> SollecitoError:
@@ -39,6 +41,13 @@ def workbook_check(file: IO[bytes]) -> None:
                     _(
                         "The workbook would unpack to {size} MB in {parts} parts. It is not read: save it anew as CSV."
                     ).format(size=unpacked // 1024**2, parts=len(parts)),
+                    "hostile_file",
+                )
+            if any(p.filename.endswith("sharedStrings.xml") and p.file_size > MOST_TEXTS for p in parts):
+                raise _refusal(
+                    _("The workbook holds more than {size} MB of text. Save the sheet as CSV.").format(
+                        size=MOST_TEXTS // 1024**2
+                    ),
                     "hostile_file",
                 )
             if "[Content_Types].xml" not in archive.namelist():

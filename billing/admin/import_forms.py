@@ -71,7 +71,7 @@ class LayoutForm(forms.Form):
 
     date_format = forms.ChoiceField(
         label=_("Dates are written like"),
-        choices=[(one, _DATES[one]) for one in DATE_FORMATS],
+        choices=[("", _("– please say –")), *((one, _DATES[one]) for one in DATE_FORMATS)],
         widget=UnfoldAdminSelectWidget,
     )
     decimal = forms.ChoiceField(
@@ -119,6 +119,13 @@ class LayoutForm(forms.Form):
         super().__init__(data, initial=told)
         self.table = table
         self.base = layout
+        if not layout.date_format:
+            self.fields["date_format"].help_text = _(
+                "The file's dates can be read with the day or the month first: only you know which comes first."
+            )
+        if not layout.tells_currency:
+            self.fields["currency"].required = True
+            self.fields["currency"].help_text = _("The file does not tell: a guess could be wrong for every row.")
         if table.shape.kind == "xlsx":
             del self.fields["encoding"], self.fields["delimiter"]
         held = {heading: ours for ours, heading in layout.columns.items()} | dict.fromkeys(layout.extra, EXTRA)

@@ -25,6 +25,9 @@ from customers.workbooks import workbook_check
 MOST_BYTES = 100 * 1024**2
 MOST_ROWS = 500_000
 MOST_COLUMNS = 300
+#: Characters of one cell, as in a spreadsheet; and bytes of one line, beyond which there are none.
+MOST_CELL = 32_767
+MOST_LINE = 4 * 1024**2
 #: Looked at to find out how a file is written.
 _SAMPLE_LINES = 60
 _CHUNK = 64 * 1024
@@ -35,7 +38,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252", "cp1250", "iso8859-15", "cp437")
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "cp1250", "iso8859-15", "cp437")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,10 @@ def shape_of(file: IO[bytes], *, encoding: str = "", delimiter: str = "") -> Sha
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         raise _refuse(_("This is an old Excel file (.xls). Save it as .xlsx or CSV."), "bad_file")
     found = encoding or _encoding(file)
-    sample = list(islice(_text(file, found), _SAMPLE_LINES))
+    try:
+        sample = list(islice(_text(file, found), _SAMPLE_LINES))
+    except UnicodeError as error:
+        raise _not_written_in(found) from error
     file.seek(0)
     if any("\x00" in line for line in sample):
         raise _refuse(_("This is no text file. Send CSV or XLSX."), "bad_file")
@@ -119,6 +125,9 @@ def _text(file: IO[bytes], encoding: str) -> Iterator[str]:
         # The last one may go on in the next chunk.
         *whole, rest = [*io.StringIO(rest + decoder.decode(chunk), newline="")] or [""]
         yield from whole
+        if len(rest) > MOST_LINE:
+            raise _refuse(_("A line is longer than {size} MB. This is no table.").format(size=MOST_LINE // 1024**2),
+                          "hostile_file")  # fmt: skip
     yield from io.StringIO(rest + decoder.decode(b"", True), newline="")
 
 
@@ -129,9 +138,14 @@ def _encoding(file: IO[bytes]) -> str:
     for mark, name in _MARKS:
         if start.startswith(mark):
             return name
+    # A letter of a heading in two bytes, of which one is nothing.
+    if re.match(rb"(?:[ -~]\x00){2}", start):
+        return "utf-16-le"
+    if re.match(rb"(?:\x00[ -~]){2}", start):
+        return "utf-16-be"
     file.seek(0)
     right = wrong = 0
-    for line in file:
+    for line in iter(lambda: file.readline(MOST_LINE), b""):
         if line.isascii():
             continue
         try:
@@ -160,21 +174,35 @@ def _delimiter(sample: list[str]) -> str:
 
 
 def _csv_lines(file: IO[bytes], shape: Shape) -> Iterator[Line]:
-    reader = csv.reader(_text(file, shape.encoding), delimiter=shape.delimiter)
+    # Strictly: a quotation mark that does not fit is the row's fault, and must not swallow the rows below it unseen.
+    reader = csv.reader(_text(file, shape.encoding), delimiter=shape.delimiter, strict=True)
     while True:
         begins = reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
-            yield Line(begins, [], str(error))
+        except csv.Error:
+            yield Line(begins, [], _("has quotation marks that do not fit, up to line {line}").format(
+                line=max(begins, reader.line_num)))  # fmt: skip
             continue
         except UnicodeError as error:
-            raise _refuse(
-                _("The file is not written in {encoding}.").format(encoding=shape.encoding), "bad_file"
-            ) from error
-        yield Line(begins, list(cells))
+            raise _not_written_in(shape.encoding) from error
+        yield Line(begins, *_within_bounds(list(cells)))
+
+
+def _within_bounds(cells: list[Any]) -> tuple[list[Any], str]:
+    """The cells, no more and none longer than a table has, and what is wrong with them."""
+    if len(cells) > MOST_COLUMNS:
+        return cells[:MOST_COLUMNS], _("has more than {most} cells").format(most=MOST_COLUMNS)
+    if any(isinstance(cell, str) and len(cell) > MOST_CELL for cell in cells):
+        cut = [cell[:MOST_CELL] if isinstance(cell, str) else cell for cell in cells]
+        return cut, _("has a cell of more than {most} characters").format(most=MOST_CELL)
+    return cells, ""
+
+
+def _not_written_in(encoding: str) -> SollecitoError:
+    return _refuse(_("The file is not written in {encoding}.").format(encoding=encoding.upper()), "bad_file")
 
 
 def _xlsx_lines(file: IO[bytes]) -> Iterator[Line]:
@@ -197,7 +225,7 @@ def _xlsx_lines(file: IO[bytes]) -> Iterator[Line]:
                     ),
                     "hostile_file",
                 )
-            yield Line(number, list(row))
+            yield Line(number, *_within_bounds(list(row)))
     except (zipfile.BadZipFile, SyntaxError, ValueError, KeyError) as error:
         raise _refuse(_("The sheet cannot be read: {why}.").format(why=error), "bad_file") from error
     finally:

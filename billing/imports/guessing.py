@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import combinations
 from types import MappingProxyType
 
 from billing.imports.cells import parse_amount, parse_moment
@@ -80,12 +82,49 @@ def guess_columns(headings: Sequence[str]) -> dict[str, str]:
 
 
 def guess_date_format(texts: Sequence[str]) -> str:
-    """The format all of `texts` are written in; of 4/6/2013 alone nobody can tell: then the day comes first."""
-    told = [text.strip() for text in texts if text.strip()]
-    for one in DATE_FORMATS:
-        if told and all(parse_moment(text, one) is not None for text in told):
-            return one
-    return DATE_FORMATS[0]
+    """The format most of `texts` are written in; empty where they can be read in two ways, as 4/6/2013 can: whoever
+    sent them must say."""
+    told = sorted({text.strip() for text in texts if text.strip()})
+    read = {one: [parse_moment(text, one) for text in told] for one in DATE_FORMATS}
+    counted = {one: sum(day is not None for day in days) for one, days in read.items()}
+    most = max(counted.values())
+    if not told or 2 * most <= len(told):
+        return DATE_FORMATS[0]
+    first, *others = [one for one, count in counted.items() if count == most]
+    return "" if any(read[one] != read[first] for one in others) else first
+
+
+def settle_dates(preset: Preset, headings: Sequence[str], samples: Sequence[Sequence[str]]) -> str:
+    """Which of a preset's formats a file's dates may be in: of two that read the same text as different days the one
+    the file keeps to; empty where it may be either."""
+    texts = _cells(preset.columns, headings, samples, "issued", "due", "settled")
+    told = sorted({text.strip() for text in texts if text.strip()})
+    formats = preset.date_format.split("|")
+    for one, other in combinations(formats, 2):
+        if not _clash(one, other):
+            continue
+        read = [(parse_moment(text, one), parse_moment(text, other)) for text in told]
+        first = sum(a is not None and b is None for a, b in read)
+        second = sum(b is not None and a is None for a, b in read)
+        both = any(a is not None and b is not None and a != b for a, b in read)
+        if (first and second) or (both and not first and not second):
+            return ""
+        if first or second:
+            formats.remove(other if first else one)
+    return "|".join(formats)
+
+
+def _clash(one: str, other: str) -> bool:
+    """Whether two formats read the same text as different days."""
+    written = datetime(2026, 2, 1, 3, 4).strftime(one)  # noqa: DTZ001 (a calendar date)
+    return parse_moment(written, other) not in (None, parse_moment(written, one))
+
+
+def _cells(
+    columns: Mapping[str, str], headings: Sequence[str], samples: Sequence[Sequence[str]], *names: str
+) -> list[str]:
+    places = [list(headings).index(columns[name]) for name in names if columns.get(name) in headings]
+    return [row[place] for row in samples for place in places if place < len(row)]
 
 
 def guess_decimal(texts: Sequence[str]) -> str:
@@ -101,8 +140,7 @@ def guess_layout(headings: Sequence[str], samples: Sequence[Sequence[str]], *, c
     columns = guess_columns(headings)
 
     def cells(*names: str) -> list[str]:
-        places = [list(headings).index(columns[name]) for name in names if name in columns]
-        return [row[place] for row in samples for place in places if place < len(row)]
+        return _cells(columns, headings, samples, *names)
 
     dates = [text for text in cells("issued", "due", "settled") if not re.fullmatch(r"[\d-]+ [\d:]+", text)]
     return Preset(

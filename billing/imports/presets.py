@@ -41,7 +41,8 @@ class Preset:
     """How one kind of file is written.
 
     `columns` maps our names to its headings; a heading may be several, parted by `|`, of which a file has one, and so
-    may `date_format` (strptime). `currency` holds where the file tells none; `decimal` is the mark before decimals.
+    may `date_format` (strptime); empty: a person must say. `currency` holds where the file tells none; `decimal` is
+    the mark before decimals.
     Rows without a due day are due `terms_days` after they were issued; None: the due day must be there. `statuses`
     maps its words, in small letters, to those of InvoiceStatus. `only` names a column and the words a row must hold
     there. `extra` are kept as metadata. Presets of one `family` tell of the same invoices.
@@ -68,6 +69,11 @@ class Preset:
     def source(self) -> str:
         """What (source, external_id) identities of the imported rows begin with."""
         return f"import:{self.family or self.code}"
+
+    @property
+    def tells_currency(self) -> bool:
+        """Whether it is told what currency amounts are in, by a column or for the whole file."""
+        return bool(self.currency or "currency" in self.columns)
 
     @property
     def needed(self) -> list[str]:
@@ -106,7 +112,8 @@ class Preset:
     def as_json(self) -> dict[str, Any]:
         """For ImportRun.layout and ImportMapping.layout."""
         told = {name: value for name, value in asdict(self).items() if value not in ("", None, (), {})}
-        return told | {"code": self.code, "columns": dict(self.columns), "name": str(self.name)}
+        always = {"code": self.code, "columns": dict(self.columns), "name": str(self.name)}
+        return told | always | {"date_format": self.date_format}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> "Preset":
@@ -165,6 +172,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 currency="USD",
                 extra=("countryCode", "PaperlessBill"),
             ),
+            # Headings: Stripe shows no list of them. Those here are the ones analyses of real exports name (`id`,
+            # `Customer`, `Amount Due`, `Amount Paid`, `Date (UTC)`, `Finalized At (UTC)`, `Paid At (UTC)`, `Number`,
+            # `Status`); the words of the status are the API's (docs.stripe.com/api/invoices/object). Looked up
+            # 2026-11-22.
             Preset(
                 code="stripe_invoices",
                 name=_("Stripe: invoices"),
@@ -187,6 +198,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 statuses=_STRIPE_STATUS,
                 extra=("Number", "Subscription"),
             ),
+            # Headings: two public parsers and their samples, in the older spelling `Created (UTC)` and the newer
+            # `Created date (UTC)`; docs.cello.so/guides/attribution/stripe-reports names `ID`, `Created (UTC)`,
+            # `Amount`, `Currency`, `Customer ID`. Status words in the export: Paid, Refunded, Failed. Looked up
+            # 2026-11-22.
             Preset(
                 code="stripe_payments",
                 name=_("Stripe: payments"),
@@ -207,9 +222,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     "method": "Payment Source Type|Payment Method Type",
                     "invoice": "Invoice ID",
                 },
-                date_format="%Y-%m-%d %H:%M|%Y-%m-%d %H:%M:%S|%Y-%m-%d|%d/%m/%Y %H:%M",
+                date_format="%Y-%m-%d %H:%M|%Y-%m-%d %H:%M:%S|%Y-%m-%d",
                 statuses={"paid": "paid", "succeeded": "paid", "refunded": "paid", "failed": "failed"},
             ),
+            # Headings: Chargebee publishes the fields (datacatalog.chargebee.com/invoices) and the words of the status
+            # (apidocs.chargebee.com/docs/api/invoices), not the headings of the file; those are the fields' names in
+            # words and are not confirmed. Fields as the API spells them are not taken: its amounts are in cents.
+            # Looked up 2026-11-22.
             Preset(
                 code="chargebee",
                 name=_("Chargebee: invoices"),
@@ -235,6 +254,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 },
                 extra=("Subscription Id",),
             ),
+            # Headings: samples in the tests of public parsers (title, "As of" and a blank line above, `Num`,
+            # `Customer`, `Date`, `Due Date`, `Amount`, `Open Balance`, `P.O. #`). Dates are written as the company's
+            # country does, and the report tells no currency unless the company has several: both are asked. Looked up
+            # 2026-11-22.
             Preset(
                 code="quickbooks",
                 name=_("QuickBooks: A/R ageing detail"),
@@ -247,12 +270,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     "issued": "Date|Invoice date",
                     "due": "Due Date",
                 },
-                date_format="%m/%d/%Y",
-                currency="USD",
+                date_format="%m/%d/%Y|%d/%m/%Y|%d.%m.%Y|%Y-%m-%d",
                 only=("Transaction Type", ("invoice", "")),
                 grouping=BY_SECTION,
                 extra=("P.O. #",),
             ),
+            # Headings: parsers written against real exports, which also tell that a contact stands alone above its
+            # rows, that the last row is `Total`, and that credit notes have no invoice number. Looked up 2026-11-22.
             Preset(
                 code="xero",
                 name=_("Xero: aged receivables detail"),
@@ -265,7 +289,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     "due": "Due Date",
                     "email": "Email",
                 },
-                date_format="%d %b %Y|%d/%m/%Y|%Y-%m-%d",
+                date_format="%d %b %Y|%b %d, %Y|%d/%m/%Y|%m/%d/%Y|%Y-%m-%d",
                 grouping=BY_CUSTOMER,
                 extra=("Invoice Reference",),
             ),

@@ -13,8 +13,8 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from billing.imports.files import MOST_BYTES
-from billing.imports.guessing import guess_layout, guess_preset
-from billing.imports.presets import PRESETS, Preset
+from billing.imports.guessing import guess_layout, guess_preset, settle_dates
+from billing.imports.presets import INVOICES, PRESETS, Preset
 from billing.imports.tables import Table, table_of
 from billing.models import ImportMapping, ImportRow, ImportRun
 from customers.datafiles import datafile_opened, datafile_write
@@ -29,8 +29,11 @@ _BEGUN = (Status.WRITING, Status.STOPPED, Status.DONE)
 
 def presets_all() -> dict[str, Preset]:
     """Every kind of file there is: ours, then those people saved."""
-    saved = {row.code: Preset.from_json(row.layout) for row in ImportMapping.objects.order_by("name")}
-    return dict(PRESETS) | saved
+    return dict(PRESETS) | _saved()
+
+
+def _saved() -> dict[str, Preset]:
+    return {row.code: Preset.from_json(row.layout) for row in ImportMapping.objects.order_by("name")}
 
 
 def import_start(
@@ -43,24 +46,30 @@ def import_start(
     now: datetime,
     actor_id: int | None,
     email_domain: str = "",
+    date_format: str = "",
+    currency: str = "",
 ) -> ImportRun:
     """Takes in a file as seen on `as_of` at the brand's place, and wakes a worker to read it.
 
-    `preset` is a code of `presets_all`, or empty: then the file's headings tell. A file whose headings no preset fits
-    waits for a person to name its columns (status `mapping`). Raises SollecitoError (`bad_file`, `hostile_file`,
-    `too_large`, `unknown_preset`, `imported_otherwise`); then nothing is kept.
+    `preset` is a code of `presets_all`, or empty: then the headings tell. `date_format` (strptime) and `currency` hold
+    for a file that does not tell them itself. A file whose headings no preset fits, whose days and months may be
+    either, or whose currency nobody told waits for a person to say (status `mapping`). Raises SollecitoError
+    (`bad_file`, `hostile_file`, `too_large`, `unknown_preset`, `imported_otherwise`); then nothing is kept.
     """
     known = presets_all()
     if preset and preset not in known:
         raise SollecitoError(_("There is no kind of file {code}.").format(code=preset), code="unknown_preset")
     with transaction.atomic():
         file = datafile_write(name=name, chunks=chunks, now=now, most=MOST_BYTES)
-        wanted = [known[preset]] if preset else list(known.values())
+        # What people named themselves goes before what we shipped.
+        wanted = [known[preset]] if preset else list((_saved() | known).values())
         with datafile_opened(file.pk) as opened:
             table = table_of(opened, wanted, encoding=wanted[0].encoding if preset else "",
                              delimiter=wanted[0].delimiter if preset else "")  # fmt: skip
         chosen = guess_preset(table.headings, wanted)
-        layout = chosen.fitted(table.headings) if chosen else guess_layout(table.headings, table.samples)
+        layout = _layout(chosen, table, date_format=date_format, currency=currency)
+        if chosen and chosen.kind == INVOICES and not (layout.date_format and layout.tells_currency):
+            chosen = None
         run = ImportRun.objects.create(
             file=file,
             file_name=name[-255:],
@@ -80,6 +89,16 @@ def import_start(
             _refuse_twin(run, chosen.code)
             wake(TASK)
     return run
+
+
+def _layout(chosen: Preset | None, table: Table, *, date_format: str, currency: str) -> Preset:
+    """How a file is read, as far as it tells itself."""
+    if chosen is None:
+        return guess_layout(table.headings, table.samples)
+    layout = chosen.fitted(table.headings)
+    days = date_format or settle_dates(layout, table.headings, table.samples)
+    # Whatever it is called once somebody has answered: its invoices are those of this kind of file.
+    return replace(layout, date_format=days, currency=currency or layout.currency, family=layout.family or layout.code)
 
 
 def import_map(*, run_id: int, layout: Preset, save_as: str) -> ImportRun:

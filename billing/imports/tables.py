@@ -9,14 +9,15 @@ from typing import IO, Any
 from django.utils.translation import gettext as _
 
 from billing.imports.cells import shown
-from billing.imports.files import Line, Shape, lines, shape_of
+from billing.imports.files import MOST_COLUMNS, Line, Shape, lines, shape_of
 from billing.imports.items import RowError
 from billing.imports.presets import BY_CUSTOMER, BY_SECTION, Preset
 from customers.errors import SollecitoError
 
 #: A report may tell its title, company and day before the headings.
 _HEADINGS_WITHIN = 30
-_SAMPLES = 5
+#: Rows looked at to guess how dates and amounts are written.
+_SAMPLES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ def table_of(file: IO[bytes], presets: Iterable[Preset] = (), *, encoding: str =
         (line for line in candidates if any(not p.missing(names(line.cells)) for p in known)),
         next((line for line in candidates if _looks_like_headings(line.cells)), None),
     )
+    if found is None and any(len(line.cells) >= MOST_COLUMNS for line in first):
+        raise SollecitoError(
+            _("The table is wider than {most} columns. Delete those nobody needs.").format(most=MOST_COLUMNS),
+            code="hostile_file",
+        )
     if found is None:
         raise SollecitoError(
             _("No row of headings was found in the first {n} lines.").format(n=_HEADINGS_WITHIN), code="bad_file"
@@ -95,7 +101,8 @@ def rows_of(file: IO[bytes], table: Table, preset: Preset) -> Iterator[Row]:
         if preset.grouping:
             heading, is_data = _grouped(line, preset, table.headings)
             if not is_data:
-                customer = heading or customer
+                # Below a total nobody is meant until the next name: better rejected than put on the wrong account.
+                customer = heading
                 continue
         for blank in waiting:
             number += 1
@@ -105,8 +112,12 @@ def rows_of(file: IO[bytes], table: Table, preset: Preset) -> Iterator[Row]:
         yield _row(number, line, table.headings, preset, customer)
 
 
+_TOTALS = ("total", "percentage", "grand total")
+
+
 def _grouped(line: Line, preset: Preset, headings: Sequence[str]) -> tuple[str, bool]:
-    """(Name of a group that begins, or empty; whether the line is data)."""
+    """(Name of a group that begins, empty where one ends; whether the line is data). A name alone begins one, whatever
+    it is: there are companies called Total."""
     filled = [(place, cell) for place, cell in enumerate(line.cells) if cell not in (None, "") and str(cell).strip()]
     place, first = filled[0]
     text = str(first).strip()
@@ -114,9 +125,12 @@ def _grouped(line: Line, preset: Preset, headings: Sequence[str]) -> tuple[str, 
     def holds(name: str) -> bool:
         column = preset.columns.get(name)
         at = headings.index(column) if column in headings else -1
-        return any(place == at for place, _cell in filled)
+        # The word of a total may stand in any column, that of the dates, too.
+        return any(here == at for here, _cell in filled[1:])
 
-    if text.casefold().startswith(("total", "percentage", "grand total")) and not (holds("issued") or holds("due")):
+    if text.casefold() in _TOTALS:
+        return "", False
+    if len(filled) > 1 and text.casefold().startswith(_TOTALS) and not (holds("issued") or holds("due")):
         return "", False
     if len(filled) == 1 and place == 0:
         return (text if preset.grouping == BY_CUSTOMER else ""), False

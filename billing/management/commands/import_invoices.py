@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
+from billing.imports.presets import Preset
 from billing.imports.runs import import_confirm, import_discard, import_start
 from billing.imports.work import imports_run
 from billing.models import ImportRow, ImportRun
@@ -29,6 +30,8 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path)
         parser.add_argument("--preset", default="", help="kind of file; without: told by its headings")
         parser.add_argument("--as-of", type=date.fromisoformat, help="day the file is seen on, YYYY-MM-DD")
+        parser.add_argument("--date-format", default="", help="%%d/%%m/%%Y of a file that can be read either way")
+        parser.add_argument("--currency", default="", help="of files that do not tell theirs, like EUR")
         parser.add_argument("--brand", required=True, help="code of the brand that is owed")
         parser.add_argument("--email-domain", default="", help="gives customers made-up addresses under this domain")
         parser.add_argument("--user", default="", help="name of the user it is done for, in the log")
@@ -56,6 +59,8 @@ class Command(BaseCommand):
                     now=now,
                     actor_id=user.pk if user else None,
                     email_domain=options["email_domain"],
+                    date_format=options["date_format"],
+                    currency=options["currency"].upper(),
                 )
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error}") from error
@@ -63,7 +68,7 @@ class Command(BaseCommand):
             raise CommandError(error.message) from error
         if run.status == ImportRun.Status.MAPPING:
             import_discard(run_id=run.pk, now=now)
-            raise CommandError("The file has not the columns of this kind of file. Name its columns in the admin.")
+            raise CommandError(self._asks(Preset.from_json(run.layout)))
         run = self._work(run)
         refused = bool(options["strict"] and run.rejected)
         if options["dry_run"] or refused:
@@ -76,6 +81,13 @@ class Command(BaseCommand):
         self._tell(run, errors, options["json"])
         if refused:
             raise CommandError(f"{run.rejected} rows cannot be taken; nothing was written.")
+
+    def _asks(self, layout: Preset) -> str:
+        if layout.code and not layout.date_format:
+            return "Its dates can be read with the day or the month first: say --date-format, like %d/%m/%Y."
+        if layout.code and not layout.tells_currency:
+            return "The file does not tell its currency: say --currency."
+        return "The file has not the columns of this kind of file. Name its columns in the admin."
 
     def _work(self, run: ImportRun) -> ImportRun:
         waits = {run.status}
