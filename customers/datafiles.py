@@ -16,13 +16,16 @@ from customers.models import DataFile, DataPiece
 PIECE = 1024 * 1024
 
 
-def datafile_write(*, name: str, chunks: Iterable[bytes], now: datetime, most: int | None = None) -> DataFile:
-    """Stores a file as it comes, at `now` (aware UTC).
+def datafile_write(
+    *, name: str, chunks: Iterable[bytes], now: datetime, most: int | None = None, file: DataFile | None = None
+) -> DataFile:
+    """Stores a file as it comes, at `now` (aware UTC); `file`: into this empty one.
 
-    Call it in a transaction of the caller's: what goes wrong halfway leaves nothing. Raises SollecitoError
+    Call it in a transaction of the caller's: what goes wrong halfway leaves nothing; or with a `file` the caller
+    deletes then. Raises SollecitoError
     (`too_large`) past `most` bytes.
     """
-    file = DataFile.objects.create(name=name[-255:], created_at=now)
+    file = file or DataFile.objects.create(name=name[-255:], created_at=now)
     digest = hashlib.sha256()
     buffer = bytearray()
     number = size = 0

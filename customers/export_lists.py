@@ -1,10 +1,15 @@
 """Owns which lists go out and with which columns: one django-import-export resource per model, kept by the apps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import DateTimeField, Model, QuerySet
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from import_export import resources
 
 #: Rows fetched at a time; the cursor stays on the server.
@@ -33,16 +38,70 @@ def column_names(model: type[Model]) -> list[str]:
     return [field.column_name for field in resource.get_export_fields()]
 
 
-def list_rows(queryset: QuerySet[Any], columns: Sequence[str]) -> Iterator[list[Any]]:
-    """The rows of a list, with these columns (none: all of them), in constant memory and one query."""
-    found = lists()[queryset.model]().get_export_fields()
-    chosen = [field for field in found if not columns or field.column_name in columns]
-    paths = {field.attribute.rpartition("__")[0] for field in chosen if "__" in (field.attribute or "")}
+def column_titles(model: type[Model], *, words: bool, naive: bool) -> list[str]:
+    """The headings of a list's columns: fields by their names, or in `words` of the active language. Moments say which
+    zone they are in, where their cells do not: in words, and in a format without offsets (`naive`)."""
+    titles = []
+    for column in _columns(model):
+        title = column.title if words else column.field.column_name
+        zoned = isinstance(column.last, DateTimeField) and (words or naive)
+        titles.append(f"{title} ({settings.TIME_ZONE})" if zoned else title)
+    return titles
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column: its resource field, the model's field it ends at (None for a computed one), its name and values in
+    words. They are put into words once: rows are streamed when the reader's language is not active any more."""
+
+    field: Any
+    last: Any
+    title: str
+    words: Mapping[Any, str]
+
+    def in_words(self, value: Any) -> Any:
+        """A value as people read it."""
+        return self.words.get(value, value) if isinstance(value, bool | str) else value
+
+
+def _columns(model: type[Model]) -> list[_Column]:
+    return [_column(model, field) for field in lists()[model]().get_export_fields()]
+
+
+def _column(model: type[Model], field: Any) -> _Column:
+    at: type[Model] | None = model
+    last, names = None, []
+    for part in (field.attribute or "").split("__"):
+        try:
+            last = at._meta.get_field(part) if at is not None else None
+        except FieldDoesNotExist:
+            last = None
+        if last is None:
+            return _Column(field, None, capfirst(field.column_name.replace("_", " ")), {})
+        names.append(str(getattr(last, "verbose_name", part)))
+        at = last.related_model if isinstance(last.related_model, type) else None
+    words: dict[Any, str] = {True: _("yes"), False: _("no")}
+    words |= {value: str(label) for value, label in getattr(last, "flatchoices", None) or ()}
+    return _Column(field, last, capfirst(": ".join(names)), words)
+
+
+def list_rows(queryset: QuerySet[Any], columns: Sequence[str], *, words: bool = False) -> Iterator[list[Any]]:
+    """The rows of a list, with these columns (none: all of them), in constant memory and one query; in `words` of the
+    active language, or as programs read them."""
+    found = _columns(queryset.model)
+    chosen = [column for column in found if not columns or column.field.column_name in columns]
+    attributes = [column.field.attribute or "" for column in chosen]
+    paths = {attribute.rpartition("__")[0] for attribute in attributes if "__" in attribute}
     # A foreign key goes out as the key: the row behind it would cost a query each.
     keys = {f.name: f.attname for f in queryset.model._meta.concrete_fields if f.is_relation}
     rows = queryset.select_related(None).prefetch_related(None).select_related(*sorted(paths))
-    for row in rows.iterator(chunk_size=_CHUNK):
-        yield [
-            getattr(row, keys[field.attribute]) if field.attribute in keys else field.get_value(row)
-            for field in chosen
-        ]
+
+    def told() -> Iterator[list[Any]]:
+        for row in rows.iterator(chunk_size=_CHUNK):
+            values = [
+                getattr(row, keys[attribute]) if attribute in keys else column.field.get_value(row)
+                for column, attribute in zip(chosen, attributes, strict=True)
+            ]
+            yield [c.in_words(value) for c, value in zip(chosen, values, strict=True)] if words else values
+
+    return told()

@@ -4,7 +4,20 @@ from typing import Any
 
 from import_export import fields
 
-from billing.models import Dispute, Fee, Invoice, Payment, PaymentAttempt, PaymentPlan, Promise, Subscription
+from billing.models import (
+    ApprovalRequest,
+    Dispute,
+    Fee,
+    ImportRun,
+    Invoice,
+    Payment,
+    PaymentAttempt,
+    PaymentMethod,
+    PaymentPlan,
+    Promise,
+    Subscription,
+    UnknownCode,
+)
 from billing.money import to_major
 from customers.export_lists import ListResource
 
@@ -120,4 +133,44 @@ class SubscriptionResource(ListResource):
             *_WHO, "external_id", "plan_name", "status", "currency", "amount", "interval", "started_at",
             "current_period_end", "cancel_at_period_end", "ended_at", "ended_reason",
         )  # fmt: skip
+        export_order = fields
+
+
+class PaymentMethodResource(ListResource):
+    """What a person may read off a card and no more: nothing that charges it."""
+
+    class Meta:
+        model = PaymentMethod
+        fields = (
+            *_WHO, "type", "brand", "funding", "country", "last4", "exp_month", "exp_year", "issuer", "is_default",
+            "attached_at", "detached_at", "never_again_at", "never_again_reason",
+        )  # fmt: skip
+        export_order = fields
+
+
+class ApprovalRequestResource(ListResource):
+    class Meta:
+        model = ApprovalRequest
+        fields = (
+            "requested_at", "requested_by__username", "act", *_WHO, "invoice__number", "summary", "reason", "status",
+            "decided_at", "decided_by__username", "note",
+        )  # fmt: skip
+        export_order = fields
+
+
+class ImportRunResource(ListResource):
+    class Meta:
+        model = ImportRun
+        fields = (
+            "created_at", "asked_by__username", "file_name", "size", "sha256", "preset", "brand__code", "as_of",
+            "status", "finished_at", "rows", "new", "changed", "unchanged", "rejected", "customers_new", "tidied_at",
+            "error",
+        )  # fmt: skip
+        export_order = fields
+
+
+class UnknownCodeResource(ListResource):
+    class Meta:
+        model = UnknownCode
+        fields = ("field", "code", "seen", "first_seen_at", "last_seen_at")
         export_order = fields

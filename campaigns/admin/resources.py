@@ -1,7 +1,7 @@
 """What lists of this app hand out: rows named by their customer."""
 
 from billing.admin.resources import MoneyField
-from campaigns.models import Case, InboundMessage, Message, Task, WorkItem
+from campaigns.models import Case, Handover, InboundMessage, Message, Task, WorkItem
 from customers.export_lists import ListResource
 
 _WHO = ("customer__name", "customer__external_id")
@@ -49,4 +49,14 @@ class WorkItemResource(ListResource):
         model = WorkItem
         fields = (*_WHO, "action", "due_at", "owner__username", "currency", "balance", "invoices", "oldest_days",
                   "country", "language", "zone", "touched_at", "snoozed_until")  # fmt: skip
+        export_order = fields
+
+
+class HandoverResource(ListResource):
+    class Meta:
+        model = Handover
+        fields = (
+            "handed_at", "handed_by__username", "case__customer__name", "case__customer__external_id", "agency_named",
+            "status", "commission_bps", "tail_days", "ended_at", "end_reason",
+        )  # fmt: skip
         export_order = fields

@@ -43,6 +43,7 @@ def _file(request: HttpRequest, run: ExportRun, now: datetime) -> dict[str, Any]
         "run": run,
         "working": run.status in (ExportRun.Status.QUEUED, ExportRun.Status.RUNNING),
         "may_take": run.file_id is not None and _may_take(request, run),
+        "percent": min(100, 100 * run.rows // run.expected) if run.expected else 0,
     }
 
 

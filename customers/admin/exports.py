@@ -1,5 +1,6 @@
 """Pages of exports: a list that has columns to give (customers.export_lists) goes out as it stands, and is logged."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -14,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.test import RequestFactory
 from django.urls import URLPattern, path, reverse
 from django.utils.text import capfirst
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
@@ -22,7 +24,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminR
 from customers import clock
 from customers.datafiles import datafile_pieces
 from customers.errors import SollecitoError
-from customers.export_lists import column_names, list_rows, resource_of
+from customers.export_lists import column_names, column_titles, list_rows, resource_of
 from customers.export_runs import DIRECT, OpenedList, export_start, export_stream
 from customers.exports import content_type
 from customers.models import ExportRun
@@ -42,6 +44,13 @@ class ExportForm(forms.Form):
 
     format = forms.ChoiceField(
         label=_("Format"), choices=ExportRun.Format.choices, initial="csv", widget=UnfoldAdminRadioSelectWidget
+    )
+    headings = forms.ChoiceField(
+        label=_("Headings and states"),
+        choices=[("words", _("In words, for people")), ("names", _("By the names of fields, for programs"))],
+        initial="words",
+        required=False,
+        widget=UnfoldAdminRadioSelectWidget,
     )
     columns = forms.MultipleChoiceField(
         label=_("Columns"), choices=[], widget=UnfoldAdminCheckboxSelectMultipleWidget, required=True
@@ -93,6 +102,7 @@ class ExportMixin(_Admin):
                 query=query.urlencode(),
                 ids=ids,
                 columns=form.cleaned_data["columns"],
+                language=get_language() or "" if form.cleaned_data["headings"] == "words" else "",
                 form=form.cleaned_data["format"],
                 actor_id=request.user.pk or 0,
                 now=clock.now(),
@@ -167,7 +177,10 @@ def _queryset(model_admin: Any, run: ExportRun) -> QuerySet[Any]:
 
 def _opened(rows: QuerySet[Any], run: ExportRun) -> OpenedList:
     names = column_names(rows.model)
-    return OpenedList([name for name in names if not run.columns or name in run.columns], list_rows(rows, run.columns))
+    words = bool(run.language)
+    titles = column_titles(rows.model, words=words, naive=run.format == ExportRun.Format.XLSX)
+    told = [title for name, title in zip(names, titles, strict=True) if not run.columns or name in run.columns]
+    return OpenedList(told, list_rows(rows, run.columns, words=words))
 
 
 def open_list(run: ExportRun) -> OpenedList:
@@ -178,7 +191,8 @@ def open_list(run: ExportRun) -> OpenedList:
     request.user = run.asked_by  # type: ignore[assignment]
     if model_admin is None or run.asked_by is None or not model_admin.has_export_permission(request):
         raise SollecitoError(_now("Whoever asked for it may not export this list."), code="forbidden")
-    return _opened(_queryset(model_admin, run), run)
+    rows = _queryset(model_admin, run)
+    return replace(_opened(rows, run), expected=rows.order_by().count())
 
 
 def _download(run: ExportRun, pieces: Any) -> StreamingHttpResponse:
@@ -190,7 +204,7 @@ def _download(run: ExportRun, pieces: Any) -> StreamingHttpResponse:
 
 def download_kept(run: ExportRun) -> StreamingHttpResponse:
     """The file a worker wrote, piece by piece. Raises Http404 where it is not kept any more."""
-    if run.file_id is None:
+    if run.file_id is None or run.status != ExportRun.Status.DONE:
         raise Http404
     return _download(run, datafile_pieces(run.file_id))
 

@@ -1,7 +1,7 @@
 """What lists of this app hand out, and the columns customers are imported by."""
 
 from customers.export_lists import ListResource
-from customers.models import ConsentEvent, Contact, Customer, Interaction, Suppression
+from customers.models import ConsentEvent, Contact, Customer, ExportRun, Interaction, Suppression
 
 
 class CustomerResource(ListResource):
@@ -50,4 +50,12 @@ class ConsentEventResource(ListResource):
         model = ConsentEvent
         fields = ("at", "customer__name", "customer__external_id", "channel", "address", "decision", "source",
                   "actor_kind", "actor__username", "evidence", "wording_version", "language")  # fmt: skip
+        export_order = fields
+
+
+class ExportRunResource(ListResource):
+    class Meta:
+        model = ExportRun
+        fields = ("created_at", "asked_by__username", "model", "query", "format", "status", "rows", "finished_at",
+                  "error")  # fmt: skip
         export_order = fields

@@ -47,7 +47,9 @@ def test_every_list_with_columns_goes_out(model: str) -> None:
     rows = take(as_role("auditor"), model)
     assert rows[0] == column_names(next(m for m in lists() if m._meta.label_lower == model))
     run = ExportRun.objects.get()
-    assert (run.model, run.status, run.rows, run.asked_by.username) == (model, "done", 0, "auditor")
+    # The log of exports holds this one.
+    rows_out = 1 if model == "customers.exportrun" else 0
+    assert (run.model, run.status, run.rows, run.asked_by.username) == (model, "done", rows_out, "auditor")
 
 
 def test_the_lists_people_work_with_have_columns() -> None:
