@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db.models import ForeignKey, Model, Q, QuerySet
+from django.db.models.expressions import RawSQL
 from django.utils.module_loading import import_string
 
 from customers.models import Customer, Sees, Team
@@ -27,8 +28,9 @@ _WIDEST = (Sees.ALL, Sees.TEAM, Sees.OWN)
 class Ownership(Protocol):
     """What the app that knows owners answers."""
 
-    def __call__(self, user_ids: Collection[int], *, unowned: bool) -> Q:
-        """Which customers (a condition on Customer) these people look after; with `unowned` also those nobody does."""
+    def __call__(self, user_ids: Collection[int], *, unowned: bool, path: str = "pk") -> Q:
+        """A condition on rows whose customer, found at `path`, these people look after; with `unowned` also on those
+        nobody does."""
 
 
 def sees(user: Any) -> Sees:
@@ -83,10 +85,14 @@ def seen(queryset: QuerySet[M], user: Any) -> QuerySet[M]:
     path = path_to_customer(queryset.model)
     if path is None:
         return queryset
-    theirs = Customer.objects.filter(_condition(user, scope)).values("pk")
-    if not path:
-        return queryset.filter(pk__in=theirs)
-    return queryset.filter(Q((f"{path}__in", theirs)) | Q((f"{path}__isnull", True)))
+    theirs = _condition(user, scope, path or "pk")
+    return queryset.filter(theirs | Q((f"{path}__isnull", True)) if path else theirs)
+
+
+def among(ids: Collection[int], *, path: str = "pk") -> Q:
+    """A condition on rows: what stands at `path` is one of these ids, however many they are."""
+    # One parameter: a list would be one for each, and a statement takes 65,535 at most.
+    return Q((f"{path}__in", RawSQL("SELECT unnest(%s::bigint[])", [list(ids)])))
 
 
 def seen_ids(user: Any) -> list[int] | None:
@@ -94,13 +100,32 @@ def seen_ids(user: Any) -> list[int] | None:
     scope = sees(user)
     if scope == Sees.ALL:
         return None
-    return list(Customer.objects.filter(_condition(user, scope)).order_by("pk").values_list("pk", flat=True))
-
-
-def _condition(user: Any, scope: Sees) -> Q:
-    ownership: Ownership = import_string(settings.CUSTOMER_OWNERSHIP)
     if scope == Sees.OWN:
-        return ownership([user.pk], unowned=False)
-    mates = Team.objects.filter(members=user.pk).values("pk")
-    members = Team.members.through.objects.filter(team__in=mates).values_list("user_id", flat=True)
-    return ownership([user.pk, *members], unowned=True)
+        return _own(user)
+    return list(Customer.objects.filter(_condition(user, scope, "pk")).order_by("pk").values_list("pk", flat=True))
+
+
+def _condition(user: Any, scope: Sees, path: str) -> Q:
+    if scope == Sees.OWN:
+        return among(_own(user), path=path)
+    mates: list[int] | None = getattr(user, "_mates", None)
+    if mates is None:
+        teams = Team.objects.filter(members=user.pk).values("pk")
+        members = Team.members.through.objects.filter(team__in=teams).values_list("user_id", flat=True)
+        mates = user._mates = sorted({user.pk, *members})
+    return _ownership()(mates, unowned=True, path=path)
+
+
+def _own(user: Any) -> list[int]:
+    """Ids of the customers somebody looks after themselves: few, so they are read once per request, like `sees`, and
+    every list of the page begins with them instead of with the whole table."""
+    known: list[int] | None = getattr(user, "_own", None)
+    if known is None:
+        rows = Customer.objects.filter(_ownership()([user.pk], unowned=False)).order_by("pk")
+        known = user._own = list(rows.values_list("pk", flat=True))
+    return known
+
+
+def _ownership() -> Ownership:
+    found: Ownership = import_string(settings.CUSTOMER_OWNERSHIP)
+    return found

@@ -160,6 +160,8 @@ class PaymentAttempt(models.Model):
             models.Index(
                 fields=["at", "id"], name="attempt_history", condition=Q(status__in=["succeeded", "declined"])
             ),
+            # Reader: the list narrowed to an origin there may be few of.
+            models.Index(fields=["origin", "id"], name="attempt_by_origin"),
             # Reader: what became of an instalment's charges.
             models.Index(fields=["instalment"], name="attempt_of_instalment", condition=Q(instalment__isnull=False)),
             # Reader: billing.retries.champion compares what was drawn by lot.

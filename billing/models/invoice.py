@@ -176,6 +176,11 @@ class Invoice(models.Model):
             ),
             # Reader: what came home in a month or day, on the dashboard.
             models.Index(fields=["paid_at"], name="invoice_recovered", condition=~Q(recovered_by="")),
+            # Readers: the list narrowed to what there may be few of.
+            models.Index(fields=["id"], name="invoice_in_plan", condition=Q(in_plan=True)),
+            models.Index(fields=["currency", "id"], name="invoice_by_currency"),
+            models.Index(fields=["collection_method", "id"], name="invoice_by_collection"),
+            models.Index(fields=["recovered_by", "id"], name="invoice_by_recovery", condition=~Q(recovered_by="")),
             # Reader: admin search by number or its beginning.
             models.Index(fields=["number"], name="invoice_number", opclasses=["varchar_pattern_ops"]),
         ]

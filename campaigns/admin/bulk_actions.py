@@ -18,13 +18,13 @@ from campaigns.admin.cases import CaseAdmin
 from campaigns.admin.segments import SegmentAdmin, members
 from campaigns.models import Case, Segment, Template, TemplateVersion
 from campaigns.models.case import LIVE_STATES
-from campaigns.segments.evaluate import among
 from campaigns.segments.language import SegmentError
 from customers.admin.bulk import BulkAction, bulk_page_action, face
 from customers.admin.customer import CustomerAdmin
 from customers.bulk.jobs import MOST
 from customers.bulk.people import LONGEST_TAG
 from customers.models import Channel
+from customers.visibility import among
 
 
 class TagForm(forms.Form):

@@ -26,14 +26,14 @@ from campaigns.models import Segment
 from campaigns.models.segment import MAX_QUERY
 from campaigns.segments.completion import introspection
 from campaigns.segments.evaluate import Count as Found
-from campaigns.segments.evaluate import among, count_among, query_count, segment_ids
+from campaigns.segments.evaluate import count_among, query_count, segment_ids
 from campaigns.segments.language import SegmentError
 from campaigns.services.segments import segment_uses
 from customers import clock
 from customers.admin.base import HistoryAdmin
 from customers.admin.page import PageAdmin, Section
 from customers.models import Customer
-from customers.visibility import seen_ids
+from customers.visibility import among, seen_ids
 
 
 class SegmentFilter(DropdownFilter):

@@ -209,7 +209,7 @@ class WorkItemAdmin(PageAdmin, ReadOnlyAdmin):
         )
 
     def _choices(self, user: Any) -> list[tuple[str, Any, list[tuple[str, Any]]]]:
-        places = work_places(user)
+        places = work_places()
         return [
             ("action", _("What to do"), list(WorkAction.choices)),
             ("reason", _("Why owed"), [(code, words) for code, words in REASONS.items() if code]),

@@ -101,6 +101,9 @@ class WorkItem(models.Model):
             ),
             # Reader: "Team".
             models.Index(F("rank").desc(), "customer", name="work_of_team", condition=Q(due_at__isnull=False)),
+            # Readers: what a list may be narrowed to, and the list narrowed to a rare one.
+            models.Index(fields=["country"], name="work_by_country"),
+            models.Index(fields=["language"], name="work_by_language"),
             # Reader: campaigns.worklist.refresh claims rows whose facts changed or whose moment came.
             models.Index(
                 fields=["refresh_at", "customer"], name="work_refresh_due", condition=Q(refresh_at__isnull=False)

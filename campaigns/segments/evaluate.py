@@ -11,7 +11,6 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
-from campaigns.engine.arrays import array
 from campaigns.segments.compile import customer_ids_sql
 from campaigns.segments.language import SegmentError, parse
 from customers.statistics import wilson
@@ -93,12 +92,6 @@ def segment_ids(query: str, now: datetime) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(sql.text, sql.params)
         return [pk for (pk,) in cursor.fetchall()]
-
-
-def among(customer_ids: list[int], *, path: str = "pk") -> Q:
-    """A filter for querysets: rows whose customer (at `path`) is one of these, however many they are."""
-    # One parameter: a list would be one for each, and a statement takes 65,535 at most.
-    return Q(**{f"{path}__in": RawSQL("SELECT unnest(%s::bigint[])", [array(customer_ids)])})
 
 
 def query_count(query: str, now: datetime, *, patience_ms: int = PATIENCE_MS) -> Count:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -109,13 +110,26 @@ def work_next(query: WorkQuery, user: Any, now: datetime, skip: Collection[int] 
     return found if found is not None else rows.values_list("pk", flat=True).first()
 
 
-def work_places(user: Any) -> dict[str, list[str]]:
-    """The languages and countries there is work in. Two queries down the rows."""
-    rows = _tab("team", user).order_by()
-    return {
-        name: sorted(value for value in rows.values_list(name, flat=True).distinct() if value)
-        for name in ("language", "country")
-    }
+#: The values of a column in order, each found by one look into its index: DISTINCT would read every row.
+_VALUES = """
+    WITH RECURSIVE found AS (
+        (SELECT {column} AS value FROM campaigns_workitem ORDER BY {column} LIMIT 1)
+        UNION ALL
+        SELECT (SELECT {column} FROM campaigns_workitem WHERE {column} > found.value ORDER BY {column} LIMIT 1)
+          FROM found WHERE found.value IS NOT NULL
+    )
+    SELECT value FROM found WHERE value <> ''
+"""
+
+
+def work_places() -> dict[str, list[str]]:
+    """The languages and countries there is work in, whosever it is, in order. Two queries."""
+    found = {}
+    with connection.cursor() as cursor:
+        for column in ("language", "country"):
+            cursor.execute(_VALUES.format(column=column))
+            found[column] = [value for (value,) in cursor.fetchall()]
+    return found
 
 
 def _tab(tab: str, user: Any) -> QuerySet[WorkItem]:

@@ -1,6 +1,6 @@
 """What every admin list of the product shares: fixed-cost counts, read-only logs, indexed search, badges."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -19,8 +19,8 @@ from unfold.views import ChangeList
 
 from customers.admin.exports import ExportMixin
 from customers.display import badge, choice_badge
-from customers.models import Sees
-from customers.visibility import seen, sees
+from customers.models import Customer, Sees
+from customers.visibility import among, path_to_customer, seen, sees
 
 __all__ = [
     "BaseAdmin",
@@ -33,7 +33,9 @@ __all__ = [
 ]
 
 #: A list counts no further than this; past it people filter or search instead of paging.
-COUNT_LIMIT = 10_000
+COUNT_LIMIT = 2_000
+#: Customers with the words somebody looks for that are told apart; the words of more of them are common ones.
+FOUND_LIMIT = 2_000
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -122,8 +124,8 @@ class BaseAdmin(ExportMixin, ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Each column is searched by its own index and the results united: one OR over them would read the
-        whole table."""
+        """Each column is searched by its own index: one OR over them would read the whole table. What is found at
+        the customer's is found first, among those the user may see, and the list then begins with these customers."""
         term = search_term.strip()
         lookups = {
             **dict.fromkeys(self.search_exact, "exact"),
@@ -133,18 +135,32 @@ class BaseAdmin(ExportMixin, ModelAdmin):
         if not term or not lookups:
             found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
             return found
-        branches = [
-            self.model._default_manager.filter(Q((f"{path}__{how}", term))).order_by().values("pk")
-            for path, how in lookups.items()
-        ]
+        owner = path_to_customer(self.model)
+        beside = {path: how for path, how in lookups.items() if owner and path.startswith(f"{owner}__")}
+        own = {path: how for path, how in lookups.items() if path not in beside}
         if term.isdecimal() and len(term) < 19:
-            branches.append(self.model._default_manager.filter(pk=int(term)).order_by().values("pk"))
-        united = branches[0].union(*branches[1:]) if len(branches) > 1 else branches[0]
-        return queryset.filter(pk__in=united), False
+            own["pk"] = "exact"
+        found_here = _found(self.model._default_manager.all(), own, term)
+        if not beside:
+            return queryset.filter(pk__in=found_here), False
+        customers = seen(Customer.objects.all(), request.user)
+        named = _found(customers, {path.removeprefix(f"{owner}__"): how for path, how in beside.items()}, term)
+        ids = list(named[: FOUND_LIMIT + 1].values_list("pk", flat=True))
+        theirs = among(ids, path=str(owner)) if len(ids) <= FOUND_LIMIT else Q((f"{owner}__in", named))
+        here = list(found_here[: FOUND_LIMIT + 1].values_list("pk", flat=True)) if own else []
+        if len(here) > FOUND_LIMIT:
+            return queryset.filter(theirs | Q(pk__in=found_here)), False
+        return queryset.filter(theirs | among(here) if here else theirs), False
 
     @property
     def media(self) -> Media:
         return super().media  # type: ignore[no-any-return]
+
+
+def _found(rows: QuerySet[Any], lookups: Mapping[str, str], term: str) -> QuerySet[Any, Any]:
+    """The ids of the rows with `term` in one of the columns."""
+    branches = [rows.filter(Q((f"{path}__{how}", term))).order_by().values("pk") for path, how in lookups.items()]
+    return branches[0].union(*branches[1:]) if len(branches) > 1 else branches[0]
 
 
 class HistoryAdmin(SimpleHistoryAdmin, BaseAdmin):

@@ -151,7 +151,7 @@ class InteractionAdmin(ReadOnlyAdmin):
     )
     search_exact = ("subject",)
     search_trigram = ("customer__name", "customer__email")
-    ordering = ("-id",)
+    ordering = ("-at", "-id")
     fields = (
         ("at", "kind"),
         ("customer", "about"),

@@ -92,6 +92,10 @@ class Interaction(models.Model):
         indexes = [
             # Reader: the customer page's timeline, newest first.
             models.Index(fields=["customer", "-at", "-id"], name="interaction_timeline"),
+            # Reader: the log of everybody, newest first, and what of it falls into a span of days.
+            models.Index(fields=["-at", "-id"], name="interaction_newest"),
+            # Reader: the same of one channel, which may be a rare one.
+            models.Index(fields=["channel", "-at", "-id"], name="interaction_by_channel", condition=~Q(channel="")),
             # Reader: a case's, invoice's or message's own story.
             models.Index(fields=["subject", "-at"], name="interaction_subject", condition=~Q(subject="")),
             # Reader: campaigns.contacts, the calls and talks the guard counts.

@@ -36,7 +36,6 @@ from billing.models import (
 from campaigns.models import (
     Agency,
     AgencyRecovery,
-    Case,
     DeliveryEvent,
     ExperimentExposure,
     Handover,
@@ -210,49 +209,9 @@ def change(row: Any) -> str:
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
-def queries(client: Client, url: str, django_assert_max_num_queries: Any) -> int:
-    with django_assert_max_num_queries(60) as found:
-        response = client.get(url)
-        assert response.status_code == 200, url
-    return len(found)
-
-
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m._meta.label_lower)
 def test_lists_open_empty(boss: Client, model: Any) -> None:
     assert boss.get(changelist(model)).status_code == 200
-
-
-def test_lists_and_pages_cost_the_same_with_one_row_and_with_many(
-    boss: Client, django_assert_max_num_queries: Any
-) -> None:
-    def measure(one: Customer) -> dict[str, int]:
-        costs = {}
-        for model in MODELS:
-            costs[model._meta.label_lower] = queries(boss, changelist(model), django_assert_max_num_queries)
-            row = (
-                model._default_manager.filter(**({"customer": one} if model in (Case, Message) else {}))
-                .order_by("pk")
-                .first()
-            )
-            if model is Customer:
-                row = one
-            elif model is Invoice:
-                row = one.invoices.order_by("pk").first()
-            for section in sections(model):
-                key = f"{model._meta.label_lower} {section}"
-                costs[key] = queries(boss, f"{change(row)}?section={section}", django_assert_max_num_queries)
-        return costs
-
-    boss.get(reverse("admin:index"))
-    small = measure(world(1))
-    large = measure(world(12, serial=1))
-    grown = {key: (small[key], cost) for key, cost in large.items() if cost > small[key]}
-    assert grown == {}
-
-
-def sections(model: Any) -> list[str]:
-    page = admin.site._registry[model]
-    return ["details", *(s.slug for s in getattr(page, "page_sections", []))]
 
 
 def do(row: Any, slug: str) -> str:
