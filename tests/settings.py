@@ -33,6 +33,8 @@ os.environ["STRIPE_API_BASE"] = "http://127.0.0.1:9"
 
 from dunning_site.settings import *  # noqa: E402, F403
 
+# What one test's rows answered is no answer to the next one's.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Static files are looked for when asked for, not all listed for every test client.
 WHITENOISE_AUTOREFRESH = True

@@ -26,7 +26,7 @@ from campaigns.models import Segment
 from campaigns.models.segment import MAX_QUERY
 from campaigns.segments.completion import introspection
 from campaigns.segments.evaluate import Count as Found
-from campaigns.segments.evaluate import count_among, query_count, segment_ids
+from campaigns.segments.evaluate import count_among, query_count, segment_ids, segment_ids_lately
 from campaigns.segments.language import SegmentError
 from campaigns.services.segments import segment_uses
 from customers import clock
@@ -53,7 +53,7 @@ class SegmentFilter(DropdownFilter):
         if segment is None:
             return queryset.none()
         try:
-            return queryset.filter(among(members(request, segment), path=self.owner))
+            return queryset.filter(among(members(request, segment, lately=True), path=self.owner))
         except SegmentError:
             # A field it asks about is gone; the segment's own page says which.
             return queryset.none()
@@ -65,12 +65,13 @@ class OwnedSegmentFilter(SegmentFilter):
     owner = "customer"
 
 
-def members(request: HttpRequest, segment: Segment) -> list[int]:
+def members(request: HttpRequest, segment: Segment, *, lately: bool = False) -> list[int]:
     """Ids of the customers in a segment whom the user may see, read once for a request: a list asks for its count,
-    its page and an action's rows. Raises SegmentError."""
+    its page and an action's rows, and may be told who was in it `lately`. Raises SegmentError."""
     found: dict[str, list[int]] = request.__dict__.setdefault("_segment_members", {})
     if segment.query not in found:
-        ids, theirs = segment_ids(segment.query, clock.now()), seen_ids(request.user)
+        read = segment_ids_lately if lately else segment_ids
+        ids, theirs = read(segment.query, clock.now()), seen_ids(request.user)
         found[segment.query] = ids if theirs is None else sorted(set(ids) & set(theirs))
     return found[segment.query]
 

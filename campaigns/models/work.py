@@ -96,11 +96,9 @@ class WorkItem(models.Model):
         permissions = [("assign_workitem", "Can give work to others")]
         indexes = [
             # Reader: "My work" and "Unassigned".
-            models.Index(
-                "owner", F("rank").desc(), "customer", name="work_of_owner", condition=Q(due_at__isnull=False)
-            ),
-            # Reader: "Team".
-            models.Index(F("rank").desc(), "customer", name="work_of_team", condition=Q(due_at__isnull=False)),
+            models.Index("owner", F("rank").desc(), "customer", name="work_of_owner"),
+            # Reader: "Team"; both also of what rests, which stands low.
+            models.Index(F("rank").desc(), "customer", name="work_of_team"),
             # Readers: what a list may be narrowed to, and the list narrowed to a rare one.
             models.Index(fields=["country"], name="work_by_country"),
             models.Index(fields=["language"], name="work_by_language"),

@@ -1,6 +1,6 @@
 """What every admin list of the product shares: fixed-cost counts, read-only logs, indexed search, badges."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -19,7 +19,8 @@ from unfold.views import ChangeList
 
 from customers.admin.exports import ExportMixin
 from customers.display import badge, choice_badge
-from customers.models import Customer, Sees
+from customers.models import Sees
+from customers.search import FOUND_LIMIT, found, found_at
 from customers.visibility import among, path_to_customer, seen, sees
 
 __all__ = [
@@ -34,8 +35,6 @@ __all__ = [
 
 #: A list counts no further than this; past it people filter or search instead of paging.
 COUNT_LIMIT = 2_000
-#: Customers with the words somebody looks for that are told apart; the words of more of them are common ones.
-FOUND_LIMIT = 2_000
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -111,8 +110,8 @@ class BaseAdmin(ExportMixin, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The rows of the customers whom the user may see; lists, pages, exports and look-ups all begin here."""
-        found: QuerySet[Any] = super().get_queryset(request)
-        return seen(found, request.user)
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return seen(rows, request.user)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> Any:
         # The same answer for what is not there and for what is not theirs: nobody learns which.
@@ -133,34 +132,27 @@ class BaseAdmin(ExportMixin, ModelAdmin):
             **dict.fromkeys(self.search_trigram, "icontains"),
         }
         if not term or not lookups:
-            found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
-            return found
+            plain: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
+            return plain
         owner = path_to_customer(self.model)
         beside = {path: how for path, how in lookups.items() if owner and path.startswith(f"{owner}__")}
         own = {path: how for path, how in lookups.items() if path not in beside}
         if term.isdecimal() and len(term) < 19:
             own["pk"] = "exact"
-        found_here = _found(self.model._default_manager.all(), own, term)
+        found_here = found(self.model._default_manager.all(), own, term) if own else None
         if not beside:
             return queryset.filter(pk__in=found_here), False
-        customers = seen(Customer.objects.all(), request.user)
-        named = _found(customers, {path.removeprefix(f"{owner}__"): how for path, how in beside.items()}, term)
-        ids = list(named[: FOUND_LIMIT + 1].values_list("pk", flat=True))
-        theirs = among(ids, path=str(owner)) if len(ids) <= FOUND_LIMIT else Q((f"{owner}__in", named))
-        here = list(found_here[: FOUND_LIMIT + 1].values_list("pk", flat=True)) if own else []
-        if len(here) > FOUND_LIMIT:
-            return queryset.filter(theirs | Q(pk__in=found_here)), False
-        return queryset.filter(theirs | among(here) if here else theirs), False
+        columns = {path.removeprefix(f"{owner}__"): how for path, how in beside.items()}
+        wanted = found_at(str(owner), columns, term, request.user)
+        if found_here is not None:
+            ids = list(found_here[: FOUND_LIMIT + 1].values_list("pk", flat=True))
+            if ids:
+                wanted |= among(ids) if len(ids) <= FOUND_LIMIT else Q(pk__in=found_here)
+        return queryset.filter(wanted), False
 
     @property
     def media(self) -> Media:
         return super().media  # type: ignore[no-any-return]
-
-
-def _found(rows: QuerySet[Any], lookups: Mapping[str, str], term: str) -> QuerySet[Any, Any]:
-    """The ids of the rows with `term` in one of the columns."""
-    branches = [rows.filter(Q((f"{path}__{how}", term))).order_by().values("pk") for path, how in lookups.items()]
-    return branches[0].union(*branches[1:]) if len(branches) > 1 else branches[0]
 
 
 class HistoryAdmin(SimpleHistoryAdmin, BaseAdmin):
