@@ -61,6 +61,11 @@ class Shown:
         fortnight = self.offer.interval == PaymentPlan.Interval.FORTNIGHT
         return _("every two weeks") if fortnight else _("every month")
 
+    @property
+    def named(self) -> str:
+        """Both: what tells it from the other plans."""
+        return f"{self.summary}, {self.rhythm}"
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:

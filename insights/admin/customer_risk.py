@@ -43,6 +43,8 @@ def _fact(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]
     shown = band_badge(risk) if risk.band else _("Not enough to say")
     why = reason_words(*risk.reasons[0][:2]) if risk.reasons else rating_words(risk.rating, risk.counts)
     facts = [Fact(_("Risk"), format_html("{}<span class='sol-sub'>{}</span>", shown, why), 46)]
+    if risk.rating:
+        facts.append(Fact(_("Payer rating"), risk.get_rating_display(), 46))
     if risk.lifetime:
         facts.append(Fact(_("Paid so far"), _worth(risk), 47))
     return facts
