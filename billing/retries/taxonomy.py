@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
-
-from django.utils.translation import gettext_lazy as _
 
 
 class Category(StrEnum):
@@ -104,24 +101,6 @@ POLICIES: dict[Category, CategoryPolicy] = {
     Category.REVOCATION: CategoryPolicy(NEVER, True, AsksFor.NEW_CARD),
     Category.UNSUPPORTED: CategoryPolicy(NEVER, True, AsksFor.NEW_CARD),
     Category.UNKNOWN: CategoryPolicy(after(hours=12), False, AsksFor.CONTACT_BANK),
-}
-
-#: Categories in a few words, for staff.
-CATEGORY_WORDS: dict[str, Any] = {
-    Category.INSUFFICIENT_FUNDS: _("insufficient funds"),
-    Category.ISSUER_SOFT: _("refused for now"),
-    Category.DO_NOT_HONOR: _("refused without a reason"),
-    Category.CARD_DATA: _("wrong card data"),
-    Category.EXPIRED: _("card expired"),
-    Category.LOST_STOLEN: _("card lost or stolen"),
-    Category.FRAUD: _("suspicion of fraud"),
-    Category.AUTHENTICATION: _("confirmation required"),
-    Category.LIMIT_VELOCITY: _("limit reached"),
-    Category.TECHNICAL: _("technical fault"),
-    Category.ACCOUNT_CLOSED: _("account closed"),
-    Category.REVOCATION: _("permission withdrawn"),
-    Category.UNSUPPORTED: _("card not accepted"),
-    Category.UNKNOWN: _("unknown"),
 }
 
 # An issuer that gives no reason. A more exact code beside one of these tells the category instead: about

@@ -4,7 +4,7 @@ from django import template
 from django.utils.translation import get_language
 
 from billing import money as money_
-from billing.retries.taxonomy import CATEGORY_WORDS
+from billing.category_words import CATEGORY_WORDS
 
 register = template.Library()
 

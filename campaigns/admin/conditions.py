@@ -12,8 +12,9 @@ from django.utils.text import get_text_list
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from billing.category_words import CATEGORY_WORDS
 from billing.models import SubscriptionStatus
-from billing.retries.taxonomy import CATEGORY_WORDS, AsksFor
+from billing.retries.taxonomy import AsksFor
 from campaigns.engine.conditions import FACTS
 from campaigns.models.ladder import Trigger
 from customers.models import Channel, CustomerKind

@@ -1,0 +1,25 @@
+"""Owns the categories of declines in a few words, for staff; apart from them, as planning does without Django."""
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from billing.retries.taxonomy import Category
+
+#: Categories in a few words, for staff.
+CATEGORY_WORDS: dict[str, Any] = {
+    Category.INSUFFICIENT_FUNDS: _("insufficient funds"),
+    Category.ISSUER_SOFT: _("refused for now"),
+    Category.DO_NOT_HONOR: _("refused without a reason"),
+    Category.CARD_DATA: _("wrong card data"),
+    Category.EXPIRED: _("card expired"),
+    Category.LOST_STOLEN: _("card lost or stolen"),
+    Category.FRAUD: _("suspicion of fraud"),
+    Category.AUTHENTICATION: _("confirmation required"),
+    Category.LIMIT_VELOCITY: _("limit reached"),
+    Category.TECHNICAL: _("technical fault"),
+    Category.ACCOUNT_CLOSED: _("account closed"),
+    Category.REVOCATION: _("permission withdrawn"),
+    Category.UNSUPPORTED: _("card not accepted"),
+    Category.UNKNOWN: _("unknown"),
+}
