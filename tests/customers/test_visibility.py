@@ -8,7 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from campaigns.models import Segment
-from customers.models import Customer, RoleVisibility, Sees, Team
+from campaigns.worklist.refresh import work_refresh
+from customers.clock import running_on
+from customers.models import BulkItem, BulkJob, Customer, RoleVisibility, Sees, Team
 from customers.visibility import path_to_customer, seen, seen_ids, sees
 from dunning_site.roles import roles_sync
 from tests import factories as f
@@ -131,3 +133,24 @@ def test_segments_and_the_dashboard_count_only_whom_one_sees() -> None:
     assert (hers.name in counted, his.name in counted) == (True, False)
     front = client.get(reverse("admin:index")).content.decode()
     assert ("49.00" in front, "7,7" in front) == (True, False)
+
+
+def test_the_worklist_and_bulk_acts_end_where_sight_ends() -> None:
+    me, other = person("me", "manager"), person("other", "manager")
+    narrow("manager", Sees.OWN)
+    mine, theirs = f.customer(name="Rossi Mine"), f.customer(name="Rossi Theirs")
+    cases = [f.case(mine, owner=me), f.case(theirs, owner=other)]
+    work_refresh(now=f.NOW, only=[mine.pk, theirs.pk])
+    client = Client()
+    client.force_login(me)
+    with running_on(lambda: f.NOW):
+        for query in ("tab=team", "tab=team&show=later", "tab=free", "tab=mine", "tab=team&q=rossi"):
+            page = client.get(reverse("admin:campaigns_workitem_changelist") + f"?{query}").content.decode()
+            assert "Rossi Theirs" not in page
+        assert client.get(reverse("admin:campaigns_workitem_change", args=[theirs.pk])).status_code in (302, 404)
+        ticked = {"action": "cases_pause", "_selected_action": [case.pk for case in cases]}
+        client.post(reverse("admin:campaigns_case_changelist"), ticked)
+        across = {**ticked, "select_across": "1"}
+        client.post(reverse("admin:campaigns_case_changelist") + "?q=rossi", across)
+    assert set(BulkItem.objects.values_list("target", flat=True)) == {cases[0].pk}
+    assert BulkJob.objects.count() == 2
