@@ -96,7 +96,8 @@ def play(
             told.until(at)
         told.stage("Counting, looking ahead, ranking the worklist")
         office.look_ahead(at)
-        counted = summary(seed=seed, until=until.date().isoformat(), ledger=sandbox.ledger(), mails=mailbox.count())
+        day = until.date().isoformat()
+        counted = summary(seed=seed, until=day, days=days, ledger=sandbox.ledger(), mails=mailbox.count())
         practice_case(at)
         # Ranked once, not at every step of sixty days: nobody looks at the list before the demo is served.
         campaigns.count_chances()

@@ -10,7 +10,7 @@ from campaigns.models.case import LIVE_STATES
 from customers.models import Customer, Interaction, Suppression
 
 
-def summary(*, seed: int, until: str, ledger: dict[str, Any], mails: int) -> dict[str, Any]:
+def summary(*, seed: int, until: str, days: int, ledger: dict[str, Any], mails: int) -> dict[str, Any]:
     """Counts and amounts (minor units per currency) of the whole demo; the same for the same seed and day."""
     failed = Invoice.objects.filter(first_failed_at__isnull=False)
     recovered = failed.filter(status=InvoiceStatus.PAID)
@@ -19,6 +19,7 @@ def summary(*, seed: int, until: str, ledger: dict[str, Any], mails: int) -> dic
     return {
         "seed": seed,
         "until": until,
+        "days": days,
         "customers": Customer.objects.count(),
         "invoices": Invoice.objects.count(),
         "failed": {"count": failed.count(), "amount": _amounts(failed)},
@@ -82,8 +83,9 @@ def in_words(result: dict[str, Any]) -> str:
     sent = sum(n for status, n in messages.items() if status not in {"queued", "cancelled", "failed"})
     rate = f"{closed['rate']:.1%}" if closed["rate"] is not None else "none yet"
     by = ", ".join(f"{source.replace('_', ' ')} {n}" for source, n in recovered["by_source"].items())
+    days = f"{result['days']} days up to {result['until']}"
     lines = [
-        f"{result['customers']} customers, {result['invoices']} invoices, sixty days up to {result['until']}",
+        f"{result['customers']} customers, {result['invoices']} invoices, {days}",
         f"failed             {failed['count']} invoices ({_money(failed['amount'])})",
         f"recovered          {recovered['count']} ({_money(recovered['amount'])}): {by}",
         f"still open         {result['open']['invoices']} invoices in {result['open']['cases']} cases",
