@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -147,3 +148,18 @@ def test_a_page_costs_the_same_whatever_the_rows(django_assert_max_num_queries) 
     client.get(page(run))
     with django_assert_max_num_queries(12):
         assert "Page 1 of 4" in client.get(page(run)).content.decode()
+
+
+def test_the_page_tells_how_fast_it_goes_and_how_long_it_will_take() -> None:
+    client = as_role("manager")
+    run = send(client, FILE)
+    began = run.created_at
+    ImportRun.objects.filter(pk=run.pk).update(
+        rows=30_000, expected=100_000, turn_from=10_000, turn_at=began, claimed_at=began + timedelta(seconds=10)
+    )
+    shown = client.get(page(run)).content.decode()
+    assert "30,000 rows read" in shown
+    assert "2,000 rows a second, about 35 s to go." in shown
+    assert 'aria-valuenow="30"' in shown
+    ImportRun.objects.filter(pk=run.pk).update(turn_from=30_000)
+    assert "a second" not in client.get(page(run)).content.decode()
