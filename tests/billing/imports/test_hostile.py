@@ -112,7 +112,8 @@ def take_in_bytes(content: bytes) -> ImportRun:
 def test_bad_rows_are_rejected_alone_and_say_why() -> None:
     long = "x" * (files.MOST_CELL + 1)
     text = GOOD + "".join(row(n) for n in range(100, 200)) + row(3).replace("C-3", "C\x00-3")
-    text += row(4).replace("C-4", long) + row(5) + row(6) + "," * 5_000 + "\n" + row(7).replace("N-7", '"N"-7') + row(8)
+    text += row(4).replace("C-4", long) + row(5) + row(6)
+    text += "," * 5_000 + "\n" + row(7).replace("N-7", '"N"-7') + row(8)
     run = take_in_bytes(text.encode())
     assert (run.new, run.rejected) == (105, 4)
     reasons = [one.errors[0][2] for one in ImportRow.objects.filter(outcome="rejected").order_by("number")]
