@@ -20,7 +20,7 @@ from unfold.views import ChangeList
 from customers.admin.exports import ExportMixin
 from customers.display import badge, choice_badge
 from customers.models import Sees
-from customers.search import FOUND_LIMIT, found, found_at
+from customers.search import FOUND_LIMIT, NOBODY, found, found_at
 from customers.visibility import among, path_to_customer, seen, sees
 
 __all__ = [
@@ -147,7 +147,9 @@ class BaseAdmin(ExportMixin, ModelAdmin):
         if found_here is not None:
             ids = list(found_here[: FOUND_LIMIT + 1].values_list("pk", flat=True))
             if ids:
-                wanted |= among(ids) if len(ids) <= FOUND_LIMIT else Q(pk__in=found_here)
+                here = among(ids) if len(ids) <= FOUND_LIMIT else Q(pk__in=found_here)
+                # An OR with what never holds would read the whole table.
+                wanted = here if wanted == NOBODY else wanted | here
         return queryset.filter(wanted), False
 
     @property
