@@ -75,7 +75,7 @@ def run(sizes: list[int], *, progress: Progress, only: str = "", asked: int = AS
         told = [_ready(size, progress) for size in sizes]
         found = _measure(sizes, progress, only, asked)
     first, last = sizes[0], sizes[-1]
-    listed = {
+    listed: dict[str, dict[str, Any]] = {
         name: {str(size): each.told() for size, each in by_size.items()}
         | {
             "ratio_p50": round(_part(by_size[last].ms, 0.5) / _part(by_size[first].ms, 0.5), 2),

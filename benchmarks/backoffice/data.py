@@ -322,7 +322,7 @@ def _insert(model: type[models.Model], rows: str, values: Mapping[str, str]) -> 
             continue
         # No moment a row must have has a default.
         value = NOW if isinstance(field, models.DateTimeField) else field.get_default()
-        columns[field.column] = "%s"
+        columns[str(field.column)] = "%s"
         params.append(field.get_db_prep_save(value, connection))
     # Placeholders come after the named columns, so a literal % there is doubled.
     chosen = ", ".join(text if text == "%s" else text.replace("%", "%%") for text in columns.values())

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import get_language
@@ -33,7 +33,7 @@ from customers.admin.bulk_jobs import BulkJobAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin
 from customers.display import when
 from customers.errors import SollecitoError
-from customers.models import BulkJob, BulkStatus
+from customers.models import BulkJob
 
 
 def _label(slug: str) -> str:
@@ -188,26 +188,7 @@ def _job_facts(request: HttpRequest, job: BulkJob, now: datetime) -> list[Fact]:
     return [Fact(_("Second person"), format_html("{}<span class='sol-sub'>{}</span>", link, said), 45)]
 
 
-def _to_request(request: HttpRequest, job: BulkJob, now: datetime) -> HttpResponse:
-    asked = job_request(job.pk)
-    if asked is None:  # nobody was asked about this one: the list says what else waits
-        return HttpResponseRedirect(reverse("admin:billing_approvalrequest_changelist"))
-    return HttpResponseRedirect(reverse("admin:billing_approvalrequest_change", args=[asked.pk]))
-
-
 BulkJobAdmin.add_fact(_job_facts)
-BulkJobAdmin.add_action(
-    PageAction(
-        slug="request",
-        label=_("To the request"),
-        icon="verified",
-        permission="billing.view_approvalrequest",
-        fits=lambda job: job.status == BulkStatus.TO_APPROVE,
-        run=lambda asked: "",
-        opens=_to_request,
-        order=10,
-    )
-)
 
 
 class LimitForm(forms.ModelForm):  # type: ignore[type-arg]

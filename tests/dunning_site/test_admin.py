@@ -243,20 +243,22 @@ def test_an_action_without_its_token_is_refused(db: None) -> None:
 
 def test_what_a_service_refuses_is_shown_and_changes_nothing(boss: Client) -> None:
     case = make.case(make.customer(), invoices=[])
-    data = {"amount": "12.50", "currency": "eur", "promised_on": "2026-03-12"}
+    data = {"promise_amount": "12.50", "promise_currency": "eur", "promised_on": "2026-03-12"}
     answer = boss.post(do(case, "promise"), data, follow=True)
     assert answer.status_code == 200
     assert not Promise.objects.exists()
     # Said in the form, with what was typed still there.
     assert answer.context["form"].non_field_errors()
-    assert answer.context["form"]["amount"].value() == "12.50"
+    assert answer.context["form"]["promise_amount"].value() == "12.50"
 
 
 def test_a_promise_is_typed_in_major_units(boss: Client) -> None:
     customer = make.customer()
     case = make.case(customer, invoices=[make.invoice(customer, amount_due=500, currency="JPY")])
     with running_on(lambda: NOW):
-        boss.post(do(case, "promise"), {"amount": "500", "currency": "JPY", "promised_on": "2026-03-12"})
+        boss.post(
+            do(case, "promise"), {"promise_amount": "500", "promise_currency": "JPY", "promised_on": "2026-03-12"}
+        )
     promise = Promise.objects.get()
     assert (promise.amount, promise.currency) == (500, "JPY")
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         from benchmarks.retries import speed
 
         progress = (lambda _text: None) if options["json"] else self._progress
-        loops = {
+        loops: dict[str, Callable[..., dict[str, Any]]] = {
             "simulator": simulator.run,
             "retries": speed.run,
             "admin_pages": partial(admin_pages.run, only=options["only"], asked=options["asked"]),

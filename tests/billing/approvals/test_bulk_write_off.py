@@ -105,8 +105,7 @@ def test_pages_say_who_must_decide_and_lead_there(staff: dict[str, User]) -> Non
     request = reverse("admin:billing_approvalrequest_change", args=[ApprovalRequest.objects.get().pk])
     assert request in waits
     assert reverse("admin:customers_bulkjob_do", args=[job.pk, "stop"]) not in waits
-    page = other.get(reverse("admin:customers_bulkjob_do", args=[job.pk, "request"]), follow=True)
-    assert page.redirect_chain == [(request, 302)]
+    page = other.get(request)
     assert reverse("admin:customers_bulkjob_change", args=[job.pk]) in page.content.decode()
     small = drafted([owing(1)], staff["maria"])
     assert "above your limit" not in client.get(
