@@ -1,11 +1,11 @@
-"""Owns what customers arrange by themselves on the payment page: a plan the rules offer, or a day to pay by.
+"""Owns the payment plans customers agree on by themselves on the payment page.
 
 The services are those staff use; what was shown is what is agreed on, or nothing is.
 """
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -13,16 +13,15 @@ from django.utils.translation import gettext as _
 from billing import money
 from billing.matching import UNRESOLVED
 from billing.models import AttemptStatus, PaymentAttempt, PaymentPlan, PlanInstalment
-from billing.plans.offering import broken_words, plan_offers, plan_rules
+from billing.plans.offering import plan_offers, plan_rules
 from billing.plans.paid import plans_paid
 from billing.plans.services import plan_chargeable, plan_create
 from billing.plans.terms import Offer
 from campaigns.services.confirming import confirmation_queue
-from campaigns.services.promises import promise_record
 from customers.errors import SollecitoError
 from portal.account import day, open_invoices, zone_of
 from portal.models import PortalLink
-from portal.owed import Account, Item
+from portal.owed import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class Running:
 def offered(*, link: PortalLink, account: Account, now: datetime, language: str) -> tuple[Shown, ...]:
     """The plans the brand's rules offer over what is late; none while a promise stands, or where the processor goes on
     charging the whole by itself. A constant number of queries for each currency."""
-    if account.promised_text or not any(_late(item) for item in account.payable):
+    if account.promised_text or not any(item.late for item in account.payable):
         return ()
     rules = plan_rules(link.brand_id)
     if not rules.offered_online:
@@ -104,7 +103,7 @@ def offered(*, link: PortalLink, account: Account, now: datetime, language: str)
     found: list[Shown] = []
     alone = set(open_invoices(link).filter(processor_next_attempt_at=None).values_list("pk", flat=True))
     for group in account.groups:
-        late = any(_late(item) for item in group.items if not item.held)
+        late = any(item.late for item in group.items if not item.held)
         if not late or any(item.id not in alone for item in group.items):
             continue
         offers = plan_offers(customer_id=link.customer_id, brand_id=link.brand_id, currency=group.currency, now=now)
@@ -222,77 +221,6 @@ def plan_agree(
 def agreed_before(*, link: PortalLink, key: str) -> bool:
     """Whether this form was sent before and made its plan."""
     return PaymentPlan.objects.filter(key=_key(link, key), customer_id=link.customer_id).exists()
-
-
-@dataclass(frozen=True, slots=True)
-class Promisable:
-    """What may be promised: everything owed in the one currency there is, by a day up to `last`."""
-
-    amount: int
-    currency: str
-    amount_text: str
-    first: date
-    last: date
-
-
-def promisable(*, link: PortalLink, account: Account, now: datetime, language: str) -> Promisable | None:
-    """What the customer may promise on the page; None where the rules do not offer it.
-
-    That is: another promise stands, too many were broken, nothing is late, or several currencies are owed.
-    """
-    groups = [group for group in account.groups if any(not item.held for item in group.items)]
-    if account.promised_text or len(groups) != 1 or not any(_late(item) for item in groups[0].items):
-        return None
-    rules = plan_rules(link.brand_id)
-    if not rules.promise_days or broken_words(link.customer_id, now) > rules.most_broken:
-        return None
-    amount = sum(item.amount for item in groups[0].items if not item.held)
-    today = now.astimezone(zone_of(link.customer)).date()
-    return Promisable(
-        amount=amount,
-        currency=groups[0].currency,
-        amount_text=money.display(amount, groups[0].currency, language),
-        first=today + timedelta(days=1),
-        last=today + timedelta(days=rules.promise_days),
-    )
-
-
-@transaction.atomic
-def promise_make(
-    *, link: PortalLink, account: Account, wanted: Promisable, by: date, now: datetime, language: str
-) -> None:
-    """Takes the customer's promise to pay by a day, and queues the mail that says so. Raises SollecitoError
-    (`promise_date`) for a day beyond what was offered, and as promise_record does."""
-    if not wanted.first <= by <= wanted.last:
-        words = _("Please choose a day up to %(day)s.")
-        raise SollecitoError(words % {"day": day(wanted.last, link.customer, language)}, code="promise_date")
-    ids = [item.id for group in account.groups for item in group.items if not item.held]
-    promise = promise_record(
-        customer_id=link.customer_id,
-        brand_id=link.brand_id,
-        amount=wanted.amount,
-        currency=wanted.currency,
-        promised_on=by,
-        invoice_ids=ids,
-        now=now,
-    )
-    told = {"amount": wanted.amount_text, "day": day(by, link.customer, language), "brand": link.brand.name}
-    confirmation_queue(
-        customer_id=link.customer_id,
-        brand_id=link.brand_id,
-        key=f"promise:{promise.pk}",
-        subject=_("You will pay %(brand)s by %(day)s") % told,
-        paragraphs=[
-            _("Thank you for telling us: you will pay %(amount)s to %(brand)s by %(day)s.") % told,
-            _("Until then we neither remind you nor charge your card. You can pay earlier on your page:"),
-        ],
-        language=language,
-        now=now,
-    )
-
-
-def _late(item: Item) -> bool:
-    return item.overdue or bool(item.reason)
 
 
 def _key(link: PortalLink, key: str) -> str:

@@ -16,9 +16,10 @@ from billing.plans.collecting import instalment_pay
 from customers.errors import SollecitoError
 from portal import limits
 from portal.account import read_account
-from portal.arranging import Shown, agreed_before, offered, plan_agree, promisable, promise_make, running, terms_of
+from portal.arranging import Shown, agreed_before, offered, plan_agree, running, terms_of
 from portal.http import language_now, linked_page, portal_view, token_of, too_often
 from portal.models import PortalLink
+from portal.promising import promisable, promise_make
 
 log = logging.getLogger(__name__)
 

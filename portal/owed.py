@@ -57,6 +57,11 @@ class Item:
         """Whether nothing is asked for it meanwhile."""
         return self.standing in (Standing.DISPUTED, Standing.IN_PLAN)
 
+    @property
+    def late(self) -> bool:
+        """Whether its day has passed, or its charge has failed."""
+        return self.overdue or bool(self.reason)
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from customers.log import Entry, record
 from customers.models import ActorKind, Customer
 from portal.account import read_account
-from portal.arranging import offered, promisable, running
+from portal.arranging import offered, running
 from portal.http import offered_language, page
 from portal.models import PortalLink
 from portal.notices import notices_of
+from portal.promising import promisable
 
 #: Stands where a secret would: no link has its hash.
 NO_TOKEN = "staff"  # noqa: S105  (it opens nothing)

@@ -25,7 +25,7 @@ from customers.errors import SollecitoError
 from customers.models.customer import LANGUAGES
 from portal import limits, preferences, reissue
 from portal.account import read_account
-from portal.arranging import offered, promisable, running
+from portal.arranging import offered, running
 from portal.cards import can_store_card, card_begin, card_finish
 from portal.checkout import checkout_claim, checkout_run
 from portal.fees import expected_of
@@ -42,6 +42,7 @@ from portal.http import (
 from portal.links import link_visited, page_url
 from portal.models import Checkout, PortalLink
 from portal.notices import notice_dismiss, notice_seen, notices_of
+from portal.promising import promisable
 from portal.result import read_result, refusal_text
 
 log = logging.getLogger(__name__)
