@@ -1,16 +1,20 @@
 """What the page of an import shows of its rows: what each would do, or what is wrong with it, in words."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
+from django.utils.timezone import localtime
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from billing.models import ImportRow, ImportRun, Invoice
+from billing.money import display
 from customers.display import ago, choice_badge
 
 _PER_PAGE = 100
@@ -87,6 +91,20 @@ def _told(row: ImportRow, run: ImportRun) -> dict[str, Any]:
         "outcome": choice_badge(row, "outcome", _OUTCOME),
         "label": row.label or cells.get(run.layout.get("columns", {}).get("number")) or "–",
         "customer": item.get("customer_name") or item.get("customer", ""),
+        "new": _in_words(item) if row.outcome == ImportRow.Outcome.NEW else "",
         "changes": [(labels.get(name, name), old, new) for name, old, new in row.changes],
         "errors": row.errors,
     }
+
+
+def _in_words(item: Mapping[str, Any]) -> str:
+    """What a new row brings: an invoice's sum and days, or a charge's sum, moment and answer."""
+    told = {"sum": display(int(item["amount"]), item["currency"], get_language() or "en")}
+    if "due" in item:
+        told |= {name: date_format(date.fromisoformat(item[name])) for name in ("issued", "due")}
+        words = _now("%(sum)s, issued %(issued)s, due %(due)s") % told
+        if item.get("settled"):
+            return words + _now(", settled %(day)s") % {"day": date_format(date.fromisoformat(item["settled"]))}
+        return words
+    told["at"] = date_format(localtime(datetime.fromisoformat(item["at"])), "DATETIME_FORMAT")
+    return (_now("%(sum)s, paid %(at)s") if item.get("succeeded") else _now("%(sum)s, refused %(at)s")) % told

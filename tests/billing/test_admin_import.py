@@ -60,6 +60,7 @@ def test_a_file_is_looked_at_and_written_on_confirmation() -> None:
     work()
     shown = client.get(page(run)).content.decode()
     assert "R-1" in shown
+    assert "€120.50, issued" in shown
     assert "is not an amount" in shown
     assert Invoice.objects.count() == 0
     assert client.post(page(run, "do", "write")).status_code == 302
