@@ -82,7 +82,7 @@ def test_the_page_tells_calibration_in_a_drawing_and_a_table(manager):
     assert 'role="img"' in html
     assert "<desc" in html
     assert html.count("<circle") == 2
-    assert "21.0 %" in html
+    assert "21.0\N{NO-BREAK SPACE}%" in html
     assert "0.5100" in html
     assert "-0.0600 to -0.0200" in html
     assert "kept back" in page(manager, stored(State.CANDIDATE), "quality")
@@ -97,12 +97,12 @@ def test_the_page_tells_drift_comparison_and_beliefs(manager):
     note("compared", "thin", NOW, model=model, data=COMPARED | {"difference": {"value": 0, "low": None, "high": None}})
     drift, trial = page(manager, model, "drift"), page(manager, model, "trial")
     assert drift.count("<circle") == 3
-    assert "30.0 %" in drift
+    assert "30.0\N{NO-BREAK SPACE}%" in drift
     assert "+6.0" in trial
     assert "450 retries" in trial
     beliefs = page(manager, model, "beliefs")
     assert "approved" in beliefs
-    assert "40.2 %" in beliefs
+    assert "40.2\N{NO-BREAK SPACE}%" in beliefs
     model.data = b"broken"
     model.save()
     assert "cannot be read" in page(manager, model, "beliefs")
@@ -160,12 +160,13 @@ def test_invoice_and_attempt_tell_chance_model_lot_and_reasons(manager):
         reasons=["payday on the 27th", "insufficient funds", "1 of 15 used"],
     )  # fmt: skip
     html = manager.get(f"{url('invoice', 'change', invoice.pk)}?section=attempts").content.decode()
-    for words in ("31.4 %", f"learned {model.pk}", "drawn by lot with a chance of 5.0 %", "payday on the 27th"):
+    lot = "drawn by lot with a chance of 5.0\N{NO-BREAK SPACE}%"
+    for words in ("31.4\N{NO-BREAK SPACE}%", f"learned {model.pk}", lot, "payday on the 27th"):
         assert words in html
     detail = manager.get(url("paymentattempt", "change", attempt.pk)).content.decode()
     assert "payday on the 27th; insufficient funds; 1 of 15 used" in detail
     listed = manager.get(url("paymentattempt")).content.decode()
-    assert "31.4 %" in listed
+    assert "31.4\N{NO-BREAK SPACE}%" in listed
     assert "Visa: 1 of 15 used in 30 days." in listed
 
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from campaigns.models import Case
 from customers import meanwhile
-from customers.admin import page
+from customers.admin import acting
 from customers.models import Interaction
 from dunning_site.roles import roles_sync
 from tests import factories
@@ -113,6 +113,6 @@ def test_control_without_the_lock_both_go_through(case: Case, monkeypatch: pytes
         if news:
             raise meanwhile.Changed("", seen)
 
-    monkeypatch.setattr(page, "refuse_news", careless)
+    monkeypatch.setattr(acting, "refuse_news", careless)
     assert two_calls(case) == [302, 302]
     assert Interaction.objects.filter(kind="call.logged").count() == 2
