@@ -106,7 +106,6 @@ _FIELDS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
 )
 
 
-@lru_cache(maxsize=4096)  # a plan reads every past decline anew; there are few combinations of codes
 class Declined(Protocol):
     """Whatever holds the four codes of a decline."""
 
@@ -130,6 +129,7 @@ def verdict_of(declined: Declined) -> DeclineVerdict:
     )
 
 
+@lru_cache(maxsize=4096)  # a plan reads every past decline anew; there are few combinations of codes
 def classify(
     *,
     decline_code: str | None = None,

@@ -71,14 +71,17 @@ def _by_calendar(belief: Belief, habits: Habits, drawn: Ints, local: Ints) -> Fl
     """The chance of money at each hour under each of these hypotheses: no dice, so that near ties are no luck."""
     hyps = belief.hyps
     table = table_for(int(local[0]) // 24 - 2, int(local[-1]) // 24 + 1)
-    beats, place = np.unique(hyps.beat[drawn], return_inverse=True)
+    # A likely hypothesis is drawn many times: each is worked out once.
+    each, again = np.unique(drawn, return_inverse=True)
+    beats, place = np.unique(hyps.beat[each], return_inverse=True)
     shifted = local[None, :] - hyps.hour[beats][:, None]
     latest = table.latest[hyps.calendar[beats][:, None], shifted // 24 - table.first]
     since = np.minimum(shifted - 24 * latest, LONGEST_HOURS - 1)
-    lasts = hyps.curve.take(hyps.row[0, drawn][:, None] + since[place])
+    lasts = hyps.curve.take(hyps.row[0, each][:, None] + since[place])
     same = (latest == belief.payday[0, beats][:, None])[place]
-    held = (1 - belief.gone[0, drawn])[:, None] * np.minimum(1, lasts / belief.lasted[0, drawn][:, None])
-    return np.asarray(np.where(same, held, np.float32(1 - habits.skipped) * lasts), np.float32)
+    held = (1 - belief.gone[0, each])[:, None] * np.minimum(1, lasts / belief.lasted[0, each][:, None])
+    found = np.where(same, held, np.float32(1 - habits.skipped) * lasts)
+    return np.asarray(found, np.float32).take(again, axis=0)
 
 
 def _randomly(belief: Belief, kinds: Ints, utc: Ints) -> NDArray[np.bool_]:
