@@ -16,7 +16,7 @@ help: ## this list
 $(BASE): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@echo "Installing packages into $(VENV) …"
+	@echo "Installing packages into $(VENV) …" >&2
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
