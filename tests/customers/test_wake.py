@@ -14,8 +14,8 @@ from customers.wake import _send, wake
 from dunning_site.embedded.stripe_sandbox.webhooks import signature
 from tests import factories
 
-#: Seconds: far less than a broker's own patience (minutes), far more than a busy machine dawdles.
-AT_ONCE = 10.0
+#: Seconds; what the product promises its webhook senders, a time-out and a little work.
+AT_ONCE = 1.0
 
 
 def refused(stack: ExitStack) -> int:
@@ -66,7 +66,7 @@ def test_after_a_failure_nobody_waits_again(dead_broker, caplog):
     began = time.monotonic()
     for _ in range(100):
         _send("billing.tasks.process_inbox")
-    assert time.monotonic() - began < AT_ONCE
+    assert time.monotonic() - began < 0.1
     assert len(caplog.records) == told
 
 
