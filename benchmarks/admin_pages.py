@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
@@ -69,18 +68,13 @@ def run(sizes: list[int], *, progress: Progress, only: str = "", asked: int = AS
 
     `only` narrows to the pages in whose name it stands; `asked` is how often each is asked for.
     """
-    # A kept cluster was made by the migrations of its day; new databases are copies of this one.
-    call_command("migrate", verbosity=0)
     with clock.running_on(lambda: NOW):
         told = [_ready(size, progress) for size in sizes]
-        found = _measure(sizes, progress, only, asked)
+        found, broken = _measure(sizes, progress, only, asked)
     first, last = sizes[0], sizes[-1]
     listed: dict[str, dict[str, Any]] = {
         name: {str(size): each.told() for size, each in by_size.items()}
-        | {
-            "ratio_p50": round(_part(by_size[last].ms, 0.5) / _part(by_size[first].ms, 0.5), 2),
-            "ratio_p95": round(_part(by_size[last].ms, 0.95) / _part(by_size[first].ms, 0.95), 2),
-        }
+        | {"ratio_p50": _ratio(by_size, 0.5), "ratio_p95": _ratio(by_size, 0.95)}
         for name, by_size in found.items()
     }
     return {
@@ -89,6 +83,7 @@ def run(sizes: list[int], *, progress: Progress, only: str = "", asked: int = AS
         "asked": asked,
         "load": round(os.getloadavg()[0], 1),
         "pages": listed,
+        "broken": broken,
         "worst_ratio_p95": max((each["ratio_p95"] for each in listed.values()), default=0),
         "beyond_3": [name for name, each in listed.items() if each["ratio_p95"] > 3],
         "slower_than_300_ms": [name for name, each in listed.items() if each[str(last)]["p95_ms"] > 300],
@@ -124,7 +119,6 @@ def _ready(size: int, progress: Progress) -> dict[str, Any]:
         with _database("postgres"), connection.cursor() as cursor:
             cursor.execute(f"COMMENT ON DATABASE {name} IS '{recipe}'")
     with _database(name):
-        call_command("migrate", verbosity=0)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
         return {
@@ -154,21 +148,46 @@ def _database(name: str) -> Iterator[None]:
         connection.settings_dict["NAME"] = before
 
 
-def _measure(sizes: list[int], progress: Progress, only: str, asked: int) -> dict[str, dict[int, _Asked]]:
+def _measure(
+    sizes: list[int], progress: Progress, only: str, asked: int
+) -> tuple[dict[str, dict[int, _Asked]], list[str]]:
+    """What each page took at each size, and which could not be shown; what is found until somebody interrupts counts
+    as well."""
     clients, offered = {}, {}
     for size in sizes:
         with _database(f"bench_{size}"):
             clients[size] = {name: _client(name) for name in USERS}
             offered[size] = {page.name: page for page in pages(clients[size]) if only in page.name}
     found: dict[str, dict[int, _Asked]] = {}
-    for name in offered[sizes[0]]:
-        progress(name)
-        found[name] = {}
-        for size in sizes:
-            page = offered[size][name]
-            with _database(f"bench_{size}"):
-                found[name][size] = _ask_often(clients[size][page.user], page, asked)
-    return found
+    broken: list[str] = []
+    try:
+        for name in offered[sizes[0]]:
+            by_size: dict[int, _Asked] = {}
+            try:
+                for size in sizes:
+                    page = offered[size][name]
+                    with _database(f"bench_{size}"):
+                        by_size[size] = _ask_often(clients[size][page.user], page, asked)
+            except _Refused as refused:
+                broken.append(str(refused))
+                progress(str(refused))
+                continue
+            found[name] = by_size
+            medians = " → ".join(f"{_part(each.ms, 0.5):,.0f}" for each in by_size.values())
+            progress(f"{name}: {medians} ms, × {_ratio(by_size, 0.95)}")
+    except KeyboardInterrupt:
+        progress("interrupted")
+    return found, broken
+
+
+def _ratio(by_size: dict[int, _Asked], share: float) -> float:
+    """How many times as long the last size takes as the first."""
+    first, *_between, last = by_size.values() if len(by_size) > 1 else [*by_size.values()] * 2
+    return round(_part(last.ms, share) / _part(first.ms, share), 2)
+
+
+class _Refused(Exception):
+    """A page was not shown."""
 
 
 def _client(username: str) -> Client:
@@ -188,7 +207,7 @@ def _ask_often(client: Client, page: Page, times: int) -> _Asked:
             response = client.get(path)
             took = time.perf_counter() - began
         if response.status_code != 200:
-            raise RuntimeError(f"{page.name}: {path} answered {response.status_code}")
+            raise _Refused(f"{page.name}: {path} answered {response.status_code}")
         if turn >= WARM:
             asked.ms.append(1000 * took)
             asked.sql_ms.append(1000 * counter.seconds)

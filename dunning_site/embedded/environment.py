@@ -89,11 +89,15 @@ def throw_away_database() -> Iterator[None]:
 @contextlib.contextmanager
 def kept_database(folder: Path) -> Iterator[None]:
     """Points this process at a database of its own in `folder` that is there again next time: what takes minutes to
-    fill is filled once."""
+    fill is filled once, and again when the schema is another: no figure is of indexes that are gone."""
     os.environ["EMBEDDED"] = "1"
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
     os.environ["BROKER_URL"] = "memory://"
-    cluster = postgres.create(folder / "pg", durable=False)
+    data = folder / postgres.template().name
+    for old in folder.glob("pg*/"):
+        if old != data:
+            shutil.rmtree(old)
+    cluster = postgres.create(data, durable=False)
     cluster.start()
     os.environ["DATABASE_URL"] = cluster.url()
     try:
