@@ -73,6 +73,7 @@ KINDS: dict[str, Any] = {
     "promise.kept": _("Promise kept"),
     "promise.broken": _("Promise broken"),
     "promise.cancelled": _("Promise cancelled"),
+    "promise.reopened": _("Promise stands again"),
     "message.written": _("Message written by hand"),
     "message.queued": _("Message to be sent"),
     "message.sent": _("Message sent"),

@@ -20,11 +20,12 @@ from billing.models import Dispute, PaymentPlan, PlanInstalment, Promise
 from billing.money import display as display_money
 from billing.plans.services import plan_cancel
 from customers.admin.base import ReadOnlyAdmin, choice_badge
+from customers.admin.bulk import BulkAdmin
 from customers.admin.page import Asked, PageAction, PageAdmin
 
 
 @admin.register(Promise)
-class PromiseAdmin(PageAdmin, ReadOnlyAdmin):
+class PromiseAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
     empty_text = _("Promises to pay appear here; staff note them on a customer's case.")
     list_display = ("customer", "money", "promised_on", "state", "actor", "created_at", "note")
     list_select_related = ("customer", "actor")

@@ -21,7 +21,11 @@ class Promise(models.Model):
         BROKEN = "broken", _("Broken")
         CANCELLED = "cancelled", _("Cancelled")
 
-    TRANSITIONS = {Status.OPEN: frozenset({Status.KEPT, Status.BROKEN, Status.CANCELLED})}
+    TRANSITIONS = {
+        Status.OPEN: frozenset({Status.KEPT, Status.BROKEN, Status.CANCELLED}),
+        # A bulk act that took it back was itself taken back.
+        Status.CANCELLED: frozenset({Status.OPEN}),
+    }
 
     customer = models.ForeignKey(
         Customer, verbose_name=_("customer"), on_delete=models.CASCADE, related_name="promises"

@@ -1,4 +1,4 @@
-"""The faces of bulk acts on cases, customers and invoices: their questions and forms, and where they are offered."""
+"""Faces of bulk acts on cases, customers, promises and invoices: questions, forms, and where they are offered."""
 
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,12 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 import billing.bulk  # noqa: F401  (the admin is loaded before the apps are ready)
 import campaigns.bulk  # noqa: F401
+from billing.admin.arrangements import PromiseAdmin
 from billing.admin.invoices import InvoiceAdmin
 from billing.models import Invoice, InvoiceStatus
 from campaigns.admin.case_actions import OwnerForm, PauseForm, ReasonForm
 from campaigns.admin.cases import CaseAdmin
+from campaigns.admin.promise_form import TakeBackForm
 from campaigns.admin.segments import SegmentAdmin, members
 from campaigns.models import Case, Segment, Template, TemplateVersion
 from campaigns.models.case import LIVE_STATES
@@ -125,6 +127,17 @@ DO_NOT_CONTACT = face(
         danger=True,
     )
 )
+PROMISES_BACK = face(
+    BulkAction(
+        slug="promises.cancel",
+        icon="undo",
+        question=_(
+            "For those noted by mistake: their cases go on as if they had not been made, and none counts as broken. "
+            "Kept, broken and ended ones are left alone."
+        ),
+        form=TakeBackForm,
+    )
+)
 RETRY = face(
     BulkAction(
         slug="invoices.retry_now",
@@ -169,6 +182,7 @@ CASE_BULK = (ASSIGN, PAUSE, RESUME, WRITE)
 CaseAdmin.bulk_actions = CASE_BULK
 CustomerAdmin.bulk_actions = (TAG, UNTAG, NO_DUNNING, DO_NOT_CONTACT)
 InvoiceAdmin.bulk_actions = (RETRY, WRITE_OFF)
+PromiseAdmin.bulk_actions = (PROMISES_BACK,)
 for place, (action, ids) in enumerate(
     (
         (ASSIGN, _cases), (PAUSE, _cases), (RESUME, _cases), (WRITE, _cases), (TAG, _customers), (RETRY, _invoices),

@@ -21,12 +21,8 @@ from billing.models import Invoice, Promise
 from campaigns.admin.standing import live_cases
 from campaigns.models import Case
 from campaigns.services.calls import Promised, suggested_day
-from campaigns.services.promises import (
-    PROMISE_GRACE_AT_MOST,
-    PROMISE_GRACE_DAYS,
-    promise_cancel,
-    promise_record,
-)
+from campaigns.services.promise_back import promise_cancel
+from campaigns.services.promises import PROMISE_GRACE_AT_MOST, PROMISE_GRACE_DAYS, promise_record
 from customers.admin.page import Asked, PageAction
 from customers.models import Customer
 

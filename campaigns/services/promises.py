@@ -1,6 +1,6 @@
 """Promises to pay: taken by staff or from the customer, and the rest they bring the case, at once."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, time, timedelta
 
 from django.db import transaction
@@ -99,42 +99,7 @@ def promise_record(
         actor_id=actor_id,
         subject=f"promise:{promise.pk}",
     )
-    record_many([made, *_rest(promise, now)])
-    wake("campaigns.tasks.assess_customers")
-    return promise
-
-
-@transaction.atomic
-def promise_cancel(*, promise_id: int, reason: str, actor_id: int, now: datetime) -> Promise:
-    """Takes an open promise back, as one noted by mistake; the case goes on as if it had not been made.
-
-    Raises SollecitoError without a reason, if there is none, or if it has ended.
-    """
-    if not reason.strip():
-        raise SollecitoError(_("Say why the promise does not stand."), code="reason_missing")
-    owner = Promise.objects.filter(pk=promise_id).values("customer_id")
-    Customer.objects.select_for_update(no_key=True).filter(pk__in=owner).values_list("pk").first()
-    promise = Promise.objects.select_for_update().filter(pk=promise_id).first()
-    if promise is None or promise.status != Promise.Status.OPEN:
-        raise SollecitoError(_("There is no such promise any more."), code="promise_ended")
-    promise.status, promise.closed_at = Promise.Status.CANCELLED, now
-    promise.save(update_fields=["status", "closed_at"])
-    customers_reassess([promise.customer_id], now)
-    announce_facts_changed([promise.customer_id])
-    record_many(
-        [
-            Entry(
-                customer_id=promise.customer_id,
-                at=now,
-                kind="promise.cancelled",
-                summary=_("The promise to pay by %(day)s was taken back.") % {"day": promise.promised_on.isoformat()},
-                body=reason.strip(),
-                actor_kind=ActorKind.USER,
-                actor_id=actor_id,
-                subject=f"promise:{promise.pk}",
-            )
-        ]
-    )
+    record_many([made, *cases_rest([promise], now)])
     wake("campaigns.tasks.assess_customers")
     return promise
 
@@ -151,27 +116,34 @@ def _about(customer: Customer, brand_id: int, currency: str, invoice_ids: Collec
     return found
 
 
-def _rest(promise: Promise, now: datetime) -> list[Entry]:
-    """Lets the live case rest in the same breath: whoever takes a promise sees that it holds."""
-    case = (
+def cases_rest(promises: Sequence[Promise], now: datetime) -> list[Entry]:
+    """Lets the live cases of promises rest in the same breath: whoever takes one sees that it holds. Returns the lines
+    to be written of it, in the caller's transaction; two statements."""
+    by_owner = {(promise.customer_id, promise.brand_id): promise for promise in promises}
+    found = (
         Case.objects.select_for_update(no_key=True)
-        .filter(customer_id=promise.customer_id, brand_id=promise.brand_id, state=CaseState.OPEN)
+        .filter(customer__in={promise.customer_id for promise in promises}, state=CaseState.OPEN)
         .exclude(trigger__in=PRE_DUNNING)
-        .first()
+        .order_by("pk")
     )
-    if case is None:
-        return []
-    state, until, why = resting(PromiseFact(promise.pk, promise.amount, promise.expires_at))
-    Case.objects.filter(pk=case.pk).update(
-        state=state, rests_until=until, rest_reason=why, next_action_at=None, next_action_reason=why
-    )
-    return [
-        Entry(
-            customer_id=case.customer_id,
-            at=now,
-            kind="case.rested",
-            summary=why,
-            subject=f"case:{case.pk}",
-            data={"state": state, "promise": promise.pk},
+    lines, cases = [], []
+    for case in found:
+        promise = by_owner.get((case.customer_id, case.brand_id))
+        if promise is None:
+            continue
+        cases.append(case)
+        state, until, why = resting(PromiseFact(promise.pk, promise.amount, promise.expires_at))
+        case.state, case.rests_until, case.rest_reason = state, until, why
+        case.next_action_at, case.next_action_reason = None, why
+        lines.append(
+            Entry(
+                customer_id=case.customer_id,
+                at=now,
+                kind="case.rested",
+                summary=why,
+                subject=f"case:{case.pk}",
+                data={"state": state, "promise": promise.pk},
+            )
         )
-    ]
+    Case.objects.bulk_update(cases, ("state", "rests_until", "rest_reason", "next_action_at", "next_action_reason"))
+    return lines
