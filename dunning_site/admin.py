@@ -137,6 +137,7 @@ def _mirror_admin(model: Any) -> type[ReadOnlyAdmin]:
             "readonly_fields": fields,
             "ordering": ("-djstripe_created",) if "djstripe_created" in names else ("-pk",),
             "list_select_related": False,
+            "tells_of_many": "",
             "has_module_permission": has_module_permission,
         },
     )

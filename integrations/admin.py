@@ -67,6 +67,7 @@ def _again(asked: Asked) -> str:
 @admin.register(EventDelivery)
 class EventDeliveryAdmin(PageAdmin, ReadOnlyAdmin):
     empty_text = _("What your endpoints were told appears here.")
+    tells_of_many = ""
     list_display = ("event_id", "kind", "endpoint", "state", "attempts", "created_at", "next_at", "delivered_at")
     list_select_related = ("endpoint",)
     list_filter = (("status", ChoicesDropdownFilter), ("created_at", RangeDateTimeFilter))

@@ -105,6 +105,7 @@ def _facts(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> list[Fa
 @admin.register(ApprovalRequest)
 class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
     empty_text = _("What somebody may not do alone waits here for a second person: write-offs, credits, waived fees.")
+    tells_of_many = "requested_by"
     list_display = ("summary", "customer", "money", "state", "requested_by", "requested_at", "decided_by")
     list_select_related = ("customer", "requested_by", "decided_by")
     list_filter = (

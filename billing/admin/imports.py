@@ -92,6 +92,7 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
     """The history of imports; a new one begins with a file."""
 
     empty_text = _("Send a file of invoices or payments in: Stripe, Chargebee, QuickBooks, Xero, or your own columns.")
+    tells_of_many = "asked_by"
     list_display = ("file_name", "kind", "state", "created_at", "asked_by", "rows", "new", "changed", "rejected")
     list_select_related = ("asked_by",)
     list_filter = (("status", ChoicesDropdownFilter), ("brand", RelatedDropdownFilter))

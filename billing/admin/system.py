@@ -40,6 +40,7 @@ def _try_again(asked: Asked) -> str:
 class InboxEventAdmin(PageAdmin, ReadOnlyAdmin):
     empty_text = _("What the payment processor tells us appears here.")
     counted_as = _("events")
+    tells_of_many = ""
     list_display = ("type", "event_id", "object_id", "state", "received_at", "attempts", "retry_at", "trouble")
     list_filter = (
         ("status", ChoicesDropdownFilter),

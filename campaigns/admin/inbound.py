@@ -22,6 +22,7 @@ from customers.admin.base import ReadOnlyAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
 from customers.display import choice_badge, when
 from customers.files import handed_out
+from customers.models import Customer
 from customers.visibility import seen
 
 KIND = {"human": "info", "opt_out": "warning", "bounce": "danger"}
@@ -56,8 +57,10 @@ class CustomerForm(forms.Form):
 
 
 def _assign(asked: Asked) -> str:
+    # One they may not see is not there for them.
+    chosen = seen(Customer.objects.filter(pk=asked.data["customer_id"]), asked.request.user).first()
     inbound_assign(
-        inbound_id=asked.obj.pk, customer_id=asked.data["customer_id"], actor_id=asked.actor_id, now=asked.now
+        inbound_id=asked.obj.pk, customer_id=chosen.pk if chosen else 0, actor_id=asked.actor_id, now=asked.now
     )
     return _now("The message is in the customer's log.")
 

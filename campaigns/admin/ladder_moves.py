@@ -16,6 +16,7 @@ from customers.admin.bulk import job_url
 from customers.admin.page import Asked, PageAction
 from customers.bulk.jobs import MOST, job_confirm, job_draft
 from customers.models import Customer
+from customers.visibility import seen_ids
 
 #: Cases shown before they are moved.
 SHOWN = 50
@@ -62,9 +63,15 @@ class MoveForm(ScopeForm):
     reason = forms.CharField(label=_("Why"), max_length=255, widget=UnfoldAdminTextInputWidget)
 
 
-def _ids(version: LadderVersion, scope: dict[str, Any], most: int, now: datetime) -> list[int]:
+def _ids(request: HttpRequest, version: LadderVersion, scope: dict[str, Any], most: int, now: datetime) -> list[int]:
+    """The cases the form names, among those the user may see."""
     return cases_to_move(
-        version=version, now=now, most=most, segment=scope.get("segment"), case_ids=scope.get("cases") or ()
+        version=version,
+        now=now,
+        most=most,
+        segment=scope.get("segment"),
+        case_ids=scope.get("cases") or (),
+        customer_ids=seen_ids(request.user),
     )
 
 
@@ -73,7 +80,7 @@ def _preview(request: HttpRequest, version: LadderVersion, now: datetime) -> dic
     scope = ScopeForm(request.POST if request.method == "POST" else request.GET, auto_id="scope_%s")
     if not scope.is_valid():
         return {"scope": scope, "refused": True}
-    ids = _ids(version, scope.cleaned_data, MOST + 1, now)
+    ids = _ids(request, version, scope.cleaned_data, MOST + 1, now)
     moves = cases_migrate_preview(case_ids=ids[:SHOWN], version_id=version.pk, now=now)
     people = Customer.objects.in_bulk([move.customer_id for move in moves])
     numbers = dict(LadderVersion.objects.filter(ladder_id=version.ladder_id).values_list("pk", "number"))
@@ -96,7 +103,7 @@ def _move(asked: Asked) -> HttpResponse:
     params = {"version": asked.obj.pk, "reason": asked.data["reason"]}
     job = job_draft(
         act="cases.move",
-        targets=_ids(asked.obj, asked.data, MOST, asked.now),
+        targets=_ids(asked.request, asked.obj, asked.data, MOST, asked.now),
         selection=_now("Cases of other versions of %(ladder)s") % {"ladder": asked.obj.ladder},
         actor_id=asked.actor_id,
         now=asked.now,

@@ -25,6 +25,7 @@ from customers.admin.base import ReadOnlyAdmin
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section, staff_id
 from customers.display import when
 from customers.errors import SollecitoError
+from customers.visibility import seen, seen_ids
 
 _PERMISSION = "campaigns.add_printbatch"
 
@@ -61,6 +62,7 @@ def _printed(asked: Asked) -> str:
 @admin.register(PrintBatch)
 class PrintBatchAdmin(PageAdmin, ReadOnlyAdmin):
     empty_text = _("A batch takes the letters that wait to be printed, as one PDF with a cover list.")
+    tells_of_many = "created_by"
     list_display = ("number", "letter_count", "created_at", "created_by", "copies", "printed_at", "printed_by")
     list_select_related = ("created_by", "printed_by")
     ordering = ("-id",)
@@ -114,7 +116,9 @@ class PrintBatchAdmin(PageAdmin, ReadOnlyAdmin):
             raise PermissionDenied
         if request.method == "POST":
             return self._create(request)
-        waiting = Letter.objects.filter(batch__isnull=True, message__status=MessageStatus.TO_PRINT)
+        waiting = seen(Letter.objects.all(), request.user).filter(
+            batch__isnull=True, message__status=MessageStatus.TO_PRINT
+        )
         return TemplateResponse(
             request,
             "admin/campaigns/printbatch/new.html",
@@ -131,7 +135,7 @@ class PrintBatchAdmin(PageAdmin, ReadOnlyAdmin):
     def _create(self, request: HttpRequest) -> HttpResponse:
         here = reverse("admin:campaigns_printbatch_changelist")
         try:
-            made = print_batch_create(actor_id=staff_id(request), now=clock.now())
+            made = print_batch_create(actor_id=staff_id(request), now=clock.now(), customer_ids=seen_ids(request.user))
         except SollecitoError as error:
             messages.error(request, error.message)
             return HttpResponseRedirect(here)

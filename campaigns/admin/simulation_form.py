@@ -21,7 +21,9 @@ from campaigns.admin.ladders import LadderAdmin
 from campaigns.models import Ladder, LadderVersion, SimulationRun
 from campaigns.services.simulations import MOST_CASES, MOST_DAYS, simulation_start
 from customers.admin.page import Asked, PageAction
-from customers.models import Customer
+from customers.errors import SollecitoError
+from customers.models import Customer, Sees
+from customers.visibility import seen, sees
 
 
 class SimulateForm(forms.Form):
@@ -91,6 +93,10 @@ class SimulateForm(forms.Form):
 
 def _simulate(asked: Asked) -> HttpResponseRedirect:
     data = asked.data
+    if sees(asked.request.user) != Sees.ALL:
+        chosen = data["customer"] if data["source"] == SimulationRun.Source.CUSTOMER else None
+        if chosen is None or not seen(Customer.objects.filter(pk=chosen.pk), asked.request.user).exists():
+            raise SollecitoError(_now("Name one of the customers you see."), code="customer_unseen")
     run = simulation_start(
         version_id=int(data["version"]),
         other_version_id=int(data["other"]) if data["other"] else None,

@@ -54,6 +54,8 @@ class SimulationRunAdmin(PageAdmin, ReadOnlyAdmin):
     """Read-only: a simulation is asked for on its ladder's page."""
 
     empty_text = _("Press Simulate on a ladder to see what it would send, to whom and when.")
+    #: One about all open cases plays strangers' too; what somebody may simulate who sees only some is one of theirs.
+    tells_of_many = ""
     list_display = ("__str__", "version", "other_version", "source", "state", "created_at", "asked_by")
     list_select_related = ("ladder", "version__ladder", "other_version__ladder", "asked_by")
     list_filter = (("status", ChoicesDropdownFilter), ("ladder", RelatedDropdownFilter))

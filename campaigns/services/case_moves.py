@@ -20,6 +20,7 @@ from campaigns.simulator.forecast import ForecastStep, foreseen
 from customers.errors import SollecitoError
 from customers.log import Entry, record_many
 from customers.models import ActorKind, Customer
+from customers.visibility import among
 from customers.wake import wake
 
 #: Cases read and written together.
@@ -52,11 +53,20 @@ class MigrateResult:
 
 
 def cases_to_move(
-    *, version: LadderVersion, now: datetime, most: int, segment: Segment | None = None, case_ids: Collection[int] = ()
+    *,
+    version: LadderVersion,
+    now: datetime,
+    most: int,
+    segment: Segment | None = None,
+    case_ids: Collection[int] = (),
+    customer_ids: Collection[int] | None = None,
 ) -> list[int]:
     """Ids of at most `most` live cases on other versions of the same ladder, oldest first: all of them, those of a
-    segment's customers at `now` (aware UTC), or of `case_ids`. Raises SegmentError."""
+    segment's customers at `now` (aware UTC), or of `case_ids`; of `customer_ids` only, if given. Raises
+    SegmentError."""
     rows = Case.objects.filter(ladder_version__ladder_id=version.ladder_id, state__in=LIVE_STATES)
+    if customer_ids is not None:
+        rows = rows.filter(among(customer_ids, path="customer"))
     if segment is not None:
         rows = rows.filter(in_segment(segment.query, now, path="customer_id"))
     if case_ids:

@@ -1,10 +1,11 @@
 """Owns printing letters: a batch is made of what still may be sent, printed with a cover list, and printed again."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
@@ -18,6 +19,7 @@ from customers.errors import SollecitoError
 from customers.log import Entry, record_many
 from customers.models import ActorKind, Direction
 from customers.services import customers_reassess
+from customers.visibility import among
 
 #: Letters of one batch: what one person puts into envelopes in a morning.
 MOST_LETTERS = 500
@@ -32,16 +34,19 @@ class PrintResult:
     cancelled: int = 0
 
 
-def print_batch_create(*, actor_id: int, now: datetime, limit: int = MOST_LETTERS) -> PrintResult:
-    """Takes the letters that wait, oldest first, and asks the guard about each once more.
+def print_batch_create(
+    *, actor_id: int, now: datetime, limit: int = MOST_LETTERS, customer_ids: Collection[int] | None = None
+) -> PrintResult:
+    """Takes the letters that wait, to `customer_ids` if given, oldest first, and asks the guard about each once more.
 
     What was paid, promised, paused or suppressed since is cancelled with its reason; the others make a batch and count
     as sent when `print_batch_printed` says so. Two presses at once share nothing.
     """
+    theirs = Q() if customer_ids is None else among(customer_ids, path="message__customer")
     with transaction.atomic():
         waiting = list(
             Letter.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(batch__isnull=True, message__status=MessageStatus.TO_PRINT)
+            .filter(theirs, batch__isnull=True, message__status=MessageStatus.TO_PRINT)
             .order_by("id")
             .defer("pdf")[:limit]
         )

@@ -95,6 +95,10 @@ class BaseAdmin(ExportMixin, ModelAdmin):
     #: What the rows are called when counted, where that is not the name of the list.
     counted_as: ClassVar[Any] = ""
 
+    #: For rows that tell of customers without belonging to one: the field that names who asked for them, or "" where
+    #: nobody did. Whoever does not see every customer sees what they asked for themselves, and nothing else of it.
+    tells_of_many: ClassVar[str | None] = None
+
     search_exact: ClassVar[Iterable[str]] = ()
     search_prefix: ClassVar[Iterable[str]] = ()
     search_trigram: ClassVar[Iterable[str]] = ()
@@ -110,8 +114,20 @@ class BaseAdmin(ExportMixin, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The rows of the customers whom the user may see; lists, pages, exports and look-ups all begin here."""
-        rows: QuerySet[Any] = super().get_queryset(request)
-        return seen(rows, request.user)
+        rows: QuerySet[Any] = seen(super().get_queryset(request), request.user)
+        if self.tells_of_many is None or sees(request.user) == Sees.ALL:
+            return rows
+        shown = Q((self.tells_of_many, request.user.pk)) if self.tells_of_many else NOBODY
+        path = path_to_customer(self.model)
+        return rows.filter(shown | Q((f"{path}__isnull", False)) if path else shown)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """As the library's; a row of a customer whom the user may not see is none of the choices, though its id be
+        sent."""
+        related = db_field.related_model
+        if "queryset" not in kwargs and path_to_customer(related) is not None:
+            kwargs["queryset"] = seen(related._default_manager.all(), request.user)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> Any:
         # The same answer for what is not there and for what is not theirs: nobody learns which.

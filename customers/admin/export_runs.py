@@ -57,6 +57,7 @@ class ExportRunAdmin(PageAdmin, ReadOnlyAdmin):
     """Read-only: an export is asked for on its list."""
 
     empty_text = _("Press Export on a list. Each export stands here: who took what, by which filter, how many rows.")
+    tells_of_many = "asked_by"
     list_display = ("__str__", "state", "format", "rows", "asked_by", "created_at")
     list_select_related = ("asked_by",)
     list_filter = (("status", ChoicesDropdownFilter), ("asked_by", RelatedDropdownFilter))
