@@ -7,6 +7,7 @@ it gives the stored answers and can never charge twice.
 """
 
 import logging
+from abc import ABC, abstractmethod
 from typing import Any
 
 from billing.gateways.base import JSON, ChargeResult, ErrorKind, GatewayError
@@ -15,11 +16,12 @@ from billing.gateways.stripe_charges import intent_params, paid_intent, refused
 logger = logging.getLogger(__name__)
 
 
-class StripeParts:
+class StripeParts(ABC):
     """What StripeGateway offers of it; the writing is the gateway's."""
 
+    @abstractmethod
     def _write(self, method: str, path: str, params: dict[str, Any], idempotency_key: str) -> JSON:
-        raise TypeError("a gateway writes")
+        """One writing request, never repeated by the library. Raises GatewayError."""
 
     def charge_part(
         self,
