@@ -33,10 +33,10 @@ def populate(cases: int, spare: int) -> None:
             """
             INSERT INTO customers_customer
                    (id, source, external_id, brand_id, name, email, phone, postal_address, kind, country, language,
-                    timezone, tags, no_dunning, do_not_contact, legal_hold, bankrupt, vulnerable, exclusion_reason,
-                    metadata, created_at)
+                    timezone, vat_id, tags, no_dunning, do_not_contact, legal_hold, bankrupt, vulnerable,
+                    exclusion_reason, metadata, created_at)
             SELECT n, 'stripe', 'cus_' || n, %s, 'Customer ' || n, 'c' || n || '@example.com', '', '', 'business',
-                   (ARRAY['IT','DE','FR','PL','GB','ES'])[1 + n %% 6], (ARRAY['en','it'])[1 + n %% 2], '', '{}',
+                   (ARRAY['IT','DE','FR','PL','GB','ES'])[1 + n %% 6], (ARRAY['en','it'])[1 + n %% 2], '', '', '{}',
                    false, false, false, false, false, '', '{}', %s
               FROM generate_series(1, %s) n
             """,
@@ -55,10 +55,10 @@ def populate(cases: int, spare: int) -> None:
                    (id, source, external_id, customer_id, brand_id, number, description, currency, amount_due,
                     amount_paid, amount_credited, status, collection_method, issued_at, due_at, first_failed_at,
                     in_plan, processor_attempts, hosted_url, pdf_url, last_decline_code, last_decline_category,
-                    retry_state, retry_reason, recovered_by, metadata, created_at, updated_at)
+                    retry_state, retry_reason, recovered_by, held_as, metadata, created_at, updated_at)
             SELECT c.id * 3 + k, 'stripe', 'in_' || (c.id * 3 + k), c.id, c.brand_id, 'B-' || (c.id * 3 + k), '',
                    'EUR', 4900 + k, 0, 0, 'open', 'automatic', %s, %s, %s, false, 1, '', '', 'insufficient_funds',
-                   'insufficient_funds', 'planned', '', '', '{}', %s, %s
+                   'insufficient_funds', 'planned', '', '', '', '{}', %s, %s
               FROM customers_customer c, generate_series(0, 2) k
             """,
             [NOW - timedelta(days=1)] * 3 + [NOW, NOW],
@@ -68,9 +68,9 @@ def populate(cases: int, spare: int) -> None:
             INSERT INTO billing_paymentattempt
                    (invoice_id, number, status, origin, amount, currency, at, decline_code, network_decline_code,
                     advice_code, network_advice_code, decline_category, failure_message, strategy, explanation,
-                    cancel_reason, created_at)
+                    cancel_reason, override_reason, reasons, options, created_at)
             SELECT id, 1, 'declined', 'processor', amount_due, currency, first_failed_at, 'insufficient_funds', '',
-                   '', '', 'insufficient_funds', '', '', '', '', created_at
+                   '', '', 'insufficient_funds', '', '', '', '', '', '[]', '[]', created_at
               FROM billing_invoice
             """
         )
