@@ -1,7 +1,6 @@
 """Plans the next charge of every invoice that needs one: claims, decides by the pure planner, writes in bulk."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -13,36 +12,18 @@ from billing.models import (
     AttemptStatus,
     Invoice,
     PaymentAttempt,
-    PaymentMethod,
-    ProcessorAccount,
     RetryState,
 )
-from billing.retries.champion.lot import Drawn
-from billing.retries.champion.serving import Serving, serving
-from billing.retries.declines import AsksFor
-from billing.retries.eligibility import credential_of, refusal
-from billing.retries.loading import Material, context_of, declines_elsewhere, load, past_attempts
-from billing.retries.methods import DEFAULT, Candidate, expired
-from billing.retries.parts import part_of, part_words
-from billing.retries.planner import NEW_METHOD_RULE, Strategy, plan_with
-from billing.retries.types import PlannedRetry, Stop
+from billing.retries.champion.serving import serving
+from billing.retries.deciding import Plan, decide, next_number
+from billing.retries.loading import Material, load
+from billing.retries.planner import NEW_METHOD_RULE
+from billing.retries.types import PlannedRetry
 from billing.signals import announce_facts_changed
 from customers import log
 from customers.services import customers_reassess
 from customers.wake import wake
 
-#: These are no end of the retries: it is not our turn, or there is nothing to retry.
-_NOT_OURS = frozenset(
-    {
-        "not_open",
-        "nothing_owed",
-        "no_processor",
-        "observe",
-        "not_taken_over",
-        "sent_for_payment",
-        "schedule_conflict",
-    }
-)
 # Plain SQL: the loops ask every few seconds, mostly in vain, and composing the wide query by the ORM costs more
 # than running it. Customers are locked too, as every lock order begins with them (billing.locks).
 _CLAIM = """
@@ -71,22 +52,6 @@ class PlanRun:
         return self.planned + self.stopped + self.left
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The decision for one invoice: a charge on a method, or the state it rests in and why."""
-
-    invoice: Invoice
-    state: RetryState
-    reason: str = ""
-    retry: PlannedRetry | None = None
-    method: PaymentMethod | None = None
-    rule: str = ""
-    asks_for: str = ""
-    drawn: Drawn | None = None
-    #: Minor units asked for in place of the whole; 0: the whole.
-    part: int = 0
-
-
 def plan_retries(*, now: datetime, limit: int) -> PlanRun:
     """Plans at most `limit` invoices whose `retry_state` is needs_plan, in one short transaction.
 
@@ -111,7 +76,7 @@ def plan_retries(*, now: datetime, limit: int) -> PlanRun:
         )
         material = load(invoices, now)
         models = serving({invoice.customer_id for invoice in invoices}, now)
-        plans = [decide(invoice, material, models, now) for invoice in invoices]
+        plans = decide(invoices, material, models, now)
         _write(plans, material, now)
     return PlanRun(
         planned=sum(plan.retry is not None for plan in plans),
@@ -120,84 +85,11 @@ def plan_retries(*, now: datetime, limit: int) -> PlanRun:
     )
 
 
-def decide(invoice: Invoice, material: Material, models: Serving, now: datetime) -> Plan:
-    """When and on what to charge an invoice next, or why not; reads nothing but `material` and `models`.
-
-    Notes there when it charges: the batch's other invoices may be of the same card.
-    """
-    if material.busy(invoice):
-        return Plan(invoice, RetryState.PLANNED)
-    account = material.accounts.get(invoice.source)
-    refused = refusal(
-        invoice, account=account, promised=material.is_promised(invoice), origin=AttemptOrigin.RETRY, now=now
-    )
-    if refused is not None or account is None:
-        code, reason = (refused.code, refused.reason) if refused else ("no_processor", "")
-        state = RetryState.NONE if code in _NOT_OURS else RetryState.STOPPED
-        return Plan(invoice, state, reason, rule=f"invoice.{code}")
-    stops: list[Stop] = []
-    for candidate in material.methods(invoice, now):
-        drawn = _ask(invoice, account, candidate, material, models, now)
-        if isinstance(drawn.answer, PlannedRetry):
-            material.planned[credential_of(candidate.method)].append(drawn.answer.at)
-            told = _with_method(drawn.answer, candidate, stops)
-            part = part_of(invoice, account, material.attempts[invoice.pk])
-            if part:
-                words = part_words(invoice, part, material.attempts[invoice.pk])
-                told = replace(told, explanation=f"{told.explanation} {words}")
-            return Plan(invoice, RetryState.PLANNED, retry=told, method=candidate.method, drawn=drawn, part=part)
-        stops.append(drawn.answer)
-    stop = stops[0] if stops else Stop("No stored payment method can be charged.", "method.none", AsksFor.NEW_CARD)
-    return Plan(invoice, RetryState.STOPPED, stop.reason, rule=stop.rule, asks_for=stop.asks_for.value)
-
-
-def _with_method(retry: PlannedRetry, candidate: Candidate, stops: Sequence[Stop]) -> PlannedRetry:
-    """The same retry with the words for its method, where that is not simply the default or will be out of date."""
-    method = candidate.method
-    if expired(method, retry.at):
-        told = f"The date on {method} ({method.exp_month:02}/{method.exp_year}) will have passed unless it is renewed."
-        retry = replace(retry, explanation=f"{retry.explanation} {told}")
-    if candidate.why == DEFAULT:
-        return retry
-    why = candidate.why + (f"; before it: {stops[0].reason.rstrip('.')}" if stops else "")
-    return replace(retry, explanation=f"{retry.explanation} On {method}: {why}.")
-
-
-def _ask(
-    invoice: Invoice,
-    account: ProcessorAccount,
-    candidate: Candidate,
-    material: Material,
-    models: Serving,
-    now: datetime,
-) -> Drawn:
-    method = candidate.method
-    charges = material.charges[credential_of(method)]
-    attempts = material.attempts[invoice.pk]
-    terms = material.terms_of(invoice)
-    # The ladder may ask for quiet: the planner then chooses as if it were that moment.
-    start = max(now, invoice.retry_not_before) if invoice.retry_not_before else now
-    context = context_of(invoice, account, candidate, now, terms)
-    past = past_attempts(attempts, method)
-    history = [charge.at for charge in charges if charge.at is not None]
-    declines = declines_elsewhere(charges, invoice, method)
-
-    def ask(strategy: Strategy) -> PlannedRetry | Stop:
-        planned = material.planned[credential_of(method)]
-        return plan_with(strategy, context, past, history, start, card_declines=declines, card_planned=planned)
-
-    return models.plan(terms, str(invoice.pk), _next_number(attempts), ask, now)
-
-
-def _next_number(attempts: list[PaymentAttempt]) -> int:
-    return 1 + max((attempt.number for attempt in attempts), default=0)
-
-
 def _write(plans: list[Plan], material: Material, now: datetime) -> None:
     attempts = PaymentAttempt.objects.bulk_create(
         PaymentAttempt(
             invoice=plan.invoice,
-            number=_next_number(material.attempts[plan.invoice.pk]),
+            number=next_number(material.attempts[plan.invoice.pk]),
             status=AttemptStatus.PLANNED,
             origin=AttemptOrigin.NEW_METHOD if plan.retry.rule == NEW_METHOD_RULE else AttemptOrigin.RETRY,
             idempotency_key=new_key(),

@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from billing.retries import STRATEGIES, limits
-from billing.retries.binding import final_verdict, wait_of
-from billing.retries.debits import debit_refusal, mandate_refusal, not_before
-from billing.retries.declines import AsksFor, DeclineVerdict
+from billing.retries.binding import wait_of
+from billing.retries.debits import not_before
 from billing.retries.localtime import in_words
+from billing.retries.stopping import of_card, retries_used, same_credential, stopped, with_advice
 from billing.retries.taxonomy import VAGUE, Category
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, Stop
 
@@ -118,16 +118,15 @@ def plan_with(
     if now.tzinfo is None:
         raise ValueError(f"now must be aware; {now} has no time zone.")
     now = now.astimezone(UTC)
-    attempts = sorted(attempts, key=lambda attempt: attempt.at) or [context.first_decline]
-    own = [attempt for attempt in attempts if _same_credential(context, attempt)]
-    binding = [attempt for attempt in (*card_declines, *own) if not attempt.approved]
+    attempts = in_order(context, attempts)
+    own, binding = of_card(context, attempts, card_declines)
 
-    number = 1 + _retries_used(attempts)
+    number = 1 + retries_used(attempts)
     verdict = own[-1].verdict if own else None
     category = _category(own)
-    stop = _final(attempts, own, binding) or _unlawful(context, own, now) or _spent(context, attempts, now)
+    stop = stopped(context, attempts, own, binding, now)
     if stop is not None:
-        return _with_advice(stop, verdict, category)
+        return with_advice(stop, verdict, category)
     question = Question(
         context=context,
         attempts=attempts,
@@ -140,7 +139,7 @@ def plan_with(
     )
     found = _search(strategy, question, card_history, own, card_planned)
     if isinstance(found, Stop):
-        return _with_advice(found, verdict, category)
+        return with_advice(found, verdict, category)
     proposal, limit = found
     left = f"{question.tries_left} {'try' if question.tries_left == 1 else 'tries'} left"
     told = category.value.replace("_", " ")
@@ -159,13 +158,31 @@ def plan_with(
     )
 
 
+def in_order(context: RetryContext, attempts: Sequence[PastAttempt]) -> list[PastAttempt]:
+    """The attempts as a strategy is asked about them: oldest first; without any, the context's first decline."""
+    return sorted(attempts, key=lambda attempt: attempt.at) or [context.first_decline]
+
+
+def asks_strategy(
+    context: RetryContext,
+    attempts: Sequence[PastAttempt],
+    now: datetime,
+    *,
+    card_declines: Sequence[PastAttempt] = (),
+) -> bool:
+    """Whether plan_with() would ask the strategy at all, or stop before; arguments as there."""
+    attempts = in_order(context, attempts)
+    own, binding = of_card(context, attempts, card_declines)
+    return stopped(context, attempts, own, binding, now.astimezone(UTC)) is None
+
+
 def question_at(context: RetryContext, attempts: Sequence[PastAttempt], at: datetime) -> Question:
     """What a strategy would have been asked about a charge made at `at`, with `attempts` before it, oldest first.
 
     For judging predictions: no rule is asked, the moment is given. Raises IndexError without attempts.
     """
-    own = [attempt for attempt in attempts if _same_credential(context, attempt)]
-    number = 1 + _retries_used(attempts)
+    own = [attempt for attempt in attempts if same_credential(context, attempt)]
+    number = 1 + retries_used(attempts)
     return Question(
         context=context,
         attempts=attempts,
@@ -216,51 +233,6 @@ def _search(
             return Stop(verdict.sentence, f"limit.{verdict.rule}")
         question = replace(question, earliest=verdict.not_before)
     return Stop("No moment within the networks' limits was found.", "limit.none_found")
-
-
-def _final(attempts: Sequence[PastAttempt], own: Sequence[PastAttempt], binding: Sequence[PastAttempt]) -> Stop | None:
-    """Stop when the invoice is paid, the credential ever met a hard code, or its last code forbids it."""
-    if attempts[-1].approved and not attempts[-1].part:
-        return Stop("The last charge was approved.", "attempt.approved")
-    verdict = final_verdict(own, binding)
-    if verdict is None:
-        return None
-    return Stop(verdict.reason, f"decline.{verdict.category}", verdict.asks_for, verdict.category)
-
-
-def _unlawful(context: RetryContext, own: Sequence[PastAttempt], now: datetime) -> Stop | None:
-    """Stop where a scheme or a law wants something else than another try: see debits.py."""
-    refused = mandate_refusal(context.card_country, context.amount, context.currency, now)
-    if refused is not None:
-        return Stop(refused, "mandate.limit", AsksFor.AUTHENTICATE, Category.AUTHENTICATION)
-    refused = debit_refusal(context.brand, own[-1].verdict.category) if own else None
-    return Stop(refused, "debit.reason") if refused is not None else None
-
-
-def _spent(context: RetryContext, attempts: Sequence[PastAttempt], now: datetime) -> Stop | None:
-    if now >= context.ends_at:
-        return Stop(f"The retry window ended on {context.ends_at:%Y-%m-%d %H:%M} UTC.", "window.closed")
-    used = _retries_used(attempts)
-    if used >= context.max_attempts:
-        return Stop(f"All {context.max_attempts} retries are used.", "count.spent")
-    return None
-
-
-def _with_advice(stop: Stop, verdict: DeclineVerdict | None, category: Category) -> Stop:
-    """The same stop with what the last decline asks of the customer, where the stop itself does not say."""
-    if stop.category is not None or verdict is None:
-        return stop
-    return replace(stop, asks_for=verdict.asks_for, category=category)
-
-
-def _retries_used(attempts: Sequence[PastAttempt]) -> int:
-    """Retries after the first failure; what the customer tried on-session does not use one up."""
-    return sum(attempt.origin != "customer" for attempt in attempts[1:])
-
-
-def _same_credential(context: RetryContext, attempt: PastAttempt) -> bool:
-    """Whether an attempt's codes speak of the credential charged now; unknown counts as the same."""
-    return not context.fingerprint or attempt.fingerprint in ("", context.fingerprint)
 
 
 def _category(own: Sequence[PastAttempt]) -> Category:

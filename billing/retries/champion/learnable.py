@@ -9,6 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 from billing.retries.planner import Strategy
 from billing.retries.types import PastAttempt, RetryContext
 
+#: Invoices that a strategy is told of at a time before it is asked about them; see Prepares.
+PREPARED = 64
 #: The strategy of STRATEGIES that is fitted on the installation's own charges.
 LEARNED = "learned"
 
@@ -41,6 +43,14 @@ class Learnable(Strategy, Protocol):
 
     def load(self, data: bytes) -> None:
         """Take the place of what was learned. Raises ValueError for data that save() did not make."""
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A strategy that does for many invoices together what it would else do for each."""
+
+    def prepare(self, asked: Sequence[tuple[RetryContext, Sequence[PastAttempt]]]) -> None:
+        """Get ready to be asked about these invoices, PREPARED at most; their attempts are oldest first."""
 
 
 @runtime_checkable

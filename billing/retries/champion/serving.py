@@ -1,13 +1,13 @@
 """Owns what plans retries at this moment: the champion and the candidate, loaded once, and the lot between them."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from billing.models import RetryModel, RetryModelEvent, RetryPolicy
 from billing.retries import STRATEGIES
-from billing.retries.champion.learnable import Learnable
+from billing.retries.champion.learnable import Learnable, Prepares
 from billing.retries.champion.loading import ModelBroken, model_load
 from billing.retries.champion.lot import Arm, Drawn, draw, shares
 from billing.retries.champion.rows import rows_lately
@@ -53,6 +53,22 @@ class Serving:
                 return draw(self._arms(terms, ask), invoice_id, number)
             except ModelBroken as error:
                 self._drop(error, now)
+
+    def prepare(self, asked: Iterable[tuple[Terms, RetryContext, Sequence[PastAttempt]]], now: datetime) -> None:
+        """Lets the models do together what they can for invoices that plan() is asked about next.
+
+        One that raises is retired with an alert.
+        """
+        wanted = [
+            (context, attempts) for terms, context, attempts in asked if terms.strategy == RetryPolicy.Strategy.BEST
+        ]
+        for model_id, strategy in [model for model in (self.champion, self.candidate) if model is not None]:
+            if isinstance(strategy, Prepares):
+                try:
+                    strategy.prepare(wanted)
+                except Exception as error:
+                    # As while planning: the invoices are planned all the same.
+                    self._drop(ModelBroken(model_id, f"{type(error).__name__}: {error}"), now)
 
     def leading(self, terms: Terms) -> Strategy:
         """What plans under these terms where no lot is drawn, as when one only looks ahead."""

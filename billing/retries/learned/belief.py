@@ -8,29 +8,27 @@ side by side: the first axis of every array is the customer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from billing.retries.learned.calendars import CALENDARS, table_for
+from billing.retries.learned.calendars import table_for
 from billing.retries.learned.habits import (
     APPROVED,
     BLOCK_HOURS,
     DEAD,
     FINAL_CODE,
     FUNDS,
-    LASTING_HOURS,
     LONG_BLOCK,
     LONGEST_HOURS,
     NOISE,
     RANDOM_KINDS,
     SHORT_BLOCK,
-    SHORT_CLASSES,
     Floats,
     Habits,
 )
-from billing.retries.learned.hypotheses import Charges, Hypotheses, Ints, Person, fine
+from billing.retries.learned.hypotheses import Charges, Hypotheses, Ints, Person
 
 _THERE = np.array([there for there, _gone in RANDOM_KINDS], np.float32)
 _GONE = np.array([gone for _there, gone in RANDOM_KINDS], np.float32)
@@ -40,9 +38,6 @@ _LEAST = np.float32(1e-9)
 NEVER = -(10**6)
 #: No refusal without a final code proves a card dead; banks change their habits, too.
 MOST_DEAD = 0.9
-#: How many calendars are looked at hour by hour, and from what share of short-lived money on.
-KEPT_CALENDARS = 16
-_WORTH_HOURS = 0.05
 
 
 @dataclass(slots=True)
@@ -70,54 +65,6 @@ class Belief:
         return Belief(self.hyps, *(array.copy() for array in arrays))
 
 
-def refined(wide: Belief, habits: Habits, person: Person, charges: Charges) -> Belief:
-    """One customer's coarse belief, with the hours of arrival told apart where they decide.
-
-    Those calendars that most likely bring short-lived money are looked at anew hour by hour, and take the place of
-    their averages.
-    """
-    classes, many = len(LASTING_HOURS), len(wide.hyps.beat)
-    table = wide.weights[0, :many].reshape(len(CALENDARS), classes)
-    short = table[:, :SHORT_CLASSES].sum(1)
-    if short.sum() < _WORTH_HOURS:
-        return wide
-    likely = np.sort(np.argsort(-short, kind="stable")[:KEPT_CALENDARS])
-    closer = fine(habits, person, likely)
-    share = np.float32(closer.prior.sum())
-    closer.prior[...] /= share
-    found = take_in(begin(closer), [person], [charges], habits)
-    replaced = ((likely[:, None] * classes) + np.arange(SHORT_CLASSES)[None, :]).ravel()
-    mass = wide.weights[0, replaced].sum()
-    weights, prior = wide.weights.copy(), wide.hyps.prior.copy()
-    weights[0, replaced], prior[0, replaced] = 0, 0
-    hyps, extra = wide.hyps, len(closer.beat)
-    randoms = slice(many, None)
-
-    def joined(old: Floats, new: Floats) -> Floats:
-        return np.concatenate([old[:, :many], new[:, :extra], old[:, randoms]], axis=1)
-
-    both = Hypotheses(
-        calendar=np.concatenate([hyps.calendar, closer.calendar]),
-        hour=np.concatenate([hyps.hour, closer.hour]),
-        beat=np.concatenate([hyps.beat, closer.beat + len(hyps.calendar)]),
-        lasting=np.concatenate([hyps.lasting, closer.lasting]),
-        curve=np.concatenate([hyps.curve, closer.curve]),
-        row=np.concatenate([hyps.row, closer.row + len(hyps.curve)], axis=1),
-        prior=joined(prior, closer.prior * share),
-    )
-    return Belief(
-        both,
-        joined(weights, found.weights * mass),
-        np.concatenate([wide.gone, found.gone], axis=1),
-        np.concatenate([wide.lasted, found.lasted], axis=1),
-        np.concatenate([wide.payday, found.payday], axis=1),
-        wide.there,
-        wide.dead,
-        wide.blocks,
-        wide.at,
-    )
-
-
 @dataclass(slots=True)
 class Step:
     """What fitting needs of one charge of each customer that has one: see fitting."""
@@ -137,7 +84,7 @@ def begin(hyps: Hypotheses) -> Belief:
         hyps.prior.copy(),
         np.zeros((people, many), np.float32),
         np.ones((people, many), np.float32),
-        np.full((people, len(hyps.calendar)), NEVER, np.int32),
+        np.full((people, hyps.calendar.shape[1]), NEVER, np.int32),
         np.tile(STANDING, (people, 1)),
         np.zeros(people),
         np.zeros((people, 2)),
@@ -151,48 +98,53 @@ def take_in(
     charges: Sequence[Charges],
     habits: Habits,
     *,
-    start: int = 0,
     steps: list[Step] | None = None,
 ) -> Belief:
-    """Take in each customer's charges from number `start` on, changing the belief; earlier ones only count for how
-    close charges are. Customers must come in falling order of how many charges they have."""
-    longest = max((len(c) for c in charges), default=0)
-    if longest <= start:
+    """Take in each customer's charges, changing the belief. Customers must come in falling order of how many charges
+    they have."""
+    counts = np.array([len(c) for c in charges], np.int64)
+    if not counts.any():
         return belief
     hyps = belief.hyps
     many = len(hyps.beat)
     table = table_for(
-        min(int(c.local[start]) for c in charges if len(c) > start) // 24 - 2,
+        min(int(c.local[0]) for c in charges if len(c)) // 24 - 2,
         max(int(c.local[-1]) for c in charges if len(c)) // 24 + 1,
     )
     banks = np.array([p.bank for p in people])
-    for index in range(start, longest):
-        n = sum(1 for c in charges if len(c) > index)
-        said = np.array([c.said[index] for c in charges[:n]])
-        local = np.array([c.local[index] for c in charges[:n]])
-        utc = np.array([c.utc[index] for c in charges[:n]])
-        gap, week = np.array([c.gap[index] for c in charges[:n]]), np.array([c.week[index] for c in charges[:n]])
+    skipped, gifts, one = np.float32(1 - habits.skipped), np.float32(habits.gifts), np.float32(1)
+    for n, said, utc, local, gap, week in _abreast(charges, counts):
+        bank = banks[:n]
         passed = np.where(belief.at[:n] == NEVER, 0, utc - belief.at[:n])
         # What time does: calendars change, cards die, blocks end, money comes and goes.
         moved = (1 - np.exp(-habits.moving * passed)).astype(np.float32)[:, None]
-        weights = belief.weights[:n] + moved * (hyps.prior[:n] - belief.weights[:n])
+        weights = hyps.prior[:n] - belief.weights[:n]
+        weights *= moved
+        weights += belief.weights[:n]
         dead = belief.dead[:n] + (1 - belief.dead[:n]) * (1 - np.exp(-habits.dying * passed))
         blocks = belief.blocks[:n] * np.exp(-passed[:, None] / np.array(BLOCK_HOURS))
         there = STANDING + (belief.there[:n] - STANDING) * np.exp(-CHANGE * passed[:, None].astype(np.float32))
-        # Whether money is there, under each hypothesis.
+        # Whether money is there, under each hypothesis. The sums are made in place: these arrays are what costs.
         shifted = local[:, None] - hyps.hour[None, :]
-        latest = table.latest[hyps.calendar[None, :], shifted // 24 - table.first]
-        hours = np.minimum(shifted - 24 * latest, LONGEST_HOURS - 1)
-        lasts = hyps.curve.take(hyps.row[: n if len(hyps.row) > 1 else 1] + hours.take(hyps.beat, axis=1))
+        calendar = hyps.calendar[: n if len(hyps.calendar) > 1 else 1]
+        latest = table.latest[calendar, shifted // 24 - table.first]
+        hours = np.minimum(shifted - 24 * latest, LONGEST_HOURS - 1).take(hyps.beat, axis=1)
+        hours += hyps.row[: n if len(hyps.row) > 1 else 1]
+        lasts = hyps.curve.take(hours)
         same = (latest == belief.payday[:n]).take(hyps.beat, axis=1)
-        held = (1 - belief.gone[:n]) * np.minimum(1, lasts / belief.lasted[:n])
-        by_pay = np.where(same, held, np.float32(1 - habits.skipped) * lasts)
+        held = lasts / belief.lasted[:n]
+        np.minimum(one, held, out=held)
+        held *= one - belief.gone[:n]
+        money = np.concatenate([lasts * skipped, there], axis=1)
+        by_pay = money[:, :many]
+        np.copyto(by_pay, held, where=same)
         # Money that came from elsewhere: without it one odd approval would rule the true calendar out.
-        by_pay += (1 - by_pay) * np.float32(habits.gifts)
-        money = np.concatenate([by_pay, there], axis=1)
+        np.subtract(one, by_pay, out=held)
+        held *= gifts
+        by_pay += held
         # The answer's chance is parts[0] + parts[1] x money, whatever the hypothesis.
         passes = (
-            (1 - habits.refused[banks[:n], local % 24])
+            (1 - habits.refused[bank, local % 24])
             * (1 - habits.weekdays[(local // 24 + 3) % 7])
             * (1 - habits.crowded[gap, week])
         )
@@ -203,7 +155,7 @@ def take_in(
         causes = np.stack(
             [
                 dead * habits.spoken[DEAD, group],
-                live * habits.funds_spoken[banks[:n], group],
+                live * habits.funds_spoken[bank, group],
                 live * blocked[:, 0] * habits.spoken[SHORT_BLOCK, group],
                 live * (1 - blocked[:, 0]) * blocked[:, 1] * habits.spoken[LONG_BLOCK, group],
                 live * free * (1 - passes) * habits.spoken[NOISE, group],
@@ -212,7 +164,10 @@ def take_in(
         causes[:, ok] = 0
         constant = causes[DEAD] + causes[FUNDS]
         slope = np.where(ok, live * free * passes, causes[SHORT_BLOCK:].sum(0) - causes[FUNDS])
-        chance = constant.astype(np.float32)[:, None] + slope.astype(np.float32)[:, None] * money + _LEAST
+        constants = constant.astype(np.float32)[:, None]
+        chance = slope.astype(np.float32)[:, None] * money
+        chance += constants
+        chance += _LEAST
         if steps is not None:
             foreseen = (weights * money).sum(1) * live * free * passes
             steps.append(Step(money, chance, passes, causes, foreseen))
@@ -220,11 +175,25 @@ def take_in(
         whole = weights.sum(1)
         weights /= whole[:, None]
         # What is left to believe of the cycle, the card and the blocks.
-        empty = constant.astype(np.float32)[:, None] * (1 - money) / chance
+        empty = one - money
+        empty *= constants
+        empty /= chance
+        with_money = weights * money
+        with_money /= chance
         belief.gone[:n] = np.where(ok[:, None], 0, empty[:, :many])
         belief.there[:n] = np.where(ok[:, None], 1, 1 - empty[:, many:])
         belief.dead[:n] = np.where(said == FINAL_CODE, 1, np.minimum(causes[DEAD] / whole, MOST_DEAD))
-        with_money = (weights * money / chance).sum(1)
-        belief.blocks[:n] = (causes[SHORT_BLOCK : LONG_BLOCK + 1] * with_money).T
+        belief.blocks[:n] = (causes[SHORT_BLOCK : LONG_BLOCK + 1] * with_money.sum(1)).T
         belief.weights[:n], belief.lasted[:n], belief.payday[:n], belief.at[:n] = weights, lasts, latest, utc
     return belief
+
+
+def _abreast(charges: Sequence[Charges], counts: Ints) -> Iterator[tuple[int, Ints, Ints, Ints, Ints, Ints]]:
+    """Of the first charges, the second ones and so on: of how many customers, and their answers, hours and bins."""
+    told = np.zeros((5, len(charges), int(counts.max())), np.int64)
+    for number, c in enumerate(charges):
+        told[:, number, : len(c)] = c.said, c.utc, c.local, c.gap, c.week
+    for index in range(told.shape[2]):
+        n = int((counts > index).sum())
+        said, utc, local, gap, week = told[:, :n, index]
+        yield n, said, utc, local, gap, week

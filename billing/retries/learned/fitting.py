@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from billing.retries.learned.belief import KEPT_CALENDARS, Step, begin, take_in
+from billing.retries.learned.abreast import KEPT_CALENDARS
+from billing.retries.learned.belief import Step, begin, take_in
 from billing.retries.learned.calendars import CALENDARS
 from billing.retries.learned.habits import (
     APPROVED,
@@ -160,7 +161,8 @@ def _count(batch: Sequence[Customer], habits: Habits, counts: _Counts, *, hours:
 def _count_hours(customer: Customer, weights: Floats, habits: Habits, counts: _Counts) -> None:
     """At which hour money comes in, where it is so short-lived that charges tell."""
     table = weights[: len(CALENDARS) * len(LASTING_HOURS)].reshape(len(CALENDARS), -1)[:, :SHORT_CLASSES]
-    closer = fine(habits, customer.person, np.argsort(-table.sum(1), kind="stable")[:KEPT_CALENDARS])
+    likely = np.argsort(-table.sum(1), kind="stable")[:KEPT_CALENDARS]
+    closer = fine(habits, [customer.person], likely[None, :])
     closer.prior[...] /= closer.prior.sum()
     found = take_in(begin(closer), [customer.person], [customer.charges], habits).weights[0, : len(closer.beat)]
     by_hour = np.bincount(closer.hour[closer.beat], found, 24) / habits.hours[customer.person.country]

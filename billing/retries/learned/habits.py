@@ -128,6 +128,11 @@ class Habits:
                 found[country, :, hour:] += weight * table[:, : LONGEST_HOURS - hour]
         return np.maximum(found, 1e-4).astype(np.float32)
 
+    @cached_property
+    def curves(self) -> Floats:
+        """All curves of survival one after another: the averaged ones, then those from the very hour of arrival."""
+        return np.concatenate([self.averaged.ravel(), survival().ravel()])
+
     def as_data(self) -> dict[str, Any]:
         """Numbers, lists and names only, as a model file holds them."""
         told = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -19,7 +19,6 @@ from billing.retries.learned.habits import (
     SHORT_CLASSES,
     Floats,
     Habits,
-    survival,
 )
 
 Ints = NDArray[Any]
@@ -41,11 +40,15 @@ class Charges:
     def __len__(self) -> int:
         return len(self.utc)
 
+    def after(self, first: int) -> Charges:
+        """Without the `first` ones, of which only remains how close charges are."""
+        return Charges(self.utc[first:], self.local[first:], self.said[first:], self.gap[first:], self.week[first:])
+
     @classmethod
     def of(cls, rows: Sequence[tuple[int, int, int]]) -> Charges:
         """From (UTC hour, local hour, answer) of each charge, oldest first."""
         utc, local, said = np.array(rows, np.int64).reshape(-1, 3).T
-        gaps = np.append(np.diff(utc)[::-1], 10**6)[::-1]
+        gaps = np.append(np.diff(utc)[::-1], 10**6)[::-1][: len(utc)]
         week = np.arange(len(utc)) - np.searchsorted(utc, utc - 7 * 24)
         gap_bin = np.searchsorted(GAP_BINS, gaps, side="right")
         return cls(utc, local, said, gap_bin, np.searchsorted(CROWD_BINS, np.maximum(week, 0), side="right"))
@@ -65,8 +68,9 @@ class Hypotheses:
     """Ways of coming and going. The random kinds come after those listed here, in every array by hypothesis.
 
     A beat is a calendar with the local hour of the day at which money comes in (0 where that is averaged over): `beat`
-    tells each hypothesis's, `calendar` and `hour` are by beat. `lasting` is the hypothesis's class. `curve` is the
-    flat table of survival and `row` where each customer's and hypothesis's curve begins in it. `prior` sums to 1.
+    tells each hypothesis's; `hour` is by beat and `calendar` by customer and beat, or one row for all customers alike.
+    `lasting` is the hypothesis's class. `curve` is the flat table of survival and `row` where each customer's and
+    hypothesis's curve begins in it. `prior` sums to 1.
     """
 
     calendar: Ints
@@ -87,29 +91,33 @@ def coarse(habits: Habits, people: Sequence[Person]) -> Hypotheses:
     by_class = habits.calendars[country][:, :, None] * habits.lasting[group][:, None, :]
     prior = np.concatenate([by_class.reshape(len(people), -1), habits.random[group]], axis=1)
     return Hypotheses(
-        calendar=np.arange(calendars),
+        calendar=np.arange(calendars)[None, :],
         hour=np.zeros(calendars, np.int64),
         beat=np.repeat(np.arange(calendars), classes),
         lasting=lasting,
-        curve=habits.averaged.ravel(),
+        curve=habits.curves,
         row=(country[:, None] * classes + lasting[None, :]) * LONGEST_HOURS,
         prior=prior.astype(np.float32),
     )
 
 
-def fine(habits: Habits, person: Person, calendars: Ints) -> Hypotheses:
-    """For one customer: these calendars with every hour of arrival, for the classes of short-lived money only."""
-    hours = habits.hours[person.country]
-    habit = habits.calendars[person.country][calendars]
-    spread = (habit[:, None] * hours[None, :]).ravel()
-    lasting = np.repeat(np.arange(SHORT_CLASSES), len(spread))
-    prior = np.concatenate([spread * habits.lasting[person.group][k] for k in range(SHORT_CLASSES)])
+def fine(habits: Habits, people: Sequence[Person], calendars: Ints) -> Hypotheses:
+    """Some calendars of each customer (customer x calendar) with every hour of arrival, for the classes of short-lived
+    money only."""
+    country = np.array([p.country for p in people])
+    group = np.array([p.group for p in people])
+    habit = habits.calendars[country[:, None], calendars]
+    spread = (habit[:, :, None] * habits.hours[country][:, None, :]).reshape(len(people), -1)
+    beats = spread.shape[1]
+    lasting = np.repeat(np.arange(SHORT_CLASSES), beats)
+    by_class = habits.lasting[group][:, :SHORT_CLASSES, None] * spread[:, None, :]
+    no_random = np.zeros((len(people), len(RANDOM_KINDS)))
     return Hypotheses(
-        calendar=np.repeat(calendars, 24),
-        hour=np.tile(np.arange(24), len(calendars)),
-        beat=np.tile(np.arange(len(spread)), SHORT_CLASSES),
+        calendar=np.repeat(calendars, 24, axis=1),
+        hour=np.tile(np.arange(24), calendars.shape[1]),
+        beat=np.tile(np.arange(beats), SHORT_CLASSES),
         lasting=lasting,
-        curve=survival().ravel(),
-        row=(lasting * LONGEST_HOURS)[None, :],
-        prior=np.concatenate([prior, np.zeros(len(RANDOM_KINDS))])[None, :].astype(np.float32),
+        curve=habits.curves,
+        row=(habits.averaged.size + lasting * LONGEST_HOURS)[None, :],
+        prior=np.concatenate([by_class.reshape(len(people), -1), no_random], axis=1).astype(np.float32),
     )

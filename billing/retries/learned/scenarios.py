@@ -75,7 +75,7 @@ def _by_calendar(belief: Belief, habits: Habits, drawn: Ints, local: Ints) -> Fl
     each, again = np.unique(drawn, return_inverse=True)
     beats, place = np.unique(hyps.beat[each], return_inverse=True)
     shifted = local[None, :] - hyps.hour[beats][:, None]
-    latest = table.latest[hyps.calendar[beats][:, None], shifted // 24 - table.first]
+    latest = table.latest[hyps.calendar[0, beats][:, None], shifted // 24 - table.first]
     since = np.minimum(shifted - 24 * latest, LONGEST_HOURS - 1)
     lasts = hyps.curve.take(hyps.row[0, each][:, None] + since[place])
     same = (latest == belief.payday[0, beats][:, None])[place]

@@ -5,21 +5,22 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from billing.retries.champion.learnable import Effect
-from billing.retries.learned.belief import Belief, begin, refined, take_in
+from billing.retries.champion.learnable import PREPARED, Effect
+from billing.retries.learned.belief import Belief
 from billing.retries.learned.calendars import HOUR, local_hour
 from billing.retries.learned.fitting import Customer, indexed, learn
 from billing.retries.learned.habits import Floats, Habits
-from billing.retries.learned.histories import Histories, charges_with
-from billing.retries.learned.hypotheses import Person, coarse
+from billing.retries.learned.histories import Histories
+from billing.retries.learned.hypotheses import Person
+from billing.retries.learned.lately import Asked, Beliefs
 from billing.retries.learned.scenarios import (
     choose,
     evenly,
@@ -31,7 +32,7 @@ from billing.retries.learned.scenarios import (
     with_surprises,
 )
 from billing.retries.learned.words import beliefs, customer_told
-from billing.retries.planner import Proposal, Question, plan_with
+from billing.retries.planner import Proposal, Question, asks_strategy, in_order, plan_with
 from billing.retries.taxonomy import Category
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext
 
@@ -48,7 +49,6 @@ LEAST_SURPRISE = 0.06
 SURPRISED_BY = 300.0
 #: How much likelier to succeed (given a live card) the sequence must be than even spreading, to be preferred to it.
 WORTH_LEAVING_EVEN = 0.05
-_KEPT_BELIEFS = 256
 #: For contexts that do not tell their failure's; only customer, zone and invoice are read of them.
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _OF_MONEY = (Category.INSUFFICIENT_FUNDS, Category.LIMIT_VELOCITY)
@@ -63,7 +63,7 @@ class LearnedStrategy:
         self.habits = Habits.flat()
         self._histories = Histories()
         self._amounts: dict[str, tuple[float, float]] = {}
-        self._beliefs: OrderedDict[tuple[str, str, int, int], Belief] = OrderedDict()
+        self._beliefs = Beliefs(4 * PREPARED)
 
     # Learning
 
@@ -142,8 +142,22 @@ class LearnedStrategy:
         self,
         asked: Iterable[tuple[RetryContext | Mapping[str, Any], Sequence[PastAttempt | Mapping[str, Any]], datetime]],
     ) -> list[datetime | None]:
-        """As next_attempt(), for many."""
-        return [self.next_attempt(*question) for question in asked]
+        """As next_attempt(), for many: what is believed of their customers is worked out side by side."""
+        found: list[datetime | None] = []
+        questions = iter(asked)
+        while batch := list(islice(questions, PREPARED)):
+            told = [(_context(context), [_attempt(a) for a in attempts], now) for context, attempts, now in batch]
+            self.prepare([(c, in_order(c, past)) for c, past, now in told if asks_strategy(c, past, now)])
+            found += [self.next_attempt(*question) for question in told]
+        return found
+
+    def prepare(self, asked: Sequence[tuple[RetryContext, Sequence[PastAttempt]]]) -> None:
+        """Work out side by side what is believed of the customers of invoices that propose() is asked about next.
+
+        The attempts are those of a question, oldest first. Of more than PREPARED the first may be forgotten again.
+        """
+        if self.habits.rows:
+            self._beliefs.of([self._asked(context, attempts) for context, attempts in asked], self.habits)
 
     def min_gap(self, category: Category) -> timedelta:
         """The least time between two charges of one invoice."""
@@ -159,7 +173,7 @@ class LearnedStrategy:
         if last < first:
             return Proposal(question.earliest, "the last chance before the window ends", "learned.last")
         person = self._person(context)
-        belief = self._belief(question, person)
+        belief = self._belief(question)
         utc, local = hours_between(first, last, context.timezone)
         chance = passes(belief, self.habits, person, local, utc)
         there = with_surprises(money_there(belief, self.habits, local, utc), self._surprise())
@@ -181,7 +195,7 @@ class LearnedStrategy:
     def probability(self, question: Question, at: datetime) -> float:
         """The chance of approval at that moment, 0 to 1, whatever is planned after it."""
         person = self._person(question.context)
-        belief = self._belief(question, person)
+        belief = self._belief(question)
         utc = np.array([int(at.timestamp()) // HOUR])
         local = np.array([local_hour(at, question.context.timezone)])
         money = float(money_there(belief, self.habits, local, utc).mean())
@@ -189,28 +203,13 @@ class LearnedStrategy:
         slope, step = self.habits.calibration
         return float(np.clip(1 / (1 + np.exp(-(slope * np.log(foreseen / (1 - foreseen)) + step))), 0.001, 0.999))
 
-    def _belief(self, question: Question, person: Person) -> Belief:
+    def _belief(self, question: Question) -> Belief:
         """What is believed of the customer after everything charged so far."""
-        context = question.context
-        before = self._histories.before(context.customer_id, min(a.at for a in question.attempts), context.invoice_id)
-        known = len(question.attempts)
-        key = (context.customer_id, context.invoice_id, len(before), known)
-        if (held := self._beliefs.get(key)) is not None:
-            return held
-        start = len(before)
-        belief = self._beliefs.get((*key[:3], known - 1))
-        if belief is None:
-            wide = take_in(begin(coarse(self.habits, [person])), [person], [before], self.habits)
-            belief = refined(wide, self.habits, person, before)
-        else:
-            start += known - 1
-        everything = charges_with(before, question.attempts, context.timezone)
-        belief = take_in(belief.copy(), [person], [everything], self.habits, start=start)
-        if context.customer_id and context.invoice_id:
-            self._beliefs[key] = belief
-            if len(self._beliefs) > _KEPT_BELIEFS:
-                self._beliefs.popitem(last=False)
-        return belief
+        return self._beliefs.of([self._asked(question.context, question.attempts)], self.habits)[0]
+
+    def _asked(self, context: RetryContext, attempts: Sequence[PastAttempt]) -> Asked:
+        before = self._histories.before(context.customer_id, min(a.at for a in attempts), context.invoice_id)
+        return Asked(context, attempts, self._person(context), before)
 
     def _surprise(self) -> float:
         return max(LEAST_SURPRISE, SURPRISED_BY / (SURPRISED_BY + self.habits.rows))

@@ -45,14 +45,14 @@ def customer_told(belief: Belief) -> str:
     """What is believed of one customer's money, in a few words with how sure that is."""
     many = len(belief.hyps.beat)
     weights = belief.weights[0]
-    by_calendar = np.bincount(belief.hyps.calendar[belief.hyps.beat], weights[:many], len(CALENDARS))
+    by_calendar = np.bincount(belief.hyps.calendar[0, belief.hyps.beat], weights[:many], len(CALENDARS))
     best = int(by_calendar.argmax())
     always = float(weights[-1])
     if always > max(0.5, float(by_calendar[best])):
         return "usually has enough"
     if by_calendar[best] < 0.2:
         return "no pay calendar is known yet"
-    with_it = belief.hyps.calendar[belief.hyps.beat] == best
+    with_it = belief.hyps.calendar[0, belief.hyps.beat] == best
     lasting = np.bincount(belief.hyps.lasting[with_it], weights[:many][with_it], len(LASTING_HOURS))
     lasts = lasting_told(LASTING_HOURS[int(lasting.argmax())])
     return f"paid {calendar_told(CALENDARS[best])} ({by_calendar[best]:.0%} sure), money lasts about {lasts}"

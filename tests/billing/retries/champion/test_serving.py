@@ -8,8 +8,10 @@ from django.test.utils import CaptureQueriesContext
 
 from billing.models import AttemptStatus, PaymentAttempt, RetryModel, RetryModelEvent, RetryPolicy, RetryState
 from billing.retries.champion import serving
+from billing.retries.champion.learnable import PREPARED
 from billing.retries.loop import plan_retries
 from tests import factories
+from tests.billing.retries.champion import world
 from tests.billing.retries.champion.world import stored
 from tests.factories import NOW
 
@@ -106,6 +108,31 @@ def test_a_model_is_told_what_happened_since_it_was_fitted():
     assert len(held.strategy.told) == 2
     plan_retries(now=NOW, limit=500)
     assert len(held.strategy.told) == 2
+
+
+def test_a_model_is_told_of_the_batch_before_it_is_asked(learned, monkeypatch):
+    """Of all that a strategy is asked about and no other; not of invoices that stop by their code."""
+    monkeypatch.setattr(world.Together, "prepared", [])
+    monkeypatch.setattr(world.Together, "unforeseen", [])
+    learned("Together")
+    stored()
+    invoices = failed(PREPARED + 6)
+    lost = PaymentAttempt.objects.filter(invoice__in=invoices[::10])
+    assert lost.update(decline_code="lost_card", decline_category="lost_card") == 7
+    run = plan_retries(now=NOW, limit=500)
+    assert (run.planned, run.stopped) == (PREPARED - 1, 7)
+    told = [pk for part in world.Together.prepared for pk in part]
+    assert sorted(told) == sorted(str(i.pk) for n, i in enumerate(invoices) if n % 10)
+    assert (len(world.Together.prepared), world.Together.unforeseen) == (2, [])
+
+
+def test_a_model_that_fails_over_a_batch_costs_no_invoice_its_plan(learned, caplog):
+    learned("Overwhelmed")
+    model = stored()
+    assert {a.strategy for a in planned(3)} == {"rules"}
+    model.refresh_from_db()
+    assert model.state == State.RETIRED
+    assert "MemoryError" in RetryModelEvent.objects.get().reason
 
 
 def queries(times):

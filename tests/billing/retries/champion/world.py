@@ -53,6 +53,28 @@ class Failing(Approvals):
         raise ZeroDivisionError("no charges of this kind")
 
 
+class Together(Approvals):
+    """Remembers of which invoices it was told before it was asked about them, and what it was then asked."""
+
+    prepared: list[list[str]] = []
+    unforeseen: list[str] = []
+
+    def prepare(self, asked):
+        self.prepared.append([context.invoice_id for context, _attempts in asked])
+
+    def propose(self, question):
+        if question.context.invoice_id not in self.prepared[-1]:
+            self.unforeseen.append(question.context.invoice_id)
+        return super().propose(question)
+
+
+class Overwhelmed(Approvals):
+    """Fails where many are told of at once."""
+
+    def prepare(self, asked):
+        raise MemoryError("so many")
+
+
 def stored(state=RetryModel.State.CHAMPION, *, rows=100, approved=40, **fields):
     """A stored model of Approvals."""
     data = json.dumps([rows, approved]).encode()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from billing.retries import STRATEGIES
-from billing.retries.champion.learnable import Describes, Learnable
+from billing.retries.champion.learnable import PREPARED, Describes, Learnable, Prepares
 from billing.retries.learned import strategy as strategy_module
 from billing.retries.learned.fitting import calibrated
 from billing.retries.learned.strategy import LearnedStrategy
@@ -72,6 +72,7 @@ def test_it_is_reached_by_name_and_can_be_kept_and_shown():
     strategy = STRATEGIES["learned"]()
     assert isinstance(strategy, Learnable)
     assert isinstance(strategy, Describes)
+    assert isinstance(strategy, Prepares)
 
 
 def test_it_needs_no_django():
@@ -134,11 +135,21 @@ def test_the_same_facts_lead_to_the_same_plan_whatever_was_asked_before(fitted):
 
 
 def test_a_batch_is_planned_as_one_by_one(fitted):
-    asked = [
-        (_failure(f"c{n}"), [_declined(_failure()["failed_at"])], _failure()["failed_at"] + timedelta(hours=1))
-        for n in range(5)
-    ]
-    assert fitted.next_attempts(asked) == [fitted.next_attempt(*one) for one in asked]
+    """More than are worked out together; among them strangers, invoices without a name, and ones that are stopped."""
+    one_by_one, together = LearnedStrategy(), LearnedStrategy()
+    one_by_one.load(fitted.save())
+    together.load(fitted.save())
+    asked = []
+    for n in range(2 * PREPARED + 3):
+        failure = _failure(f"c{n}", failed_at=_failure()["failed_at"] + timedelta(hours=n))
+        failure |= {"invoice_id": f"i{n}"} if n % 5 else {"customer_id": "", "invoice_id": ""}
+        code = "lost_card" if n % 7 == 1 else "insufficient_funds"
+        attempts = [_declined(failure["failed_at"] + timedelta(days=2 * k), code) for k in range(n % 4)]
+        asked.append((failure | {"decline_code": code}, attempts, failure["failed_at"] + timedelta(days=7)))
+    found = together.next_attempts(iter(asked))
+    assert found == [one_by_one.next_attempt(*one) for one in asked]
+    assert 0 < found.count(None) < len(found) / 2
+    assert together.next_attempts([]) == []
 
 
 @pytest.mark.parametrize("code", ["lost_card", "stolen_card", "expired_card", "pickup_card"])

@@ -1,0 +1,146 @@
+"""Owns what is believed of many customers after their charges, worked out side by side.
+
+Customer by customer, most of the time would go into starting numpy's sums instead of making them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from billing.retries.learned.belief import Belief, begin, take_in
+from billing.retries.learned.calendars import CALENDARS
+from billing.retries.learned.habits import LASTING_HOURS, SHORT_CLASSES, Floats, Habits
+from billing.retries.learned.hypotheses import Charges, Hypotheses, Ints, Person, coarse, fine
+
+#: How many customers stand side by side; with more their arrays no longer fit a core's own memory.
+ABREAST = 16
+#: How many calendars are looked at hour by hour, and from what share of short-lived money on.
+KEPT_CALENDARS = 16
+_WORTH_HOURS = 0.05
+
+
+def believed(people: Sequence[Person], charges: Sequence[Charges], habits: Habits) -> list[Belief]:
+    """What is believed of each customer after their charges."""
+    found: dict[int, Belief] = {}
+    for rows in _batches([len(c) for c in charges]):
+        who, theirs = [people[row] for row in rows], [charges[row] for row in rows]
+        wide = take_in(begin(coarse(habits, who)), who, theirs, habits)
+        found |= zip(rows, _refined(wide, habits, who, theirs), strict=True)
+    return [found[row] for row in range(len(people))]
+
+
+def further(
+    beliefs: Sequence[Belief], people: Sequence[Person], charges: Sequence[Charges], habits: Habits
+) -> list[Belief]:
+    """The customers' beliefs after these more charges; those given stay as they are."""
+    found: dict[int, Belief] = {}
+    # Only those who have the same hypotheses can stand side by side.
+    widths = [len(belief.hyps.beat) for belief in beliefs]
+    for width in sorted(set(widths)):
+        alike = [row for row in range(len(beliefs)) if widths[row] == width]
+        for batch in _batches([len(charges[row]) for row in alike]):
+            rows = [alike[place] for place in batch]
+            together = _stacked([beliefs[row] for row in rows])
+            take_in(together, [people[row] for row in rows], [charges[row] for row in rows], habits)
+            found |= zip(rows, _split(together), strict=True)
+    return [found[row] for row in range(len(beliefs))]
+
+
+def _batches(counts: Sequence[int]) -> list[list[int]]:
+    """Places in falling order of their counts, ABREAST at a time."""
+    order = sorted(range(len(counts)), key=lambda place: -counts[place])
+    return [order[begun : begun + ABREAST] for begun in range(0, len(order), ABREAST)]
+
+
+def _refined(wide: Belief, habits: Habits, people: Sequence[Person], charges: Sequence[Charges]) -> list[Belief]:
+    """Each customer's coarse belief, with the hours of arrival told apart where they decide.
+
+    Those calendars that most likely bring short-lived money are looked at anew hour by hour, and take the place of
+    their averages.
+    """
+    found = _split(wide)
+    table = wide.weights[:, : len(wide.hyps.beat)].reshape(len(people), len(CALENDARS), len(LASTING_HOURS))
+    short = table[:, :, :SHORT_CLASSES].sum(2)
+    worth = np.flatnonzero(short.sum(1) >= _WORTH_HOURS).tolist()
+    if not worth:
+        return found
+    likely = np.sort(np.argsort(-short[worth], axis=1, kind="stable")[:, :KEPT_CALENDARS], axis=1)
+    who = [people[row] for row in worth]
+    closer = fine(habits, who, likely)
+    share = closer.prior.sum(1, keepdims=True)
+    closer.prior[...] /= share
+    near = take_in(begin(closer), who, [charges[row] for row in worth], habits)
+    both = _joined(_rows(wide, np.array(worth)), near, likely, share)
+    for row, belief in zip(worth, _split(both), strict=True):
+        found[row] = belief
+    return found
+
+
+def _joined(wide: Belief, near: Belief, likely: Ints, share: Floats) -> Belief:
+    """Both beliefs in one: the closer look has what weight the same calendars' short-lived money had."""
+    classes, many, extra = len(LASTING_HOURS), len(wide.hyps.beat), len(near.hyps.beat)
+    replaced = (likely[:, :, None] * classes + np.arange(SHORT_CLASSES)).reshape(len(likely), -1)
+    mass = np.take_along_axis(wide.weights, replaced, axis=1).sum(1, keepdims=True)
+    np.put_along_axis(wide.weights, replaced, 0, axis=1)
+    prior = wide.hyps.prior.copy()
+    np.put_along_axis(prior, replaced, 0, axis=1)
+    old, new, people = wide.hyps, near.hyps, len(likely)
+
+    def joined(first: Floats, second: Floats) -> Floats:
+        return np.concatenate([first[:, :many], second[:, :extra], first[:, many:]], axis=1)
+
+    hyps = Hypotheses(
+        calendar=np.concatenate([np.tile(old.calendar, (people, 1)), new.calendar], axis=1),
+        hour=np.concatenate([old.hour, new.hour]),
+        beat=np.concatenate([old.beat, new.beat + len(old.hour)]),
+        lasting=np.concatenate([old.lasting, new.lasting]),
+        curve=old.curve,
+        row=np.concatenate([old.row, np.tile(new.row, (people, 1))], axis=1),
+        prior=joined(prior, new.prior * share),
+    )
+    return Belief(
+        hyps,
+        joined(wide.weights, near.weights * mass),
+        np.concatenate([wide.gone, near.gone], axis=1),
+        np.concatenate([wide.lasted, near.lasted], axis=1),
+        np.concatenate([wide.payday, near.payday], axis=1),
+        wide.there,
+        wide.dead,
+        wide.blocks,
+        wide.at,
+    )
+
+
+def _arrays(belief: Belief) -> tuple[Floats, ...]:
+    b = belief
+    return b.weights, b.gone, b.lasted, b.payday, b.there, b.dead, b.blocks, b.at
+
+
+def _rows(belief: Belief, rows: Ints) -> Belief:
+    """The belief of some of its customers, as a copy."""
+    hyps = belief.hyps
+    calendar = hyps.calendar[rows] if len(hyps.calendar) > 1 else hyps.calendar
+    chosen = Hypotheses(calendar, hyps.hour, hyps.beat, hyps.lasting, hyps.curve, hyps.row[rows], hyps.prior[rows])
+    return Belief(chosen, *(array[rows] for array in _arrays(belief)))
+
+
+def _split(belief: Belief) -> list[Belief]:
+    """Each customer's own."""
+    return [_rows(belief, np.array([row])) for row in range(len(belief.weights))]
+
+
+def _stacked(beliefs: Sequence[Belief]) -> Belief:
+    """Customers with the same hypotheses side by side, as a copy."""
+    one = beliefs[0].hyps
+    hyps = Hypotheses(
+        np.concatenate([b.hyps.calendar for b in beliefs]),
+        one.hour,
+        one.beat,
+        one.lasting,
+        one.curve,
+        np.concatenate([b.hyps.row for b in beliefs]),
+        np.concatenate([b.hyps.prior for b in beliefs]),
+    )
+    return Belief(hyps, *(np.concatenate(side) for side in zip(*map(_arrays, beliefs), strict=True)))
