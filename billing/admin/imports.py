@@ -199,7 +199,7 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         now = clock.now()
-        form = ImportForm(request.POST or None, request.FILES or None)
+        form = ImportForm(request.POST or None, request.FILES or None, label_suffix="")
         if request.method == "POST" and form.is_valid():
             data = form.cleaned_data
             try:
@@ -247,7 +247,9 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
         except SollecitoError as error:
             messages.error(request, error.message)
             return HttpResponseRedirect(f"{self.page_url(run)}?section=rows")
-        form = LayoutForm(data, table=table, layout=layout, name=layout.name or PurePath(run.file_name).stem[:40])
+        form = LayoutForm(
+            data, table=table, layout=layout, name=layout.name or PurePath(run.file_name).stem[:40], label_suffix=""
+        )
         if data is not None and "again" not in request.POST and form.is_valid():
             try:
                 import_map(run_id=run.pk, layout=form.layout(), save_as=form.cleaned_data["name"])

@@ -62,6 +62,7 @@ class WorkRow:
     rest: str
     url: str
     call_url: str
+    write_url: str
     #: A call now is what the guard allows: its button is the one to press.
     call_now: bool
 
@@ -88,6 +89,7 @@ def work_row(item: WorkItem, now: datetime, back: str) -> WorkRow:
         rest=rest,
         url=reverse("admin:campaigns_workitem_change", args=[item.pk]) + f"?{urlencode({'next': back})}",
         call_url=act_url(item.pk, "call", back) if item.action == WorkAction.CALL else "",
+        write_url=act_url(item.pk, "write", back) if item.action == WorkAction.WRITE else "",
         call_now=item.call_from is not None
         and item.call_until is not None
         and item.call_from <= now < item.call_until,

@@ -205,6 +205,7 @@ class WorkItemAdmin(PageAdmin, ReadOnlyAdmin):
                 "may_change": request.user.has_perm(CHANGE),
                 "may_assign": request.user.has_perm(ASSIGN),
                 "may_call": request.user.has_perm("customers.add_interaction"),
+                "may_write": request.user.has_perm("campaigns.add_message"),
             },
         )
 

@@ -177,3 +177,38 @@ def test_one_by_one_to_the_end_of_the_list(open_page: Any, live_server: Any, ann
     page.click("text=Resting and put aside")
     page.wait_for_selector("tr[data-row]")
     assert sorted(names(page)) == ["First", "Second"]
+
+
+@pytest.mark.parametrize("tab", ["team", "free"])
+def test_a_rows_acts_stand_on_one_line_and_its_menu_needs_no_mouse(
+    tab: str, open_page: Any, live_server: Any, anna: User
+) -> None:
+    for name in ("Przedsiębiorstwohandlowousługowoprodukcyjnebudowlanotransportoweszczęsnychiwspólnicy", "Second"):
+        owing(name, 90_000)
+    refresh()
+    page = open_page(width=1024, height=768)
+    log_in(page, live_server)
+    page.goto(f"{live_server.url}/admin/campaigns/workitem/?tab={tab}")
+    page.wait_for_selector("tr[data-row]")
+    acts = page.locator("tr[data-row] >> nth=0 >> .sol-row-acts > *")
+    boxes = [acts.nth(place).bounding_box() for place in range(acts.count())]
+    assert len(boxes) == 3  # call, claim, more
+    assert len({box["y"] for box in boxes}) == 1
+    assert max(box["x"] + box["width"] for box in boxes) <= 1024
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1024
+
+    menu = page.locator("tr[data-row] >> nth=1 >> details.sol-more")
+    menu.locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("tr[data-row] details[open] >> text=Snooze")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("tr[data-row] details[open]", state="detached")
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent.includes('Done')")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("form.sol-form")
+    assert "/do/done/" in page.url

@@ -37,6 +37,17 @@
     const headAct = (key) =>
         rows.length || !ACTS[key] ? null : document.querySelector(`.sol-head .sol-actions a[href*="/do/${ACTS[key]}/"]`);
 
+    // A menu somebody has left does not lie over the rows.
+    const shut = (but) => document.querySelectorAll("details.sol-more[open]").forEach((menu) => {
+        if (menu !== but) menu.open = false;
+    });
+    document.addEventListener("click", (event) => shut(event.target.closest("details.sol-more")));
+    document.addEventListener("focusin", (event) => shut(event.target.closest("details.sol-more")));
+    document.addEventListener("keydown", (event) => {
+        const menu = event.key === "Escape" && document.activeElement.closest("details.sol-more[open]");
+        if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+    });
+
     root.querySelector('[data-key="?"]').addEventListener("click", () => help.showModal());
     document.addEventListener("keydown", (event) => {
         const typing = event.target.closest("input, textarea, select, [contenteditable]");
