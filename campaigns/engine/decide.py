@@ -276,7 +276,9 @@ def _ahead(case: CaseSnapshot, notice: heard.Notice | None, now: datetime) -> De
     if notice is not None and heard.is_lost(notice) and (unheard := _unheard(case, notice, now)) is not None:
         # Asked for at once, not when the next step is due: the days until then are the person's.
         hold, tasks = unheard
-        return wait(case, max(min(at, hold.until), now + SOON), hold.why, Outcome.WAITING)._replace(tasks=tasks)
+        # Past the end there is no next step to look up for: asked every few minutes, it would say the same.
+        until = min(at, hold.until) if at > now else hold.until
+        return wait(case, until, hold.why, Outcome.WAITING)._replace(tasks=tasks)
     if at > now or case.position < rungs.top(case.ladder):
         return wait(case, at, why, Outcome.WAITING)
     if (pending := _unheard(case, notice, now)) is not None:

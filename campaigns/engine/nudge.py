@@ -1,4 +1,5 @@
-"""Has the escalate loop look at cases at once: a notice of theirs did not arrive."""
+"""Has the escalate loop look at cases at once: a notice of theirs did not arrive, or the person they wait for has
+acted."""
 
 from collections.abc import Collection
 from datetime import datetime

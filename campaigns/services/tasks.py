@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from campaigns.engine.nudge import cases_nudge
 from campaigns.models import Task
 from campaigns.worklist.marks import work_mark
 from customers.errors import SollecitoError, check_transition
@@ -33,6 +34,8 @@ def task_cancel(*, task_id: int, reason: str, actor_id: int, now: datetime) -> N
 
 def _close(task_id: int, status: str, words: str, actor_id: int, now: datetime, call: str = "") -> None:
     with transaction.atomic():
+        # A ladder that waits for this person goes on now. Before the task is locked: the loops lock cases first.
+        cases_nudge(Task.objects.filter(pk=task_id, case__isnull=False).values_list("case_id", flat=True), now)
         task = Task.objects.select_for_update().filter(pk=task_id).first()
         if task is None:
             raise SollecitoError(_("There is no such task."), code="task_missing")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.engine.answers import PERSON
 from campaigns.engine.decide import decide
 from campaigns.engine.one_clock import RETRY_SETTLES, SOON
 from campaigns.engine.types import Outcome, RunFact
@@ -231,6 +232,8 @@ def test_the_end_waits_for_a_last_retry_and_for_a_notice_that_bounced():
     decision = decide(bounced, at, guard=allow)
     assert decision.state == "open"
     assert decision.tasks
+    # A person is asked, and not looked for every few minutes; closing the task has the case looked at.
+    assert decision.next_action_at == at + PERSON
 
 
 def test_a_step_may_count_from_the_one_before():
