@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from billing.retries.types import PastAttempt
 #: Charges of one customer that are looked back on.
 LOOK_BACK = 64
 
+#: UTC hour, local hour and answer of a charge; with its invoice.
+Hours = tuple[int, int, int]
 Row = tuple[int, int, int, str]
 
 
@@ -42,11 +44,11 @@ class Histories:
         """The newest LOOK_BACK charges of a customer."""
         return Charges.of([row[:3] for row in self._rows.get(customer, ())[-LOOK_BACK:]])
 
-    def before(self, customer: str, begun: datetime, invoice: str) -> Charges:
+    def before(self, customer: str, begun: datetime, invoice: str) -> list[Hours]:
         """Those made until `begun` for other invoices than this one, the newest LOOK_BACK."""
         limit = int(begun.timestamp()) // HOUR
         rows = self._rows.get(customer, ()) if customer else ()
-        return Charges.of([row[:3] for row in rows if row[3] != invoice and row[0] <= limit][-LOOK_BACK:])
+        return [row[:3] for row in rows if row[3] != invoice and row[0] <= limit][-LOOK_BACK:]
 
     def as_arrays(self) -> dict[str, Any]:
         """Everything remembered, as arrays of numbers and of text."""
@@ -79,9 +81,3 @@ def row_of(told: PastAttempt, zone: str, invoice: str = "") -> Row:
     """One charge in hours."""
     said = APPROVED if told.approved else code_group(told.verdict.category)
     return int(told.at.timestamp()) // HOUR, local_hour(told.at, zone), said, invoice
-
-
-def charges_with(before: Charges, attempts: Iterable[PastAttempt], zone: str) -> Charges:
-    """Earlier charges and, after them, those of the invoice at hand."""
-    earlier: Sequence[tuple[int, int, int]] = list(zip(before.utc, before.local, before.said, strict=True))
-    return Charges.of([*earlier, *(row_of(attempt, zone)[:3] for attempt in attempts)])

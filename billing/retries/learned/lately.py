@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from billing.retries.learned.abreast import believed, further
 from billing.retries.learned.belief import Belief
 from billing.retries.learned.habits import Habits
-from billing.retries.learned.histories import charges_with
+from billing.retries.learned.histories import Hours, row_of
 from billing.retries.learned.hypotheses import Charges, Person
 from billing.retries.types import PastAttempt, RetryContext
 
@@ -23,7 +23,7 @@ class Asked:
     context: RetryContext
     attempts: Sequence[PastAttempt]
     person: Person
-    before: Charges
+    before: Sequence[Hours]
 
     def key(self, known: int) -> _Key | None:
         """Under what the belief after `known` attempts is kept; None where customer or invoice have no name."""
@@ -34,7 +34,7 @@ class Asked:
 
     def everything(self) -> Charges:
         """Its attempts after what was charged before."""
-        return charges_with(self.before, self.attempts, self.context.timezone)
+        return Charges.of([*self.before, *(row_of(a, self.context.timezone)[:3] for a in self.attempts)])
 
 
 class Beliefs:
@@ -56,7 +56,7 @@ class Beliefs:
         bases = {n: held for n in missing if (held := self._held(asked[n], known[n] - 1)) is not None}
         taken = {n: len(asked[n].before) + (known[n] - 1 if n in bases else 0) for n in missing}
         new = [n for n in missing if n not in bases]
-        made = believed([asked[n].person for n in new], [asked[n].before for n in new], habits)
+        made = believed([asked[n].person for n in new], [Charges.of(asked[n].before) for n in new], habits)
         bases |= zip(new, made, strict=True)
         more = [asked[n].everything().after(taken[n]) for n in missing]
         made = further([bases[n] for n in missing], [asked[n].person for n in missing], more, habits)

@@ -31,6 +31,7 @@ _SWEEPS = 2
 _SURPRISE_HOURS = (12, 72, 24, 48)
 #: One future in so many has a bank with hours of its own; how likely a refusal is that they do not explain.
 HIDDEN_HOURS_EVERY = 4
+_HIDDEN = slice(1, None, HIDDEN_HOURS_EVERY)
 UNEXPLAINED = 0.25
 #: 1 January 1970 was a Thursday.
 _MONDAY = 3 * 24
@@ -54,34 +55,44 @@ def _drawn(weights: Floats) -> Ints:
 def money_there(belief: Belief, habits: Habits, local: Ints, utc: Ints) -> Floats:
     """Futures x hours: the chance that money is there. `local` and `utc`: rising hours since 1970, after the last
     charge."""
-    hyps = belief.hyps
-    many = len(hyps.beat)
     drawn = _drawn(belief.weights[0])
-    by_calendar = drawn[drawn < many]
-    randomly = drawn[drawn >= many] - many
-    found = np.zeros((FUTURES, len(local)), np.float32)
-    if len(by_calendar):
-        found[: len(by_calendar)] = _by_calendar(belief, habits, by_calendar, local)
-    if len(randomly):
-        found[len(by_calendar) :] = _randomly(belief, randomly, utc)
+    # They are drawn in their order, and those without a calendar come last.
+    many = int(np.searchsorted(drawn, len(belief.hyps.beat)))
+    found = np.empty((FUTURES, len(local)), np.float32)
+    if many:
+        _by_calendar(belief, habits, drawn[:many], local, found[:many])
+    if many < FUTURES:
+        found[many:] = _randomly(belief, drawn[many:] - len(belief.hyps.beat), utc)
     return found
 
 
-def _by_calendar(belief: Belief, habits: Habits, drawn: Ints, local: Ints) -> Floats:
+def _by_calendar(belief: Belief, habits: Habits, drawn: Ints, local: Ints, out: Floats) -> None:
     """The chance of money at each hour under each of these hypotheses: no dice, so that near ties are no luck."""
     hyps = belief.hyps
-    table = table_for(int(local[0]) // 24 - 2, int(local[-1]) // 24 + 1)
     # A likely hypothesis is drawn many times: each is worked out once.
-    each, again = np.unique(drawn, return_inverse=True)
+    new = np.append(True, drawn[1:] != drawn[:-1])
+    each, again = drawn[new], np.cumsum(new) - 1
     beats, place = np.unique(hyps.beat[each], return_inverse=True)
-    shifted = local[None, :] - hyps.hour[beats][:, None]
-    latest = table.latest[hyps.calendar[0, beats][:, None], shifted // 24 - table.first]
-    since = np.minimum(shifted - 24 * latest, LONGEST_HOURS - 1)
-    lasts = hyps.curve.take(hyps.row[0, each][:, None] + since[place])
-    same = (latest == belief.payday[0, beats][:, None])[place]
-    held = (1 - belief.gone[0, each])[:, None] * np.minimum(1, lasts / belief.lasted[0, each][:, None])
-    found = np.where(same, held, np.float32(1 - habits.skipped) * lasts)
-    return np.asarray(found, np.float32).take(again, axis=0)
+    # Paydays are looked up by day, and then spread over its hours. A beat's day begins at its hour of arrival.
+    starts, start = np.unique(hyps.hour[beats], return_inverse=True)
+    days = (local[None, :] - starts[:, None]) // 24
+    first, last = int(days.min()), int(days.max())
+    table = table_for(first, last)
+    latest = table.latest[hyps.calendar[0, beats], first - table.first : last + 1 - table.first]
+    cells = (days - first)[start]
+    cells += (np.arange(len(beats)) * latest.shape[1])[:, None]
+    since = local - (24 * latest + hyps.hour[beats][:, None]).take(cells)
+    np.minimum(since, LONGEST_HOURS - 1, out=since)
+    same = (latest == belief.payday[0, beats][:, None]).take(cells)
+    rows = since.take(place, axis=0)
+    rows += hyps.row[0, each][:, None]
+    lasts = hyps.curve.take(rows)
+    held = lasts / belief.lasted[0, each][:, None]
+    np.minimum(1, held, out=held)
+    held *= (1 - belief.gone[0, each])[:, None]
+    lasts *= np.float32(1 - habits.skipped)
+    np.copyto(lasts, held, where=same.take(place, axis=0))
+    lasts.take(again, axis=0, out=out, mode="clip")
 
 
 def _randomly(belief: Belief, kinds: Ints, utc: Ints) -> NDArray[np.bool_]:
@@ -101,12 +112,14 @@ def _randomly(belief: Belief, kinds: Ints, utc: Ints) -> NDArray[np.bool_]:
     width = len(utc) + 1
     cells = (np.arange(many)[:, None] * width + place).ravel()
     changes = np.bincount(cells, minlength=many * width).reshape(many, width)
-    switched = changes[:, :-1].cumsum(axis=1)
+    # Only whether their number is even counts, so that a byte is enough.
+    switched = changes[:, :-1].astype(np.uint8)
+    np.cumsum(switched, axis=1, dtype=np.uint8, out=switched)
     return np.asarray((switched % 2 == 0) == on[:, None])
 
 
 def with_surprises(there: Floats, share: float) -> Floats:
-    """The same futures, `share` of them replaced by ones of which nothing is known.
+    """The futures, `share` of them replaced, in place, by ones of which nothing is known.
 
     In those money comes once, at any hour, and lasts half a day to three days. They keep tries apart where little was
     learned, and where what was learned is wrong.
@@ -115,14 +128,13 @@ def with_surprises(there: Floats, share: float) -> Floats:
     many = round(share * futures)
     if many == 0:
         return there
-    changed = there.copy()
     # Spread over the futures, which are ordered by hypothesis.
     rows = (np.arange(many) * futures) // many
     begins = ((np.arange(many) + 0.5) / many * (hours + _SURPRISE_HOURS[1]) - _SURPRISE_HOURS[1]).astype(int)
     lengths = np.resize(np.array(_SURPRISE_HOURS), many)
     clock = np.arange(hours)[None, :]
-    changed[rows] = (clock >= begins[:, None]) & (clock < (begins + lengths)[:, None])
-    return changed
+    there[rows] = (clock >= begins[:, None]) & (clock < (begins + lengths)[:, None])
+    return there
 
 
 def _open_hours(rows: int) -> NDArray[np.bool_]:
@@ -138,25 +150,24 @@ def _open_hours(rows: int) -> NDArray[np.bool_]:
 
 
 @lru_cache(maxsize=1)
-def _keeping_hours() -> tuple[Ints, NDArray[np.bool_]]:
-    rows = np.flatnonzero(np.arange(FUTURES) % HIDDEN_HOURS_EVERY == 1)
-    return rows, _open_hours(len(rows))
+def _keeping_hours() -> NDArray[np.bool_]:
+    return _open_hours(len(range(FUTURES)[_HIDDEN]))
 
 
 def with_hidden_hours(there: Floats, local: Ints, refused_at: Sequence[int]) -> tuple[Floats, Floats]:
-    """The futures, some of them with hours that the bank keeps unknown to us, and each future's weight.
+    """The futures, some of them, in place, with hours that the bank keeps unknown to us, and each future's weight.
 
     `refused_at` are the local hours of refusals that lack of money does not explain: they speak for hours at which the
     bank was closed just then, so that the next try is made at another hour.
     """
-    rows, opened = _keeping_hours()
-    changed = there.copy()
-    changed[rows] *= opened[:, (local + _MONDAY) % (7 * 24)]
+    opened = _keeping_hours()
+    there[_HIDDEN] *= opened[:, (local + _MONDAY) % (7 * 24)]
     weight = np.ones(len(there))
     for hour in refused_at:
         weight *= UNEXPLAINED
-        weight[rows] = np.where(opened[:, (hour + _MONDAY) % (7 * 24)], weight[rows], weight[rows] / UNEXPLAINED)
-    return changed, weight / weight.sum()
+        then = weight[_HIDDEN]
+        weight[_HIDDEN] = np.where(opened[:, (hour + _MONDAY) % (7 * 24)], then, then / UNEXPLAINED)
+    return there, weight / weight.sum()
 
 
 def passes(belief: Belief, habits: Habits, person: Person, local: Ints, utc: Ints) -> Floats:
@@ -183,38 +194,52 @@ def choose(
     `cost` is the chance that a try must add to be worth making; `patience` weighs hours, so that of equal ones the
     earlier is taken. Answers their places among those offered, rising.
     """
-    money = there.astype(np.float32)
-    pass_money = money * (chance * 1.0).astype(np.float32)
-    miss = 1 - pass_money
+    pass_money = there.astype(np.float32, copy=False) * chance.astype(np.float32)
     worth = patience.astype(np.float32)
+    weights = weight.astype(np.float32)
     picked: list[int] = []
-    left = weight.astype(np.float32)
+    #: Of the hours picked so far: the chance in each future that a try then fails.
+    miss: dict[int, NDArray[np.float32]] = {}
 
     def best(left: NDArray[np.float32], others: list[int]) -> tuple[int, float]:
         gain = (left @ pass_money) * worth
         for other in others:
             gain[max(0, other - least_gap + 1) : other + least_gap] = -1
         slot = int(gain.argmax())
+        if slot not in miss:
+            miss[slot] = 1 - pass_money[:, slot]
         return slot, float(gain[slot])
 
+    left = weights
     for _ in range(tries):
         slot, gain = best(left, picked)
         if gain < cost:
             break
         picked.append(slot)
-        left = left * miss[:, slot]
+        left = left * miss[slot]
+    beside: dict[int, list[int]] = {}
     for _sweep in range(_SWEEPS if len(picked) > 1 else 0):
         changed = False
         for number in range(len(picked)):
             others = picked[:number] + picked[number + 1 :]
-            left = weight.astype(np.float32) * miss[:, others].prod(axis=1)
-            slot, gain = best(left, others)
+            # Beside the same others the same hour is best.
+            if beside.get(number) == others:
+                continue
+            beside[number] = others
+            slot, gain = best(weights * _product([miss[other] for other in others]), others)
             if slot != picked[number] and gain > 0:
                 picked[number], changed = slot, True
         if not changed:
             break
     picked.sort()
     return tuple(picked)
+
+
+def _product(factors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    found = factors[0].copy()
+    for factor in factors[1:]:
+        found *= factor
+    return found
 
 
 def met(there: Floats, weight: Floats, chance: Floats, slots: Sequence[int]) -> float:
