@@ -15,7 +15,7 @@ from billing.retries.learned.habits import LASTING_HOURS, SHORT_CLASSES, Floats,
 from billing.retries.learned.hypotheses import Charges, Hypotheses, Ints, Person, coarse, fine
 
 #: How many customers stand side by side; with more their arrays no longer fit a core's own memory.
-ABREAST = 16
+ABREAST = 32
 #: How many calendars are looked at hour by hour, and from what share of short-lived money on.
 KEPT_CALENDARS = 16
 _WORTH_HOURS = 0.05

@@ -118,9 +118,10 @@ def take_in(
         passed = np.where(belief.at[:n] == NEVER, 0, utc - belief.at[:n])
         # What time does: calendars change, cards die, blocks end, money comes and goes.
         moved = (1 - np.exp(-habits.moving * passed)).astype(np.float32)[:, None]
-        weights = hyps.prior[:n] - belief.weights[:n]
-        weights *= moved
-        weights += belief.weights[:n]
+        weights = belief.weights[:n]
+        change = hyps.prior[:n] - weights
+        change *= moved
+        weights += change
         dead = belief.dead[:n] + (1 - belief.dead[:n]) * (1 - np.exp(-habits.dying * passed))
         blocks = belief.blocks[:n] * np.exp(-passed[:, None] / np.array(BLOCK_HOURS))
         there = STANDING + (belief.there[:n] - STANDING) * np.exp(-CHANGE * passed[:, None].astype(np.float32))
@@ -178,13 +179,14 @@ def take_in(
         empty = one - money
         empty *= constants
         empty /= chance
-        with_money = weights * money
+        empty[ok] = 0
+        belief.gone[:n] = empty[:, :many]
+        np.subtract(one, empty[:, many:], out=belief.there[:n])
+        with_money = money * weights
         with_money /= chance
-        belief.gone[:n] = np.where(ok[:, None], 0, empty[:, :many])
-        belief.there[:n] = np.where(ok[:, None], 1, 1 - empty[:, many:])
         belief.dead[:n] = np.where(said == FINAL_CODE, 1, np.minimum(causes[DEAD] / whole, MOST_DEAD))
         belief.blocks[:n] = (causes[SHORT_BLOCK : LONG_BLOCK + 1] * with_money.sum(1)).T
-        belief.weights[:n], belief.lasted[:n], belief.payday[:n], belief.at[:n] = weights, lasts, latest, utc
+        belief.lasted[:n], belief.payday[:n], belief.at[:n] = lasts, latest, utc
     return belief
 
 

@@ -104,10 +104,12 @@ def _randomly(belief: Belief, kinds: Ints, utc: Ints) -> NDArray[np.bool_]:
     passed = 0 if belief.at[0] == NEVER else int(utc[0] - belief.at[0])
     now = standing + (belief.there[0, kinds] - standing) * np.exp(-(1 / there + 1 / gone) * passed)
     on = at_first[-many:] < now
+    if len(utc) == 1:  # nothing switches before the first hour
+        return np.asarray(on[:, None])
     turn = np.arange(_SWITCHES)[None, :] % 2 == 0
     mean = np.where(turn == on[:, None], there[:, None], gone[:, None])
     at = np.cumsum(waits[-many:] * mean, axis=1)
-    step = max(1, int(utc[1] - utc[0])) if len(utc) > 1 else 1
+    step = max(1, int(utc[1] - utc[0]))
     place = np.minimum(np.ceil(at / step), len(utc)).astype(np.int64)
     width = len(utc) + 1
     cells = (np.arange(many)[:, None] * width + place).ravel()

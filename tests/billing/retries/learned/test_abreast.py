@@ -24,7 +24,7 @@ def charges(rng: np.random.Generator, many: int, hours: int) -> Charges:
 def customers() -> list[Charges]:
     """More than stand side by side: some never charged, some alike, some with long histories."""
     rng = np.random.default_rng(7)
-    return [charges(rng, many, 24 * 9) for many in (0, 3, 40, 3, 1, 17, 0, *rng.integers(0, 30, 14))]
+    return [charges(rng, many, 24 * 9) for many in (0, 3, 40, 3, 1, 17, 0, *rng.integers(0, 12, abreast.ABREAST))]
 
 
 def assert_same(one: Belief, other: Belief) -> None:
