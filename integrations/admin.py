@@ -9,11 +9,12 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from customers.admin.base import HistoryAdmin, ReadOnlyAdmin
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, PageAction, PageAdmin
 from customers.display import choice_badge
 from integrations.models import Endpoint, Event, EventDelivery
@@ -70,7 +71,7 @@ class EventDeliveryAdmin(PageAdmin, ReadOnlyAdmin):
     tells_of_many = ""
     list_display = ("event_id", "kind", "endpoint", "state", "attempts", "created_at", "next_at", "delivered_at")
     list_select_related = ("endpoint",)
-    list_filter = (("status", ChoicesDropdownFilter), ("created_at", RangeDateTimeFilter))
+    list_filter = (("status", ChoicesDropdownFilter), ("created_at", MomentRangeFilter))
     search_exact = ("event_id",)
     ordering = ("-id",)
     fields = (

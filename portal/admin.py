@@ -8,12 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
 from customers import clock
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.customer import CustomerAdmin
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, PageAction, PageAdmin, Section
 from customers.display import badge
 from customers.models import Customer
@@ -57,7 +57,7 @@ class PortalLinkAdmin(PageAdmin, ReadOnlyAdmin):
     empty_text = _("Links to the payment page appear here once a message carries one.")
     list_display = ("__str__", "customer", "state", "created_at", "expires_at", "last_used_at", "use_count")
     list_select_related = ("customer",)
-    list_filter = (("created_at", RangeDateTimeFilter), ("last_used_at", RangeDateTimeFilter))
+    list_filter = (("created_at", MomentRangeFilter), ("last_used_at", MomentRangeFilter))
     search_trigram = ("customer__name", "customer__email")
     ordering = ("-id",)
     fields = (("customer", "brand"), ("created_at", "expires_at", "revoked_at"), ("last_used_at", "use_count"))

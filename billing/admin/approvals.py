@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
@@ -30,6 +30,7 @@ from billing.approvals.write_off import job_request
 from billing.models import ApprovalLimit, ApprovalRequest
 from customers.admin.base import HistoryAdmin, ReadOnlyAdmin, choice_badge
 from customers.admin.bulk_jobs import BulkJobAdmin
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin
 from customers.display import when
 from customers.errors import SollecitoError
@@ -110,7 +111,7 @@ class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
     list_select_related = ("customer", "requested_by", "decided_by")
     list_filter = (
         ("status", ChoicesDropdownFilter), ("requested_by", RelatedDropdownFilter),
-        ("requested_at", RangeDateTimeFilter),
+        ("requested_at", MomentRangeFilter),
     )  # fmt: skip
     search_trigram = ("customer__name", "customer__email")
     ordering = ("-requested_at", "-id")

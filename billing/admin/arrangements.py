@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
@@ -21,6 +21,7 @@ from billing.money import display as display_money
 from billing.plans.services import plan_cancel
 from customers.admin.base import ReadOnlyAdmin, choice_badge
 from customers.admin.bulk import BulkAdmin
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, PageAction, PageAdmin
 
 
@@ -98,7 +99,7 @@ class PaymentPlanAdmin(PageAdmin, ReadOnlyAdmin):
     empty_text = _("Payment plans agreed with customers appear here.")
     list_display = ("__str__", "customer", "currency", "state", "created_at", "closed_at")
     list_select_related = ("customer",)
-    list_filter = (("status", ChoicesDropdownFilter), ("created_at", RangeDateTimeFilter))
+    list_filter = (("status", ChoicesDropdownFilter), ("created_at", MomentRangeFilter))
     search_trigram = ("customer__name", "customer__email")
     ordering = ("-id",)
     fields = (
@@ -168,7 +169,7 @@ class DisputeAdmin(PageAdmin, ReadOnlyAdmin):
     empty_text = _("Charges that customers dispute with their bank, and invoices they dispute with us, appear here.")
     list_display = ("__str__", "invoice", "customer", "money", "state", "owner", "opened_at", "closed_at")
     list_select_related = ("invoice__customer", "owner")
-    list_filter = (("status", ChoicesDropdownFilter), ("opened_at", RangeDateTimeFilter))
+    list_filter = (("status", ChoicesDropdownFilter), ("opened_at", MomentRangeFilter))
     search_exact = ("external_id", "invoice__number")
     search_trigram = ("invoice__customer__name", "invoice__customer__email")
     ordering = ("-id",)

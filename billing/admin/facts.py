@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from billing.admin.columns import ATTEMPT, SUBSCRIPTION, money_column
@@ -18,6 +18,7 @@ from billing.models import Allocation, Payment, PaymentAttempt, PaymentMethod, S
 from billing.retries.card import ledgers_of
 from customers import clock
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import PageAdmin, Section
 from customers.display import percent, when
 
@@ -29,8 +30,8 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
     list_filter: tuple[Any, ...] = (
         ("status", ChoicesDropdownFilter),
         ("origin", ChoicesDropdownFilter),
-        ("at", RangeDateTimeFilter),
-        ("scheduled_for", RangeDateTimeFilter),
+        ("at", MomentRangeFilter),
+        ("scheduled_for", MomentRangeFilter),
     )
     search_exact = ("external_id", "invoice__number", "invoice__external_id")
     search_trigram = ("invoice__customer__name", "invoice__customer__email")
@@ -139,7 +140,7 @@ class AllocationInline(TabularInline):
 class PaymentAdmin(ReadOnlyAdmin):
     list_display = ("__str__", "customer", "money", "settled", "back", "method", "received_at", "source")
     list_select_related = ("customer",)
-    list_filter = (("received_at", RangeDateTimeFilter),)
+    list_filter = (("received_at", MomentRangeFilter),)
     search_exact = ("external_id",)
     search_trigram = ("customer__name", "customer__email")
     ordering = ("-id",)
@@ -155,7 +156,7 @@ class PaymentAdmin(ReadOnlyAdmin):
 class PaymentMethodAdmin(PageAdmin, ReadOnlyAdmin):
     list_display = ("__str__", "customer", "type", "funding", "country", "expires", "state", "attached_at")
     list_select_related = ("customer",)
-    list_filter = ("is_default", ("attached_at", RangeDateTimeFilter))
+    list_filter = ("is_default", ("attached_at", MomentRangeFilter))
     search_exact = ("external_id", "fingerprint")
     search_trigram = ("customer__name", "customer__email")
     ordering = ("-id",)
@@ -202,7 +203,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     list_select_related = ("customer",)
     list_filter = (
         ("status", ChoicesDropdownFilter),
-        ("ended_at", RangeDateTimeFilter),
+        ("ended_at", MomentRangeFilter),
     )
     search_exact = ("external_id",)
     search_trigram = ("customer__name", "customer__email")

@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -17,6 +17,7 @@ from billing.fees import fee_close, rates_ended
 from billing.models import Fee
 from customers import clock
 from customers.admin.base import ReadOnlyAdmin, choice_badge
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, PageAction, PageAdmin
 
 
@@ -45,7 +46,7 @@ class FeeAdmin(PageAdmin, ReadOnlyAdmin):
     list_display = ("__str__", "customer", "invoice", "money", "state", "on_payment", "accrued_until", "at")
     list_select_related = ("customer", "invoice")
     list_filter = (
-        ("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter), ("at", RangeDateTimeFilter),
+        ("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter), ("at", MomentRangeFilter),
     )  # fmt: skip
     search_trigram = ("customer__name", "customer__email")
     ordering = ("-id",)

@@ -13,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     FieldTextFilter,
-    RangeDateTimeFilter,
     RelatedDropdownFilter,
 )
 from unfold.decorators import action, display
@@ -25,6 +24,7 @@ from billing.admin.ledgers import ledger_rows
 from billing.models import AttemptStatus, Fee, Invoice
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
 from customers.admin.bulk import BulkAdmin
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Fact, PageAdmin, Section
 from customers.admin.timeline import load_timeline
 from customers.display import customer_zone, when
@@ -104,9 +104,9 @@ class InvoiceAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
         ("currency", FieldTextFilter),
         ("last_decline_category", FieldTextFilter),
         "in_plan",
-        ("due_at", RangeDateTimeFilter),
-        ("first_failed_at", RangeDateTimeFilter),
-        ("paid_at", RangeDateTimeFilter),
+        ("due_at", MomentRangeFilter),
+        ("first_failed_at", MomentRangeFilter),
+        ("paid_at", MomentRangeFilter),
     )
     search_exact = ("external_id",)
     search_prefix = ("number",)

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter
 from unfold.decorators import display
 
 from billing.admin.columns import WORK
@@ -17,6 +17,7 @@ from billing.ingest.again import inbox_retry
 from billing.models import InboxEvent, ProcessorAccount, ProcessorCommand
 from customers import clock
 from customers.admin.base import HistoryAdmin, NoDeleteMixin, ReadOnlyAdmin, badge, choice_badge
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin
 
 
@@ -45,7 +46,7 @@ class InboxEventAdmin(PageAdmin, ReadOnlyAdmin):
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ("type", FieldTextFilter),
-        ("received_at", RangeDateTimeFilter),
+        ("received_at", MomentRangeFilter),
     )
     search_exact = ("event_id", "object_id")
     ordering = ("-id",)
@@ -110,7 +111,7 @@ class ProcessorCommandAdmin(ReadOnlyAdmin):
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", MomentRangeFilter),
     )
     search_exact = ("key", "invoice__number", "subscription__external_id")
     ordering = ("-id",)

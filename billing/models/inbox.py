@@ -41,6 +41,10 @@ class InboxEvent(models.Model):
         indexes = [
             # Reader: billing.ingest.process claims what waits, oldest first.
             models.Index(fields=["retry_at", "id"], name="inbox_waiting", condition=Q(status="pending")),
+            # Readers: how far ingest is behind, and the list of what went wrong.
+            models.Index(
+                fields=["-received_at", "-id"], name="inbox_unsettled", condition=Q(status__in=["pending", "failed"])
+            ),
             # Reader: billing.ingest.mirror.
             models.Index(fields=["id"], name="inbox_unmirrored", condition=Q(mirrored_at__isnull=True)),
         ]

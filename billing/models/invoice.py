@@ -181,6 +181,9 @@ class Invoice(models.Model):
             models.Index(fields=["currency", "id"], name="invoice_by_currency"),
             models.Index(fields=["collection_method", "id"], name="invoice_by_collection"),
             models.Index(fields=["recovered_by", "id"], name="invoice_by_recovery", condition=~Q(recovered_by="")),
+            # Readers: the list in the order of what is owed, or of the due day.
+            models.Index(fields=["balance", "id"], name="invoice_by_balance"),
+            models.Index(fields=["due_at", "id"], name="invoice_by_due_day"),
             # Reader: admin search by number or its beginning.
             models.Index(fields=["number"], name="invoice_number", opclasses=["varchar_pattern_ops"]),
         ]

@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
-    RangeDateTimeFilter,
     RelatedDropdownFilter,
 )
 from unfold.decorators import display
@@ -36,6 +35,7 @@ from campaigns.services.case_moves import version_for
 from customers import clock
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.bulk import BulkAdmin
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Fact, PageAdmin, Section
 from customers.admin.timeline import load_timeline
 from customers.display import choice_badge, when
@@ -132,9 +132,9 @@ class CaseAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
         OwnedSegmentFilter,
         ("ladder_version__ladder", RelatedDropdownFilter),
         ("owner", AutocompleteSelectFilter),
-        ("next_action_at", RangeDateTimeFilter),
-        ("opened_at", RangeDateTimeFilter),
-        ("closed_at", RangeDateTimeFilter),
+        ("next_action_at", MomentRangeFilter),
+        ("opened_at", MomentRangeFilter),
+        ("closed_at", MomentRangeFilter),
     )
     search_trigram = ("customer__name", "customer__email")
     search_exact = ("customer__external_id",)

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from billing import money
@@ -23,6 +23,7 @@ from campaigns.models import CaseState, Handover, HandoverStatus
 from campaigns.models.case import LIVE_STATES
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.bulk import BulkAction, face
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
 from customers.bulk import Did
 from customers.display import choice_badge, when
@@ -115,7 +116,7 @@ class HandoverAdmin(PageAdmin, ReadOnlyAdmin):
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ("agency", RelatedDropdownFilter),
-        ("handed_at", RangeDateTimeFilter),
+        ("handed_at", MomentRangeFilter),
     )
     search_trigram = ("case__customer__name", "case__customer__email")
     fields = (

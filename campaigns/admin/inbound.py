@@ -11,7 +11,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
@@ -19,6 +19,7 @@ from campaigns.admin.columns import link
 from campaigns.inbound.assign import inbound_assign
 from campaigns.models import InboundAttachment, InboundMessage
 from customers.admin.base import ReadOnlyAdmin
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
 from customers.display import choice_badge, when
 from customers.files import handed_out
@@ -74,7 +75,7 @@ class InboundMessageAdmin(PageAdmin, ReadOnlyAdmin):
         ("kind", ChoicesDropdownFilter),
         ("channel", ChoicesDropdownFilter),
         ("customer", admin.EmptyFieldListFilter),
-        ("received_at", RangeDateTimeFilter),
+        ("received_at", MomentRangeFilter),
     )
     search_exact = ("sender",)
     ordering = ("-id",)

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -21,6 +21,7 @@ from campaigns.admin.segments import OwnedSegmentFilter
 from campaigns.models import Message, MessageStatus
 from campaigns.services.messages import message_cancel, message_confirm_sent, message_resend
 from customers.admin.base import ReadOnlyAdmin
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
 from customers.admin.timeline import Detail, add_detail
 from customers.display import choice_badge, plain, when
@@ -135,8 +136,8 @@ class MessageAdmin(PageAdmin, ReadOnlyAdmin):
         ("purpose", ChoicesDropdownFilter),
         ("channel", ChoicesDropdownFilter),
         OwnedSegmentFilter,
-        ("queued_at", RangeDateTimeFilter),
-        ("sent_at", RangeDateTimeFilter),
+        ("queued_at", MomentRangeFilter),
+        ("sent_at", MomentRangeFilter),
     )
     search_exact = ("provider_id",)
     search_trigram = ("customer__name", "customer__email")

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
@@ -22,6 +22,7 @@ from campaigns.models import Task
 from campaigns.services.tasks import task_cancel, task_complete
 from customers import clock
 from customers.admin.base import ReadOnlyAdmin
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, staff_id
 from customers.display import badge, choice_badge, when
 from customers.errors import SollecitoError
@@ -96,7 +97,7 @@ class TaskAdmin(PageAdmin, ReadOnlyAdmin):
         ("kind", ChoicesDropdownFilter),
         OwnedSegmentFilter,
         ("assignee", AutocompleteSelectFilter),
-        ("due_at", RangeDateTimeFilter),
+        ("due_at", MomentRangeFilter),
     )
     search_trigram = ("customer__name", "customer__email")
     ordering = ("due_at", "id")

@@ -179,6 +179,13 @@ class Message(models.Model):
             models.Index(fields=["claimed_at"], name="message_stuck", condition=Q(status="sending")),
             # Reader: campaigns.engine.load counts the latest contacts; a customer's messages, newest first.
             models.Index(fields=["customer", "-queued_at"], name="message_by_customer"),
+            # Readers: the list narrowed to what there may be few of.
+            models.Index(
+                fields=["status", "-id"],
+                name="message_astray",
+                condition=Q(status__in=["to_print", "bounced", "complained", "failed", "cancelled", "ambiguous"]),
+            ),
+            models.Index(fields=["purpose", "-id"], name="message_beside", condition=~Q(purpose="dunning")),
             # Reader: tracking callbacks find their message.
             models.Index(fields=["provider_id"], name="message_provider", condition=~Q(provider_id="")),
         ]

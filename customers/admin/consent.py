@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -21,6 +21,7 @@ from unfold.widgets import (
 
 from customers.addresses import normalise
 from customers.admin.base import ReadOnlyAdmin, choice_badge
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, PageAction, PageAdmin
 from customers.consent import Evidence, Source, opt_in_record, opt_out_record, states
 from customers.log import Entry, record
@@ -189,7 +190,7 @@ class ConsentEventAdmin(PageAdmin, ReadOnlyAdmin):
         ("decision", ChoicesDropdownFilter),
         ("channel", ChoicesDropdownFilter),
         ("source", ChoicesDropdownFilter),
-        ("at", RangeDateTimeFilter),
+        ("at", MomentRangeFilter),
     )
     search_prefix = ("address",)
     search_help_text = _("Beginning of the address or number")

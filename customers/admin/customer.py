@@ -17,7 +17,6 @@ from import_export.formats.base_formats import CSV
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     FieldTextFilter,
-    RangeDateTimeFilter,
     RelatedDropdownFilter,
 )
 from unfold.contrib.import_export.forms import ImportForm
@@ -27,6 +26,7 @@ from customers import clock
 from customers.admin import audit, consent, files, merging
 from customers.admin.base import HistoryAdmin, badge
 from customers.admin.bulk import BulkAdmin
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Fact, PageAdmin, Section, staff_id
 from customers.admin.resources import CustomerResource
 from customers.admin.timeline import load_timeline
@@ -93,7 +93,7 @@ class CustomerAdmin(PageAdmin, BulkAdmin, HistoryAdmin, ImportMixin):
         "legal_hold",
         "bankrupt",
         "vulnerable",
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", MomentRangeFilter),
     )
     search_exact = ("external_id",)
     search_trigram = ("name", "email")

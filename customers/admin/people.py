@@ -15,7 +15,6 @@ from simple_history.utils import update_change_reason
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     DropdownFilter,
-    RangeDateTimeFilter,
     RelatedDropdownFilter,
 )
 from unfold.decorators import display
@@ -23,6 +22,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from customers import clock
 from customers.admin.base import HistoryAdmin, NoDeleteMixin, ReadOnlyAdmin, choice_badge
+from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, PageAction, PageAdmin, staff_id
 from customers.admin.timeline import GROUPS, narrowed, subject_url
 from customers.consent import Evidence, Source, opt_in_record, opt_out_record
@@ -84,7 +84,7 @@ class SuppressionAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
     list_filter = (
         ("channel", ChoicesDropdownFilter),
         ("reason", ChoicesDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", MomentRangeFilter),
     )
     search_prefix = ("address",)
     ordering = ("-id",)
@@ -161,7 +161,7 @@ class InteractionAdmin(ReadOnlyAdmin):
         ("channel", ChoicesDropdownFilter),
         ("actor_kind", ChoicesDropdownFilter),
         ("customer__brand", RelatedDropdownFilter),
-        ("at", RangeDateTimeFilter),
+        ("at", MomentRangeFilter),
     )
     search_exact = ("subject",)
     search_trigram = ("customer__name", "customer__email")

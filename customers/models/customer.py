@@ -174,6 +174,10 @@ class Customer(models.Model):
                 OpClass(Upper("email"), name="gin_trgm_ops"),
                 name="customer_search_trgm",
             ),
+            # Reader: the customer list in the order of names.
+            models.Index(fields=["name", "id"], name="customer_by_name"),
+            # Readers: every figure, which leave out whom staff practise on.
+            models.Index(fields=["id"], name="customer_practice", condition=Q(source=PRACTICE)),
             # Reader: campaigns.inbound.match finds whose number a text message came from.
             models.Index(PHONE_TAIL, name="customer_by_phone", condition=~Q(phone="")),
             # Reader: customers.duplicates, of a customer's VAT number.
