@@ -20,6 +20,7 @@ from customers import clock
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
 from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import PageAdmin, Section
+from customers.admin.practice import PracticeFilter
 from customers.display import percent, when
 
 
@@ -32,6 +33,7 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
         ("origin", ChoicesDropdownFilter),
         ("at", MomentRangeFilter),
         ("scheduled_for", MomentRangeFilter),
+        PracticeFilter,
     )
     search_exact = ("external_id", "invoice__number", "invoice__external_id")
     search_trigram = ("invoice__customer__name", "invoice__customer__email")

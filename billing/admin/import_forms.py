@@ -116,7 +116,7 @@ class LayoutForm(forms.Form):
             "delimiter": table.shape.delimiter,
             "name": name,
         }
-        super().__init__(data, initial=told)
+        super().__init__(data, initial=told, label_suffix="")
         self.table = table
         self.base = layout
         if not layout.date_format:

@@ -154,7 +154,7 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
         ),
         PageAction(
             slug="discard",
-            label=_("Put aside"),
+            label=_("Discard the file"),
             icon="delete",
             permission=ADD,
             question=_("Nothing is written. The history keeps who sent which file."),
@@ -247,9 +247,7 @@ class ImportRunAdmin(PageAdmin, ReadOnlyAdmin):
         except SollecitoError as error:
             messages.error(request, error.message)
             return HttpResponseRedirect(f"{self.page_url(run)}?section=rows")
-        form = LayoutForm(
-            data, table=table, layout=layout, name=layout.name or PurePath(run.file_name).stem[:40], label_suffix=""
-        )
+        form = LayoutForm(data, table=table, layout=layout, name=layout.name or PurePath(run.file_name).stem[:40])
         if data is not None and "again" not in request.POST and form.is_valid():
             try:
                 import_map(run_id=run.pk, layout=form.layout(), save_as=form.cleaned_data["name"])

@@ -26,6 +26,7 @@ from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
 from customers.admin.bulk import BulkAdmin
 from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Fact, PageAdmin, Section
+from customers.admin.practice import PracticeFilter
 from customers.admin.timeline import load_timeline
 from customers.display import customer_zone, when
 from customers.models import Interaction
@@ -107,6 +108,7 @@ class InvoiceAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
         ("due_at", MomentRangeFilter),
         ("first_failed_at", MomentRangeFilter),
         ("paid_at", MomentRangeFilter),
+        PracticeFilter,
     )
     search_exact = ("external_id",)
     search_prefix = ("number",)

@@ -37,6 +37,7 @@ from customers.admin.base import ReadOnlyAdmin
 from customers.admin.bulk import BulkAdmin
 from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Fact, PageAdmin, Section
+from customers.admin.practice import PracticeFilter
 from customers.admin.timeline import load_timeline
 from customers.display import choice_badge, when
 from customers.errors import SollecitoError
@@ -135,6 +136,7 @@ class CaseAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
         ("next_action_at", MomentRangeFilter),
         ("opened_at", MomentRangeFilter),
         ("closed_at", MomentRangeFilter),
+        PracticeFilter,
     )
     search_trigram = ("customer__name", "customer__email")
     search_exact = ("customer__external_id",)

@@ -23,6 +23,7 @@ from campaigns.services.messages import message_cancel, message_confirm_sent, me
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section
+from customers.admin.practice import PracticeFilter
 from customers.admin.timeline import Detail, add_detail
 from customers.display import choice_badge, plain, when
 
@@ -138,6 +139,7 @@ class MessageAdmin(PageAdmin, ReadOnlyAdmin):
         OwnedSegmentFilter,
         ("queued_at", MomentRangeFilter),
         ("sent_at", MomentRangeFilter),
+        PracticeFilter,
     )
     search_exact = ("provider_id",)
     search_trigram = ("customer__name", "customer__email")

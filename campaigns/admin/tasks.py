@@ -24,6 +24,7 @@ from customers import clock
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, staff_id
+from customers.admin.practice import PracticeFilter
 from customers.display import badge, choice_badge, when
 from customers.errors import SollecitoError
 from customers.models import Channel
@@ -98,6 +99,7 @@ class TaskAdmin(PageAdmin, ReadOnlyAdmin):
         OwnedSegmentFilter,
         ("assignee", AutocompleteSelectFilter),
         ("due_at", MomentRangeFilter),
+        PracticeFilter,
     )
     search_trigram = ("customer__name", "customer__email")
     ordering = ("due_at", "id")

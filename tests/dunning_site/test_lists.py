@@ -1,13 +1,17 @@
 """What lists say of themselves: their name, what stands in them, how many rows."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from campaigns.models import TemplateText
+from campaigns.models import Task, TemplateText
 from customers.log import Entry, record
+from customers.models import Customer
+from customers.models.customer import PRACTICE
 from tests import factories as make
 from tests.factories import NOW
 
@@ -38,6 +42,31 @@ def test_a_list_emptied_by_a_filter_offers_to_take_it_away(boss: Client) -> None
     page = seen(boss, "campaigns_case_changelist", "?state__exact=agency")
     assert "Nothing matches" in page
     assert "A case opens when" not in page
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["campaigns_case", "campaigns_task", "campaigns_message", "billing_invoice", "billing_paymentattempt"],
+)
+def test_a_list_leaves_out_whom_staff_practise_on_as_figures_do(boss: Client, name: str) -> None:
+    for source in ("stripe", PRACTICE):
+        customer = make.customer(name=f"From {source}", source=source)
+        invoice = make.invoice(customer)
+        make.attempt(invoice)
+        case = make.case(customer, invoices=[invoice])
+        make.message(case)
+        Task.objects.create(customer=customer, kind="call", title="Call", due_at=NOW, created_at=NOW)
+    page = boss.get(reverse(f"admin:{name}_changelist"))
+    assert page.context["cl"].result_count == 2
+    for query, source in (("?practice=without", "stripe"), ("?practice=only", PRACTICE)):
+        found = boss.get(reverse(f"admin:{name}_changelist") + query).context["cl"].result_list
+        assert [owner(row).source for row in found] == [source]
+
+
+def owner(row: Any) -> Customer:
+    """The customer of a row, through its invoice if it has none of its own."""
+    found: Customer = row.invoice.customer if hasattr(row, "invoice") else row.customer
+    return found
 
 
 def test_rows_are_counted_by_what_they_are(boss: Client) -> None:
