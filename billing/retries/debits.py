@@ -69,6 +69,11 @@ MANDATES: tuple[Mandate, ...] = (
 )  # fmt: skip
 
 
+def is_debit(brand: str) -> bool:
+    """Whether the method is a bank account of a scheme listed here."""
+    return brand_key(brand) in DEBITS
+
+
 def debit_refusal(brand: str, category: Category) -> str | None:
     """Why a bank debit that came back for this reason is not presented again, in one sentence, or None."""
     rule = DEBITS.get(brand_key(brand))

@@ -124,7 +124,7 @@ def _questions(invoice: Invoice, material: Material, now: datetime) -> list[_Ask
             _Asked(
                 candidate=candidate,
                 terms=terms,
-                context=context_of(invoice, account, candidate, now, terms),
+                context=context_of(invoice, account, candidate, material.attempts[invoice.pk], now, terms),
                 attempts=past_attempts(material.attempts[invoice.pk], candidate.method),
                 history=[charge.at for charge in charges if charge.at is not None],
                 declines=declines_elsewhere(charges, invoice, candidate.method),

@@ -17,7 +17,8 @@ Profile = Literal["cautious", "latest"]
 
 @dataclass(frozen=True, slots=True)
 class LimitRule:
-    """At most `limit` attempts in any `window_days` days, on one credential or for one invoice.
+    """At most `limit` attempts in any `window_days` days on one credential; for one invoice, a bank debit's
+    presentations: so many in all, the last so long after the first.
 
     `valid_from` None: in force before anything we plan; its start was not published.
     """
@@ -32,6 +33,7 @@ class LimitRule:
 
 
 ANY_BRAND = ""
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 RULES: tuple[LimitRule, ...] = (
     LimitRule(
@@ -108,7 +110,8 @@ class LimitVerdict:
     """Whether one more attempt at the asked moment keeps within every limit, and the rule nearest to its end.
 
     `used` counts attempts in the window that ends at the asked moment. `not_before` (UTC) is the first moment
-    at which an attempt would be allowed again; None when it is allowed now. `rule` is the LimitRule's id.
+    at which an attempt would be allowed again, NEVER where none will be; None when it is allowed now. `rule` is the
+    LimitRule's id.
     """
 
     allowed: bool
@@ -186,9 +189,17 @@ def usages(
     return [
         _check_rule(rule, history, now, coming)
         if rule.scope == "credential"
-        else _check_rule(rule, invoice_history, now, ())
+        else _presentations(rule, invoice_history, now)
         for rule in rules_for(brand, now.date(), profile)
     ]
+
+
+def last_presentation(brand: str, invoice_history: Sequence[datetime], now: datetime) -> datetime | None:
+    """Until when (UTC) a bank debit presented at these moments may be presented again; None where no scheme says."""
+    rules = [rule for rule in rules_for(brand, now.date()) if rule.scope == "invoice"]
+    if not rules or not invoice_history:
+        return None
+    return min(invoice_history).astimezone(UTC) + timedelta(days=min(rule.window_days for rule in rules))
 
 
 def _prefers(rule: LimitRule, held: LimitRule, profile: Profile) -> bool:
@@ -209,12 +220,30 @@ def _check_rule(
     leaving = () if allowed else sorted(left for at in others if (left := at + window) > now)
     not_before = next((left for left in leaving if _fullest(others, left, window) < rule.limit), None)
     span = "24 hours" if rule.window_days == 1 else f"{rule.window_days} days"
-    what = "used" if rule.scope == "credential" else "presentations of this invoice used"
-    sentence = f"{_display(rule.brand)}: {used} of {rule.limit} {what} in {span}"
+    sentence = f"{_display(rule.brand)}: {used} of {rule.limit} used in {span}"
     if not_before is not None:
         sentence += f", the next not before {not_before:%Y-%m-%d %H:%M} UTC"
-    by_invoice = rule.scope == "invoice"
-    return LimitVerdict(allowed, not_before, used, rule.limit, rule.window_days, rule.id, sentence + ".", by_invoice)
+    return LimitVerdict(allowed, not_before, used, rule.limit, rule.window_days, rule.id, sentence + ".")
+
+
+def _presentations(rule: LimitRule, moments: Sequence[datetime], now: datetime) -> LimitVerdict:
+    """No presentation ever becomes free again: schemes allow so many of one debit in all."""
+    made = [at for moment in moments if (at := moment.astimezone(UTC)) <= now]
+    used = len(made)
+    over = bool(made) and now > min(made) + timedelta(days=rule.window_days)
+    allowed = used < rule.limit and not over
+    sentence = f"{_display(rule.brand)}: {used} of {rule.limit} presentations of this invoice used in "
+    sentence += f"{rule.window_days} days" + (", which are over" if over else "")
+    return LimitVerdict(
+        allowed,
+        None if allowed else NEVER,
+        used,
+        rule.limit,
+        rule.window_days,
+        rule.id,
+        sentence + ".",
+        per_invoice=True,
+    )
 
 
 def _fullest(others: Sequence[datetime], at: datetime, window: timedelta) -> int:

@@ -20,6 +20,7 @@ from billing.models import (
     ProcessorAccount,
     Promise,
 )
+from billing.retries.debits import is_debit
 from billing.retries.eligibility import card_country_of, credential_of, network_of
 from billing.retries.limits import Profile
 from billing.retries.methods import NOT_USED, Candidate, candidates
@@ -183,20 +184,36 @@ def local_zone(timezone: str, country: str, brand_timezone: str) -> str:
     return timezone or timezone_of(country) or brand_timezone
 
 
+def failed_at(invoice: Invoice, attempts: Iterable[PaymentAttempt], now: datetime) -> datetime:
+    """When the first charge was known to have failed (aware UTC): there the window of the retries begins.
+
+    A bank debit's answer comes days after the debit was presented, and nothing could be retried meanwhile. Of one that
+    we did not see under way, as it was brought in later, the presentation has to do.
+    """
+    began = invoice.first_failed_at or now
+    answers = [
+        (row.at, row.finished_at if row.claimed_at and is_debit(network_of(row.payment_method)) else row.at)
+        for row in attempts
+        if row.status == AttemptStatus.DECLINED and row.at is not None and row.finished_at is not None
+    ]
+    return max(began, min(answers)[1]) if answers else began
+
+
 def context_of(
     invoice: Invoice,
     account: ProcessorAccount,
     candidate: Candidate,
+    attempts: Iterable[PaymentAttempt],
     now: datetime,
     terms: Terms = DEFAULT_TERMS,
 ) -> RetryContext:
-    """What the planner is told of an invoice if it were charged on this method."""
+    """What the planner is told of an invoice with these attempts if it were charged on this method."""
     method = candidate.method
     customer, subscription = invoice.customer, invoice.subscription
     started = subscription.started_at if subscription else None
     return RetryContext(
         invoice_id=str(invoice.pk),
-        failed_at=invoice.first_failed_at or now,
+        failed_at=failed_at(invoice, attempts, now),
         window_days=terms.window_days or account.retry_window_days,
         max_attempts=terms.max_attempts or account.retry_max_attempts,
         customer_id=str(invoice.customer_id),

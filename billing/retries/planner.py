@@ -135,7 +135,7 @@ def plan_with(
         tries_left=context.max_attempts - number + 1,
         previous=attempts[-1].at.astimezone(UTC),
         earliest=_earliest(strategy, context, category, attempts if own else (), binding, now),
-        deadline=context.ends_at,
+        deadline=_deadline(context, own, now),
     )
     found = _search(strategy, question, card_history, own, card_planned)
     if isinstance(found, Stop):
@@ -261,6 +261,12 @@ def _earliest(
         floors.append(last + strategy.min_gap(category))
     floors.append(not_before(brand=context.brand, card_country=context.card_country, last=last, now=now))
     return max(floors).astimezone(UTC)
+
+
+def _deadline(context: RetryContext, own: Sequence[PastAttempt], now: datetime) -> datetime:
+    """The end of the window, or of the time in which a bank debit's scheme lets it be presented again."""
+    scheme = limits.last_presentation(context.brand, [attempt.at for attempt in own], now)
+    return min(context.ends_at, scheme) if scheme is not None else context.ends_at
 
 
 def _jitter(invoice_id: str, number: int) -> timedelta:

@@ -129,7 +129,7 @@ def _retries(row: Invoice, material: Material, models: Serving, now: datetime) -
     charges = material.charges[credential_of(method)]
     terms = material.terms_of(row)
     return RetryPlan(
-        context=loading.context_of(row, account, candidate, now, terms),
+        context=loading.context_of(row, account, candidate, material.attempts[row.pk], now, terms),
         attempts=tuple(loading.past_attempts(material.attempts[row.pk], method)),
         card_history=tuple(charge.at for charge in charges if charge.at is not None),
         card_declines=tuple(loading.declines_elsewhere(charges, row, method)),

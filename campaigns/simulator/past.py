@@ -154,7 +154,7 @@ def _retries(row: Invoice, material: Material, models: Serving, since: datetime)
     if account is None or account.retry_mode == RetryMode.OBSERVE or not methods:
         return None
     terms = material.terms_of(row)
-    context, strategy = loading.context_of(row, account, methods[0], since, terms), models.leading(terms)
+    context, strategy = loading.context_of(row, account, methods[0], [], since, terms), models.leading(terms)
     first = loading.past_attempts(material.attempts[row.pk], methods[0].method)[:1]
     if first and not first[0].approved:
         return RetryPlan(context, (replace(first[0], at=since),), strategy=strategy)

@@ -120,6 +120,21 @@ def test_a_debit_for_lack_of_funds_is_presented_three_times_in_its_window(stripe
     assert stripe_world.charged(invoice) == []
 
 
+def test_the_window_begins_when_the_bank_has_answered(stripe_world):
+    """A window of five days would be over before it could be used."""
+    invoice = stripe_world.owing(account("sepa_debit", "AM04"), first_failed_at=None, last_decline_code="")
+    ProcessorAccount.objects.update(retry_window_days=5)
+    stripe_world.first_charge(invoice)
+    stripe_world.pass_time(NOW + DAY)
+    answered = NOW + ANSWERED
+    stripe_world.pass_time(answered)
+    assert plan_retries(now=answered, limit=10).planned == 1
+    again = invoice.attempts.get(status=AttemptStatus.PLANNED)
+    assert answered < again.scheduled_for <= answered + 5 * DAY
+    failure = invoice.attempts.get(status=AttemptStatus.DECLINED)
+    assert (failure.at, failure.finished_at) == (NOW, answered)
+
+
 @pytest.mark.parametrize(
     ("kind", "code"),
     [

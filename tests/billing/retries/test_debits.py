@@ -58,6 +58,15 @@ def test_a_debit_is_presented_three_times_at_most():
     assert (len(made), found.rule) == (3, "limit.ach-3-180d")
 
 
+def test_a_debit_is_presented_within_its_schemes_time_however_long_the_window():
+    """The last chance comes before the scheme's month is over, not before the window is."""
+    context = RetryContext("in_1", NOW, brand="sepa_debit", window_days=90)
+    late = [PastAttempt(at=NOW, network_decline_code="AM04", origin="first")]
+    found = plan_next(context, late, [], NOW + 29 * DAY)
+    assert NOW + 29 * DAY < found.at <= NOW + 30 * DAY
+    assert isinstance(plan_next(context, late, [], NOW + 31 * DAY), Stop)
+
+
 @pytest.mark.parametrize(
     ("amount", "currency", "stops"),
     [(1_500_000, "INR", False), (1_500_001, "INR", True), (100, "USD", True), (None, "INR", True)],

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.retries.limits import RULES, check, rules_for
+from billing.retries.limits import NEVER, RULES, check, last_presentation, rules_for
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 
 def moments(count, every=timedelta(hours=25), until=NOW):
@@ -67,6 +68,23 @@ def test_bank_debits_count_presentations_of_the_invoice_not_of_the_account():
     assert check(brand="us_bank_account", history=monthly, now=NOW, invoice_history=monthly[-2:]).allowed
     verdict = check(brand="us_bank_account", history=monthly, now=NOW, invoice_history=monthly[-3:])
     assert (verdict.allowed, verdict.rule) == (False, "ach-3-180d")
+
+
+@pytest.mark.parametrize(("brand", "days"), [("us_bank_account", 180), ("sepa_debit", 30), ("bacs_debit", 30)])
+def test_a_presentation_never_becomes_free_again(brand, days):
+    """Three in all, and none after the scheme's time: where the first leaves the window no fourth takes its place."""
+    first = NOW - timedelta(days=days)
+    thrice = [first, first + 9 * DAY, first + 18 * DAY]
+    for made, now, allowed in (
+        (thrice[:2], NOW, True),
+        (thrice[:2], NOW + timedelta(seconds=1), False),
+        (thrice, NOW - DAY, False),
+        (thrice, NOW + 400 * DAY, False),
+    ):
+        verdict = check(brand=brand, history=made, now=now, invoice_history=made)
+        assert (verdict.allowed, verdict.not_before) == (allowed, None if allowed else NEVER)
+    assert last_presentation(brand, thrice, NOW) == NOW
+    assert last_presentation(brand, [], NOW) is last_presentation("visa", thrice, NOW) is None
 
 
 def test_empty_and_future_histories_do_not_count():

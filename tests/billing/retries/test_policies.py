@@ -34,7 +34,7 @@ def test_without_a_setting_the_accounts_numbers_hold():
     assert terms_for({owner.pk}, NOW) == {}
     account = factories.account(retry_max_attempts=5, retry_window_days=14)
     invoice, method = factories.invoice(owner), factories.payment_method(owner)
-    context = context_of(invoice, account, Candidate(method, ""), NOW, DEFAULT_TERMS)
+    context = context_of(invoice, account, Candidate(method, ""), [], NOW, DEFAULT_TERMS)
     assert (context.max_attempts, context.window_days) == (5, 14)
 
 
