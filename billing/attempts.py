@@ -45,6 +45,16 @@ class AttemptOutcome:
     needs_customer: bool = False
 
 
+def planned_data(attempt: PaymentAttempt) -> dict[str, object]:
+    """What the log's lines about a planned charge hold in `data`: who announces charges themselves reads it there."""
+    return {
+        "attempt": attempt.pk,
+        "at": attempt.scheduled_for.isoformat() if attempt.scheduled_for is not None else None,
+        "amount": attempt.amount,
+        "currency": attempt.currency,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A claimed charge: everything its call needs, so that no row is read while the processor is asked."""

@@ -142,6 +142,7 @@ class ProcessorAccountAdmin(NoDeleteMixin, HistoryAdmin):
                     ("retry_mode", "take_over_after"),
                     ("retry_window_days", "retry_max_attempts"),
                     ("limit_profile", "other_methods"),
+                    "debit_notice_days",
                 )
             },
         ),

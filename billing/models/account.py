@@ -76,6 +76,17 @@ class ProcessorAccount(models.Model):
         default="EUR",
         help_text=_("Three letters. Invoices in other currencies are never split."),
     )
+    debit_notice_days = models.PositiveSmallIntegerField(
+        _("days' notice of debits that you give yourselves"),
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(30)],
+        help_text=_(
+            "0: the processor tells customers before it collects, as Stripe does unless its e-mails are switched off. "
+            "Else a SEPA or Bacs retry is planned so many days ahead, and the event attempt.planned brings its sum "
+            "and day to your systems, which tell the customer."
+        ),
+    )
     #: Set when the processor's own schedule is seen at work while we own the retries: we then do not race it.
     schedule_conflict_at = models.DateTimeField(_("schedule conflict seen"), null=True, blank=True)
     #: Circuit breaker: no calls to the processor before this moment (aware UTC).

@@ -56,7 +56,8 @@ def limit_reached(
         now=now,
         profile=profile_of(account),
     )
-    if not verdict.allowed:
+    # What the customer orders in the portal is a debit of its own, not the old one presented again.
+    if not verdict.allowed and not (verdict.per_invoice and origin == AttemptOrigin.PORTAL):
         return verdict.sentence
     # What the planner was told, as it is now: a charge without a method is taken for one on this card.
     own = [past for past in past_attempts(here, method) if past.fingerprint in ("", credential)]

@@ -18,27 +18,33 @@ _FUNDS = frozenset({Category.INSUFFICIENT_FUNDS})
 
 @dataclass(frozen=True, slots=True)
 class DebitRule:
-    """A debit that came back may be presented again only for these reasons, and so long after the last time."""
+    """A debit that came back may be presented again only for these reasons, and so long after the last time.
+
+    `announced`: the payer must be told sum and day beforehand; by whom and how long before the account's setting says.
+    """
 
     name: str
     again_for: frozenset[Category]
     gap: timedelta
+    announced: bool
     source: str
 
 
 #: Stripe's payment method type → its rule. How often is in `limits` (ACH 3 in 180 days, SEPA and Bacs 3 in 30).
 DEBITS: Mapping[str, DebitRule] = {
     "us_bank_account": DebitRule(
-        "ACH", _FUNDS, timedelta(days=2),
+        "ACH", _FUNDS, timedelta(days=2), False,
         "Nacha Operating Rules 2.12.4: only R01 and R09 may be reinitiated; two days for the return to arrive",
     ),
     "sepa_debit": DebitRule(
-        "SEPA", _FUNDS | {Category.DO_NOT_HONOR, Category.TECHNICAL}, timedelta(days=3),
-        "practice of Adyen Auto Rescue: AM04 and MS03; a return takes up to five business days",
+        "SEPA", _FUNDS | {Category.DO_NOT_HONOR, Category.TECHNICAL}, timedelta(days=3), True,
+        "practice of Adyen Auto Rescue: AM04 and MS03; a return takes up to five business days; notice 14 days before "
+        "the collection unless another time was agreed (abnamro.nl, timelines SEPA direct debit)",
     ),
     "bacs_debit": DebitRule(
-        "Bacs", _FUNDS, timedelta(days=3),
-        "Bacs: only ARUDD reason 0 may be presented again; three working days per cycle",
+        "Bacs", _FUNDS, timedelta(days=3), True,
+        "Bacs: only ARUDD reason 0 may be presented again; three working days per cycle; notice 10 working days "
+        "before the collection unless another time was agreed (cleardebit.com, advance notice)",
     ),
 }  # fmt: skip
 
@@ -89,14 +95,26 @@ def debit_gap(brand: str) -> timedelta:
     return rule.gap if rule else timedelta(0)
 
 
-def not_before(*, brand: str, card_country: str, last: datetime | None, now: datetime) -> datetime:
-    """The first moment scheme and law allow a charge that is ordered `now`; the one before it was made at `last`."""
-    floors = [now]
+def notice(brand: str, card_country: str, debit_notice: timedelta, now: datetime) -> timedelta:
+    """How long before a charge its payer must have been told of it, as far as that is not the processor's business.
+
+    `debit_notice` is what was agreed for debits that the account announces itself; zero where the processor does. Of a
+    card it is the law's, whoever tells.
+    """
+    rule, law = DEBITS.get(brand_key(brand)), mandate_of(card_country, now)
+    if rule is not None:
+        return debit_notice if rule.announced else timedelta(0)
+    return law.notice if law is not None else timedelta(0)
+
+
+def not_before(
+    *, brand: str, card_country: str, last: datetime | None, now: datetime, debit_notice: timedelta = timedelta(0)
+) -> datetime:
+    """The first moment scheme and law allow a charge that is ordered, and so announced, `now`; the one before it was
+    made at `last`. `debit_notice` as in notice()."""
+    floors = [now + notice(brand, card_country, debit_notice, now)]
     if last is not None:
         floors.append(last + debit_gap(brand))
-    law = mandate_of(card_country, now)
-    if law is not None:
-        floors.append(now + law.notice)
     return max(floors)
 
 

@@ -168,6 +168,11 @@ def profile_of(account: ProcessorAccount | None) -> Profile:
     return "latest" if account is not None and account.limit_profile == LimitProfile.LATEST else "cautious"
 
 
+def debit_notice_of(account: ProcessorAccount | None) -> timedelta:
+    """How long before a debit the account tells its payer itself; zero where the processor does."""
+    return timedelta(days=account.debit_notice_days) if account is not None else timedelta(0)
+
+
 def on_same_cards(methods: Iterable[PaymentMethod]) -> Q:
     """Charges on the same cards, whoever stored them; without a fingerprint a method is a card of its own."""
     listed = list(methods)
@@ -230,6 +235,7 @@ def context_of(
         fingerprint=credential_of(method),
         limit_profile=profile_of(account),
         card_country=card_country_of(method),
+        debit_notice=debit_notice_of(account),
         other_method=candidate.other,
     )
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from billing.attempts import new_key
+from billing.attempts import new_key, planned_data
 from billing.conflicts import conflict_seen
 from billing.models import (
     AttemptOrigin,
@@ -137,9 +137,8 @@ def _planned(plan: Plan, retry: PlannedRetry, attempt: PaymentAttempt, now: date
         summary=f"Next charge of {plan.invoice} planned: {retry.explanation}",
         body="\n".join(retry.reasons),
         subject=f"invoice:{plan.invoice.pk}",
-        data={
-            "attempt": attempt.pk,
-            "at": retry.at.isoformat(),
+        data=planned_data(attempt)
+        | {
             "probability": retry.probability,
             "strategy": retry.strategy,
             "rule": retry.rule,

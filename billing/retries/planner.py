@@ -259,7 +259,15 @@ def _earliest(
     last = attempts[-1].at if attempts else None
     if last is not None:
         floors.append(last + strategy.min_gap(category))
-    floors.append(not_before(brand=context.brand, card_country=context.card_country, last=last, now=now))
+    floors.append(
+        not_before(
+            brand=context.brand,
+            card_country=context.card_country,
+            last=last,
+            now=now,
+            debit_notice=context.debit_notice,
+        )
+    )
     return max(floors).astimezone(UTC)
 
 

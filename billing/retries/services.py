@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from billing.attempts import planned_data
 from billing.matching import UNRESOLVED
 from billing.models import (
     AttemptOrigin,
@@ -13,10 +14,12 @@ from billing.models import (
     Invoice,
     InvoiceStatus,
     PaymentAttempt,
+    ProcessorAccount,
     RetryState,
 )
-from billing.retries.debits import not_before
+from billing.retries.debits import is_debit, not_before
 from billing.retries.eligibility import card_country_of, network_of
+from billing.retries.loading import debit_notice_of
 from customers import log
 from customers.models import ActorKind, Customer
 from customers.wake import wake
@@ -119,12 +122,15 @@ def retries_hasten(
             last[row.invoice_id] = max(row.at, last.get(row.invoice_id, row.at))
     hastened = []
     moments: dict[int, datetime] = {}
+    debits = {attempt.invoice.source for attempt in planned if is_debit(network_of(attempt.payment_method))}
+    accounts = {row.code: row for row in ProcessorAccount.objects.filter(code__in=debits)}
     for attempt in planned:
         lawful = not_before(
             brand=network_of(attempt.payment_method),
             card_country=card_country_of(attempt.payment_method),
             last=last.get(attempt.invoice_id),
             now=now,
+            debit_notice=debit_notice_of(accounts.get(attempt.invoice.source)),
         )
         at = max(lawful, waits.get(attempt.invoice_id, now), attempt.invoice.retry_not_before or now)
         if attempt.scheduled_for is not None and at < attempt.scheduled_for:
@@ -141,7 +147,7 @@ def retries_hasten(
             actor_kind=ActorKind.USER if actor_id else ActorKind.SYSTEM,
             actor_id=actor_id,
             subject=f"invoice:{attempt.invoice_id}",
-            data={"attempt": attempt.pk},
+            data=planned_data(attempt),
         )
         for attempt in hastened
     )

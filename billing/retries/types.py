@@ -82,6 +82,8 @@ class RetryContext:
     limit_profile: Profile = "cautious"
     #: Where the card was issued (ISO code), "" for bank debits and where it is not known: some laws bind by it.
     card_country: str = ""
+    #: How long before a debit its payer is to be told by the account itself; zero where the processor tells them.
+    debit_notice: timedelta = timedelta(0)
     #: Charged on a stored method that nobody made the default, by the account's policy.
     other_method: bool = False
 

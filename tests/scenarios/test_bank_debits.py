@@ -110,7 +110,7 @@ def test_a_debit_for_lack_of_funds_is_presented_three_times_in_its_window(stripe
     # Every other rule would allow more.
     ProcessorAccount.objects.update(retry_window_days=days, retry_max_attempts=9)
     plan(invoice)
-    play(stripe_world, invoice, days)
+    now = play(stripe_world, invoice, days)
     made = presented(stripe_world)
     assert len(made) == 3
     assert all(later - earlier >= gap * DAY for earlier, later in zip(made, made[1:], strict=False))
@@ -118,6 +118,11 @@ def test_a_debit_for_lack_of_funds_is_presented_three_times_in_its_window(stripe
     assert invoice.retry_state == RetryState.STOPPED
     assert f"limit.{rule}" in set(Interaction.objects.filter(kind="retries.stopped").values_list("outcome", flat=True))
     assert stripe_world.charged(invoice) == []
+    # Nor by staff; what the customer orders is a debit of its own.
+    with pytest.raises(SollecitoError) as caught:
+        charge_now(invoice_id=invoice.pk, origin="staff", now=now)
+    assert caught.value.code == "limit_reached"
+    assert charge_now(invoice_id=invoice.pk, origin="portal", now=now).status == AttemptStatus.UNKNOWN
 
 
 def test_the_window_begins_when_the_bank_has_answered(stripe_world):

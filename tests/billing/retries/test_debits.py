@@ -1,17 +1,19 @@
 """Bank debits are presented again for their schemes' reasons only; Indian cards off session by their law."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from billing.charging import charge_due, charge_now
-from billing.models import AttemptStatus, PaymentAttempt, PaymentMethod
+from billing.models import AttemptStatus, PaymentAttempt, PaymentMethod, ProcessorAccount
 from billing.retries.debits import mandate_of
 from billing.retries.loop import plan_retries
 from billing.retries.planner import plan_next
 from billing.retries.services import retries_hasten
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, Stop
 from customers.errors import SollecitoError
+from customers.models import Interaction
 from tests.billing.retries.test_loop import failed, plan
 from tests.billing.test_charging import plan as due
 from tests.factories import NOW
@@ -84,6 +86,45 @@ def test_an_indian_card_is_charged_off_session_up_to_the_limit_a_day_after_the_n
         assert "15,000 INR" in found.reason
     else:
         assert found.at >= asked + DAY
+
+
+@pytest.mark.parametrize(
+    ("brand", "days"), [("sepa_debit", 5), ("bacs_debit", 5), ("us_bank_account", 0), ("visa", 0), ("", 0)]
+)
+@pytest.mark.parametrize("own", [True, False], ids=["the same account", "a new account"])
+def test_what_the_account_announces_itself_is_planned_so_long_ahead(brand, days, own):
+    context = RetryContext("in_1", NOW, brand=brand, fingerprint="fp", decline_code="insufficient_funds")
+    past = PastAttempt(at=NOW, decline_code="insufficient_funds", fingerprint="fp" if own else "another")
+    asked = NOW + 4 * DAY
+    for announced in (0, 5):
+        found = plan_next(replace(context, debit_notice=announced * DAY), [past], [], asked)
+        assert found.at >= asked + min(announced, days) * DAY
+        if not own:
+            assert found.at == asked + min(announced, days) * DAY
+
+
+def test_a_notice_that_no_longer_fits_the_window_stops_the_retries():
+    context = RetryContext("in_1", NOW, brand="sepa_debit", decline_code="insufficient_funds", debit_notice=14 * DAY)
+    found = plan_next(context, [PastAttempt(at=NOW, network_decline_code="AM04")], [], NOW + 8 * DAY)
+    assert (type(found), found.rule) == (Stop, "window.closed")
+
+
+@pytest.mark.django_db
+def test_a_debit_we_announce_is_told_with_day_and_sum_and_nobody_undercuts_it():
+    invoice = failed(card={"type": "sepa_debit", "brand": ""}, amount_due=6100)
+    ProcessorAccount.objects.update(debit_notice_days=6)
+    plan()
+    planned = invoice.attempts.get(status=AttemptStatus.PLANNED)
+    assert planned.scheduled_for >= NOW + 6 * DAY
+    told = Interaction.objects.get(kind="attempt.planned").data
+    assert (told["at"], told["amount"], told["currency"]) == (planned.scheduled_for.isoformat(), 6100, "EUR")
+    PaymentAttempt.objects.filter(pk=planned.pk).update(scheduled_for=NOW + 19 * DAY)
+    later = NOW + 3 * DAY
+    retries_hasten(invoice_ids=[invoice.pk], reason="They opened the mail.", now=later)
+    told = Interaction.objects.get(kind="attempt.hastened").data
+    assert (told["at"], told["amount"]) == ((later + 6 * DAY).isoformat(), 6100)
+    planned.refresh_from_db()
+    assert planned.scheduled_for == later + 6 * DAY
 
 
 def test_a_law_binds_from_its_day_on():
