@@ -28,6 +28,8 @@ from customers.models import Channel
 FALLBACK = "en"
 #: Made when something is sent, for the customer alone; nothing a person reads out.
 WITHOUT = frozenset({"links"})
+#: The form of a language that no country has to itself.
+_ANYWHERE = "001"
 _SPECIAL = re.compile(r"([\\`*\[\]<>!#|~&()])")
 
 
@@ -136,6 +138,8 @@ def _shown(body: str, context: Mapping[str, Any]) -> SafeString:
 def script_html(body: str, context: Mapping[str, Any]) -> SafeString:
     """Markdown with Liquid as HTML, its values escaped. Raises TemplateRefused where a value is missing."""
     values = {name: _escaped(value) for name, value in context.items() if name not in WITHOUT}
+    # Read by staff: a sum in an English sentence is not written as the customer's country writes sums.
+    values["reader_country"] = _ANYWHERE
     text = render_source(body, values, escape=False, part="text")
     # Raw HTML is off, links are checked by the library: nothing a person typed becomes code.
     return mark_safe(str(_markdown().render(text)))  # noqa: S308

@@ -93,10 +93,13 @@ def _locale(language: str, country: str) -> Locale:
 
 
 def locale_of(context: RenderContext) -> Locale:
-    """The locale of amounts and dates: `language` of the mail, `customer.country` of the reader."""
+    """The locale of amounts and dates: `language` of the text, and where its reader is: `reader_country` if set (staff
+    read what is about a customer elsewhere), else `customer.country`."""
     language = context.resolve("language", default="en")
-    customer = context.resolve("customer", default=None)
-    country = customer.get("country") if isinstance(customer, dict) else ""
+    country = context.resolve("reader_country", default=None)
+    if country is None:
+        customer = context.resolve("customer", default=None)
+        country = customer.get("country") if isinstance(customer, dict) else ""
     return _locale(language if isinstance(language, str) else "en", country if isinstance(country, str) else "")
 
 

@@ -110,6 +110,14 @@ def test_a_customers_name_adds_neither_link_nor_element(name: str) -> None:
     assert html.count("<") == 2
 
 
+@pytest.mark.parametrize(("language", "sum_"), [("en", "€1,710.00"), ("it", "1.710,00\xa0€")])
+def test_a_sum_is_written_as_staff_write_it_wherever_the_customer_is(language: str, sum_: str) -> None:
+    context = dict(example_context(language))
+    context["customer"] = {**context["customer"], "country": "PL"}
+    context["balances"] = [{"amount": 171_000, "currency": "EUR"}]
+    assert sum_ in script_html("{{ balances | money_list }} ({{ customer.country }})", context)
+
+
 def test_authors_may_link_and_nothing_more() -> None:
     html = script_html("[Rules](https://intra.example/r) <b>x</b> [no](javascript:x)", dict(example_context("en")))
     assert '<a href="https://intra.example/r" target="_blank" rel="noopener noreferrer">Rules</a>' in html
