@@ -197,6 +197,8 @@ class WorkItemAdmin(PageAdmin, ReadOnlyAdmin):
                     (_("Due now"), f"?{query.encode(show='')}", query.show != "later"),
                     (_("Resting and put aside"), f"?{query.encode(show='later')}", query.show == "later"),
                 ],
+                "anything": bool(items) or self.get_queryset(request).exists(),
+                "unclaimed": counts["free"],
                 "choices": self._choices(user),
                 "filters": WorkFilter.objects.filter(user=user.pk),
                 "here": here,

@@ -91,6 +91,22 @@ def test_a_row_says_what_to_do_and_the_button_leads_back_with_the_row_ranked_ane
 
 
 @pytest.mark.django_db
+def test_an_empty_list_offers_what_there_is() -> None:
+    anna, client = staff("collector")
+    assert "Cases appear here when payments fail" in client.get(f"{LIST}?tab=mine").content.decode()
+    owing()
+    refresh()
+    text = client.get(f"{LIST}?tab=mine").content.decode()
+    assert "Nothing of yours is due now." in text
+    assert "Take something nobody has" in text
+    Case.objects.update(owner=anna, state="paused", next_action_at=None)
+    refresh()
+    text = client.get(f"{LIST}?tab=mine").content.decode()
+    assert "Take something nobody has" not in text
+    assert "See what of yours rests" in text
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("path", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
 def test_an_act_leads_nowhere_else(path: str) -> None:
     _anna, client = staff("collector")
