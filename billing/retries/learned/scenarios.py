@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from billing.retries.learned.belief import NEVER, Belief
 from billing.retries.learned.calendars import local_hours, table_for
-from billing.retries.learned.habits import BLOCK_HOURS, LONGEST_HOURS, RANDOM_KINDS, Floats, Habits
+from billing.retries.learned.habits import BLOCK_HOURS, RANDOM_KINDS, Floats, Habits
 from billing.retries.learned.hypotheses import Ints, Person
 
 #: Fewer, and tries are placed by the luck of the draw: 240 lost to an even schedule where there is nothing to learn.
@@ -27,6 +27,8 @@ FUTURES = 720
 FINE_WINDOW_HOURS = 15 * 24
 COARSE_STEP = 2
 _SWITCHES = 24
+_TURN = np.arange(_SWITCHES) % 2 == 0
+_RANDOM = np.array(RANDOM_KINDS)
 _SWEEPS = 2
 _SURPRISE_HOURS = (12, 72, 24, 48)
 #: One future in so many has a bank with hours of its own; how likely a refusal is that they do not explain.
@@ -71,8 +73,8 @@ def _by_calendar(belief: Belief, habits: Habits, drawn: Ints, local: Ints, out: 
     hyps = belief.hyps
     # A likely hypothesis is drawn many times: each is worked out once.
     new = np.append(True, drawn[1:] != drawn[:-1])
-    each, again = drawn[new], np.cumsum(new) - 1
-    beats, place = np.unique(hyps.beat[each], return_inverse=True)
+    each = drawn[new]
+    beats, row = hyps.beat[each], hyps.row[0, each][:, None]
     # Paydays are looked up by day, and then spread over its hours. A beat's day begins at its hour of arrival.
     starts, start = np.unique(hyps.hour[beats], return_inverse=True)
     days = (local[None, :] - starts[:, None]) // 24
@@ -80,34 +82,31 @@ def _by_calendar(belief: Belief, habits: Habits, drawn: Ints, local: Ints, out: 
     table = table_for(first, last)
     latest = table.latest[hyps.calendar[0, beats], first - table.first : last + 1 - table.first]
     cells = (days - first)[start]
-    cells += (np.arange(len(beats)) * latest.shape[1])[:, None]
-    since = local - (24 * latest + hyps.hour[beats][:, None]).take(cells)
-    np.minimum(since, LONGEST_HOURS - 1, out=since)
-    same = (latest == belief.payday[0, beats][:, None]).take(cells)
-    rows = since.take(place, axis=0)
-    rows += hyps.row[0, each][:, None]
-    lasts = hyps.curve.take(rows)
+    cells += (np.arange(len(each)) * latest.shape[1])[:, None]
+    # Where in the table of curves each hour lies: no cycle is longer than a curve.
+    places = (row - 24 * latest - hyps.hour[beats][:, None]).take(cells)
+    places += local
+    lasts = hyps.curve.take(places)
     held = lasts / belief.lasted[0, each][:, None]
     np.minimum(1, held, out=held)
     held *= (1 - belief.gone[0, each])[:, None]
     lasts *= np.float32(1 - habits.skipped)
-    np.copyto(lasts, held, where=same.take(place, axis=0))
-    lasts.take(again, axis=0, out=out, mode="clip")
+    same = latest == belief.payday[0, beats][:, None]
+    np.copyto(lasts, held, where=same.take(cells))
+    lasts.take(np.cumsum(new) - 1, axis=0, out=out, mode="clip")
 
 
 def _randomly(belief: Belief, kinds: Ints, utc: Ints) -> NDArray[np.bool_]:
     at_first, waits = _dice()
     many = len(kinds)
-    there = np.array([t for t, _g in RANDOM_KINDS])[kinds]
-    gone = np.array([g for _t, g in RANDOM_KINDS])[kinds]
+    there, gone = _RANDOM[kinds].T
     standing = there / (there + gone)
     passed = 0 if belief.at[0] == NEVER else int(utc[0] - belief.at[0])
     now = standing + (belief.there[0, kinds] - standing) * np.exp(-(1 / there + 1 / gone) * passed)
     on = at_first[-many:] < now
     if len(utc) == 1:  # nothing switches before the first hour
         return np.asarray(on[:, None])
-    turn = np.arange(_SWITCHES)[None, :] % 2 == 0
-    mean = np.where(turn == on[:, None], there[:, None], gone[:, None])
+    mean = np.where(on[:, None] == _TURN, there[:, None], gone[:, None])
     at = np.cumsum(waits[-many:] * mean, axis=1)
     step = max(1, int(utc[1] - utc[0]))
     place = np.minimum(np.ceil(at / step), len(utc)).astype(np.int64)

@@ -16,6 +16,7 @@ from billing.retries.learned.calendars import (
     paydays,
     table_for,
 )
+from billing.retries.learned.habits import LONGEST_HOURS
 
 EPOCH = date(1970, 1, 1)
 ZONES = ("UTC", "Europe/Rome", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Chatham")
@@ -50,6 +51,13 @@ def test_a_leap_day_is_a_last_day():
 
 def test_every_calendar_has_a_name_of_its_own():
     assert len({calendar.code for calendar in CALENDARS}) == len(CALENDARS)
+
+
+def test_no_cycle_is_longer_than_the_curves_of_survival():
+    """Hours since payday are looked up in them without a check."""
+    for calendar in CALENDARS:
+        days = _dates(calendar, date(2019, 1, 1), date(2036, 1, 1))
+        assert max(b - a for a, b in zip(days, days[1:], strict=False)) < timedelta(hours=LONGEST_HOURS), calendar.code
 
 
 @given(st.integers(0, len(CALENDARS) - 1), st.dates(date(2019, 1, 1), date(2035, 1, 1)))
