@@ -58,7 +58,7 @@ def _months(
             for day in (first + timedelta(days=n) for n in range(7)):
                 counts = [one.get(day.isoformat(), {}) for one in per_day]
                 share = round(100 * max(map(_contacts, counts)) / busiest)
-                lines = [[(channel_name(name), number) for name, number in one.items()] for one in counts]
+                lines = [[(channel_name(name, number), number) for name, number in one.items()] for one in counts]
                 week.append(Day(day, lines, share, day.month == month.month))
             weeks.append(week)
             first += timedelta(days=7)

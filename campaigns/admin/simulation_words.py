@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from campaigns.models import SimulationRun
 from campaigns.simulator.types import Kind
@@ -41,7 +41,11 @@ def waits(run: SimulationRun) -> bool:
     return run.status in (SimulationRun.Status.QUEUED, SimulationRun.Status.RUNNING)
 
 
-def channel_name(name: str) -> str:
-    """What people call a channel, or what else a day of the calendar counts."""
-    extra = {"receipt": _now("thank-you"), "task": _now("task"), "retry": _now("charge")}
+def channel_name(name: str, count: int = 1) -> str:
+    """What people call a channel, or what else a day of the calendar counts, of which there are `count`."""
+    extra = {
+        "receipt": ngettext("thank-you", "thank-yous", count),
+        "task": ngettext("task", "tasks", count),
+        "retry": ngettext("charge", "charges", count),
+    }
     return extra.get(name) or (str(Channel(name).label) if name in Channel.values else name)
