@@ -6,6 +6,7 @@ Customer by customer, most of the time would go into starting numpy's sums inste
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from billing.retries.learned.belief import Belief, begin, take_in
 from billing.retries.learned.calendars import CALENDARS
 from billing.retries.learned.habits import LASTING_HOURS, SHORT_CLASSES, Floats, Habits
 from billing.retries.learned.hypotheses import Charges, Hypotheses, Ints, Person, coarse, fine
+from billing.retries.learned.mixing import apart
 
 #: How many customers stand side by side; with more their arrays no longer fit a core's own memory.
 ABREAST = 32
@@ -28,7 +30,24 @@ def believed(people: Sequence[Person], charges: Sequence[Charges], habits: Habit
         who, theirs = [people[row] for row in rows], [charges[row] for row in rows]
         wide = take_in(begin(coarse(habits, who)), who, theirs, habits)
         found |= zip(rows, _refined(wide, habits, who, theirs), strict=True)
+    for row, belief in found.items():
+        # Those who came later have no share in what was learned.
+        if len(charges[row]) and charges[row].utc[0] <= habits.until:
+            _set_apart(belief, people[row], habits)
     return [found[row] for row in range(len(people))]
+
+
+def _set_apart(belief: Belief, person: Person, habits: Habits) -> None:
+    """Believe of a customer by what is common among the others."""
+    hyps, weights, many = belief.hyps, belief.weights[0], len(belief.hyps.beat)
+    calendar, classes = hyps.calendar[0, hyps.beat], len(LASTING_HOURS)
+    calendars = np.bincount(calendar, weights[:many], len(CALENDARS))
+    kinds = np.concatenate([np.bincount(hyps.lasting, weights[:many], classes), weights[many:]])
+    by_calendar, by_kind = apart(habits, person, habits.counted * calendars, habits.counted * kinds)
+    ratio = np.concatenate([by_calendar[calendar] * by_kind[hyps.lasting], by_kind[classes:]]).astype(np.float32)
+    for table in (weights, hyps.prior[0]):
+        table *= ratio
+        table /= table.sum()
 
 
 def further(
@@ -94,6 +113,7 @@ def _joined(wide: Belief, near: Belief, likely: Ints, share: Floats) -> Belief:
     hyps = Hypotheses(
         calendar=np.concatenate([np.tile(old.calendar, (people, 1)), new.calendar], axis=1),
         hour=np.concatenate([old.hour, new.hour]),
+        averaged=old.averaged,
         beat=np.concatenate([old.beat, new.beat + len(old.hour)]),
         lasting=np.concatenate([old.lasting, new.lasting]),
         curve=old.curve,
@@ -122,7 +142,7 @@ def _rows(belief: Belief, rows: Ints) -> Belief:
     """The belief of some of its customers, as a copy."""
     hyps = belief.hyps
     calendar = hyps.calendar[rows] if len(hyps.calendar) > 1 else hyps.calendar
-    chosen = Hypotheses(calendar, hyps.hour, hyps.beat, hyps.lasting, hyps.curve, hyps.row[rows], hyps.prior[rows])
+    chosen = replace(hyps, calendar=calendar, row=hyps.row[rows], prior=hyps.prior[rows])
     return Belief(chosen, *(array[rows] for array in _arrays(belief)))
 
 
@@ -133,14 +153,10 @@ def _split(belief: Belief) -> list[Belief]:
 
 def _stacked(beliefs: Sequence[Belief]) -> Belief:
     """Customers with the same hypotheses side by side, as a copy."""
-    one = beliefs[0].hyps
-    hyps = Hypotheses(
-        np.concatenate([b.hyps.calendar for b in beliefs]),
-        one.hour,
-        one.beat,
-        one.lasting,
-        one.curve,
-        np.concatenate([b.hyps.row for b in beliefs]),
-        np.concatenate([b.hyps.prior for b in beliefs]),
+    hyps = replace(
+        beliefs[0].hyps,
+        calendar=np.concatenate([b.hyps.calendar for b in beliefs]),
+        row=np.concatenate([b.hyps.row for b in beliefs]),
+        prior=np.concatenate([b.hyps.prior for b in beliefs]),
     )
     return Belief(hyps, *(np.concatenate(side) for side in zip(*map(_arrays, beliefs), strict=True)))

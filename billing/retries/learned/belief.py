@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from billing.retries.learned.calendars import table_for
+from billing.retries.learned.foretold import foretold
 from billing.retries.learned.habits import (
     APPROVED,
     BLOCK_HOURS,
@@ -74,6 +75,7 @@ class Step:
     passes: Floats
     parts: Floats
     foreseen: Floats
+    advices: list[tuple[int, float]]
 
 
 def begin(hyps: Hypotheses) -> Belief:
@@ -113,7 +115,7 @@ def take_in(
     )
     banks = np.array([p.bank for p in people])
     skipped, gifts, one = np.float32(1 - habits.skipped), np.float32(habits.gifts), np.float32(1)
-    for n, said, utc, local, gap, week in _abreast(charges, counts):
+    for n, said, utc, local, gap, week, advice in _abreast(charges, counts):
         bank = banks[:n]
         passed = np.where(belief.at[:n] == NEVER, 0, utc - belief.at[:n])
         # What time does: calendars change, cards die, blocks end, money comes and goes.
@@ -171,10 +173,18 @@ def take_in(
         chance += _LEAST
         if steps is not None:
             foreseen = (weights * money).sum(1) * live * free * passes
-            steps.append(Step(money, chance, passes, causes, foreseen))
+            steps.append(Step(money, chance, passes, causes, foreseen, []))
         weights *= chance
         whole = weights.sum(1)
         weights /= whole[:, None]
+        for row in np.flatnonzero(advice).tolist():
+            wait = int(advice[row])
+            by_one_who_knows = foretold(hyps, row, table, habits.hours[people[row].country], int(local[row]), wait)
+            if steps is not None:
+                steps[-1].advices.append((wait, float(weights[row] @ by_one_who_knows)))
+            by_others = (1 - habits.foresight) * float(habits.advised[wait - 1])
+            weights[row] *= habits.foresight * by_one_who_knows + by_others
+            weights[row] /= weights[row].sum()
         # What is left to believe of the cycle, the card and the blocks.
         empty = one - money
         empty *= constants
@@ -190,12 +200,12 @@ def take_in(
     return belief
 
 
-def _abreast(charges: Sequence[Charges], counts: Ints) -> Iterator[tuple[int, Ints, Ints, Ints, Ints, Ints]]:
-    """Of the first charges, the second ones and so on: of how many customers, and their answers, hours and bins."""
-    told = np.zeros((5, len(charges), int(counts.max())), np.int64)
+def _abreast(charges: Sequence[Charges], counts: Ints) -> Iterator[tuple[int, Ints, Ints, Ints, Ints, Ints, Ints]]:
+    """Of the first charges, the second ones and so on: of how many customers, and what `Charges` holds of them."""
+    told = np.zeros((6, len(charges), int(counts.max())), np.int64)
     for number, c in enumerate(charges):
-        told[:, number, : len(c)] = c.said, c.utc, c.local, c.gap, c.week
+        told[:, number, : len(c)] = c.said, c.utc, c.local, c.gap, c.week, c.advice
     for index in range(told.shape[2]):
         n = int((counts > index).sum())
-        said, utc, local, gap, week = told[:, :n, index]
-        yield n, said, utc, local, gap, week
+        said, utc, local, gap, week, advice = told[:, :n, index]
+        yield n, said, utc, local, gap, week, advice

@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 
 HOUR = 3600
 _EPOCH = date(1970, 1, 1)
-#: Paydays looked up before the first day asked for; longer than the longest cycle.
+#: Paydays looked up before the first day asked for and after the last; longer than the longest cycle.
 _LEAD_DAYS = 66
 
 
@@ -41,6 +41,13 @@ class Calendar:
     doms: tuple[int, ...] = ()
     shift: str = "none"
     nth: int = 0
+
+    @property
+    def family(self) -> str:
+        """What it has in common with those that differ in the day only."""
+        if self.kind == "cycle":
+            return f"cycle-{self.days}"
+        return f"month-{len(self.doms)}" if self.kind == "month" else self.kind
 
     @property
     def code(self) -> str:
@@ -109,11 +116,11 @@ def paydays(calendar: Calendar, first: int, last: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class PaydayTable:
-    """For every calendar and day from `first`: the last payday not after it, and that payday's running number."""
+    """For every calendar and day from `first`: the last payday not after it, and the first one after it."""
 
     first: int
     latest: NDArray[np.int32]
-    number: NDArray[np.int32]
+    following: NDArray[np.int32]
 
 
 @lru_cache(maxsize=8)
@@ -121,14 +128,14 @@ def payday_table(first_block: int, blocks: int) -> PaydayTable:
     """The table for `blocks` blocks of 512 days from block `first_block`; see table_for()."""
     first, days = first_block * 512, blocks * 512
     latest = np.empty((len(CALENDARS), days), np.int32)
-    number = np.empty((len(CALENDARS), days), np.int32)
+    following = np.empty((len(CALENDARS), days), np.int32)
     every = np.arange(first, first + days)
     for row, calendar in enumerate(CALENDARS):
-        known = np.array(paydays(calendar, first - _LEAD_DAYS, first + days - 1))
+        known = np.array(paydays(calendar, first - _LEAD_DAYS, first + days - 1 + _LEAD_DAYS))
         at = np.searchsorted(known, every, side="right") - 1
         latest[row] = known[at]
-        number[row] = at
-    return PaydayTable(first, latest, number)
+        following[row] = known[at + 1]
+    return PaydayTable(first, latest, following)
 
 
 def table_for(first_day: int, last_day: int) -> PaydayTable:

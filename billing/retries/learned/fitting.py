@@ -15,6 +15,7 @@ import numpy as np
 from billing.retries.learned.abreast import KEPT_CALENDARS
 from billing.retries.learned.belief import Step, begin, take_in
 from billing.retries.learned.calendars import CALENDARS
+from billing.retries.learned.foretold import trust
 from billing.retries.learned.habits import (
     APPROVED,
     CODE_GROUPS,
@@ -31,10 +32,9 @@ from billing.retries.learned.habits import (
     Habits,
 )
 from billing.retries.learned.hypotheses import Charges, Person, coarse, fine
+from billing.retries.learned.mixing import Fits, mixed, shrunk, summed
 
 #: Pseudo-counts: how much of what everybody shows is mixed in.
-_SHRINK_CALENDAR = 15.0
-_SHRINK_GROUP = 10.0
 _SHRINK_HOUR = 10.0
 _SHRINK_HOURS_OWN = 5.0
 _SHRINK_BANK = 25.0
@@ -80,6 +80,7 @@ class _Counts:
         self.died = 0.0
         self.hours_lived = 0.0
         self.retries: list[tuple[float, bool]] = []
+        self.advices: list[tuple[int, float]] = []
 
 
 def learn(
@@ -102,7 +103,7 @@ def learn(
         habits = _improved(habits, counts)
         if turn == 1:
             habits = _with_moving(habits, few, now)
-    return replace(habits, calibration=calibrated(counts.retries))
+    return replace(habits, calibration=calibrated(counts.retries), until=now)
 
 
 def _with_moving(habits: Habits, customers: Sequence[Customer], now: int) -> Habits:
@@ -143,6 +144,7 @@ def _count(batch: Sequence[Customer], habits: Habits, counts: _Counts, *, hours:
         if hours and tables[number][:, :SHORT_CLASSES].sum() > _MOSTLY_SHORT:
             _count_hours(batch[number], weights[number], habits, counts)
     for index, step in enumerate(steps):
+        counts.advices += step.advices
         n = len(step.chance)
         # Over all hypotheses, by how likely they are in the end: why this charge was refused.
         inverse = weights[:n] / step.chance
@@ -215,54 +217,9 @@ def calibrated(retries: Sequence[tuple[float, bool]]) -> Floats:
     return np.array([max(0.1, found[0]), found[1]])
 
 
-def _shrunk(own: Floats, everybody: Floats, strength: float) -> Floats:
-    """Own counts with `strength` pseudo-counts spread as everybody's; rows sum to 1."""
-    mixed = own + strength * everybody
-    return np.asarray(mixed / mixed.sum(axis=-1, keepdims=True))
-
-
-def _mixed(habits: Habits, counts: _Counts) -> tuple[Floats, Floats, Floats]:
-    """How common calendars (by country), classes and random kinds (by group) are, given how well they fit everybody.
-
-    Expectation maximisation of its own, many quick turns: shares move slowly where most customers say little.
-    """
-    flat = Habits.flat()
-    classes, many = len(LASTING_HOURS), len(CALENDARS) * len(LASTING_HOURS)
-    country = np.array([person.country for person, _fit in counts.fits])
-    group = np.array([person.group for person, _fit in counts.fits])
-    fit = np.array([fit / fit.max() for _person, fit in counts.fits], np.float32)
-    by_pay, by_chance = fit[:, :many].reshape(len(fit), len(CALENDARS), classes), fit[:, many:]
-    calendars, lasting, random = habits.calendars, habits.lasting, habits.random
-    for _turn in range(_MIXING_TURNS):
-        c, k, r = (calendars[country], lasting[group], random[group])
-        of_calendar = np.einsum("uck,uk->uc", by_pay, k.astype(np.float32)) * c
-        of_class = np.einsum("uck,uc->uk", by_pay, c.astype(np.float32)) * k
-        of_random = by_chance * r
-        whole = of_calendar.sum(1) + of_random.sum(1)
-        of_calendar, of_class, of_random = (x / whole[:, None] for x in (of_calendar, of_class, of_random))
-        by_country = _summed(of_calendar, country, len(habits.countries) + 1)
-        by_group = _summed(np.concatenate([of_class, of_random], axis=1), group, len(habits.groups) + 1)
-        everywhere = _shrunk(by_country[0], flat.calendars[0], _SHRINK_CALENDAR * 12)
-        calendars = _shrunk(by_country, everywhere, _SHRINK_CALENDAR)
-        calendars[0] = everywhere
-        all_groups = _shrunk(by_group[0], np.concatenate([flat.lasting[0], flat.random[0]]), _SHRINK_GROUP * 3)
-        both = _shrunk(by_group, all_groups, _SHRINK_GROUP)
-        both[0] = all_groups
-        lasting, random = both[:, :classes], both[:, classes:]
-    return calendars, lasting, random
-
-
-def _summed(rows: Floats, place: Floats, places: int) -> Floats:
-    """Rows summed by place; place 0 gets all of them."""
-    found = np.zeros((places, rows.shape[1]))
-    np.add.at(found, place, rows)
-    found[0] = rows.sum(0)
-    return found
-
-
 def _arrivals(habits: Habits, counts: _Counts) -> Floats:
     """At which local hours money comes in, by country, given how well each hour fits the charges of those whose money
-    is short-lived. Expectation maximisation as in _mixed()."""
+    is short-lived. Expectation maximisation as in mixing."""
     hours = habits.hours
     if not counts.arrivals:
         return hours
@@ -272,16 +229,23 @@ def _arrivals(habits: Habits, counts: _Counts) -> Floats:
     even = Habits.flat().hours[0]
     for _turn in range(_MIXING_TURNS):
         blame = fit * hours[place]
-        seen = _summed(blame * (share / blame.sum(1))[:, None], place, len(habits.countries) + 1)
-        any_hour = _shrunk(seen[0], even, _SHRINK_HOUR)
-        hours = _shrunk(seen, any_hour, _SHRINK_HOURS_OWN)
+        seen = summed(blame * (share / blame.sum(1))[:, None], place, len(habits.countries) + 1)
+        any_hour = shrunk(seen[0], even, _SHRINK_HOUR)
+        hours = shrunk(seen, any_hour, _SHRINK_HOURS_OWN)
         hours[0] = any_hour
     return hours
 
 
 def _improved(habits: Habits, counts: _Counts) -> Habits:
     flat = Habits.flat()
-    calendars, lasting, random = _mixed(habits, counts)
+    fits = [fit / fit.max() for _person, fit in counts.fits]
+    people = [person for person, _fit in counts.fits]
+    shares = mixed(
+        habits,
+        Fits(np.array(fits, np.float32), np.array([p.country for p in people]), np.array([p.group for p in people])),
+    )
+    classes = len(LASTING_HOURS)
+    foresight, advised = trust(habits, counts.advices)
     hours = _arrivals(habits, counts)
     any_bank = (counts.refused[0] + 0.05 * 20) / (counts.refused[0] + counts.passed[0] + 20)
     refused = (counts.refused + any_bank * _SHRINK_BANK) / (counts.refused + counts.passed + _SHRINK_BANK)
@@ -289,16 +253,21 @@ def _improved(habits: Habits, counts: _Counts) -> Habits:
     refused = np.maximum(refused, LEAST_REFUSED)
     weekdays = (counts.weekday[1] + 0.01 * 200) / (counts.weekday.sum(0) + 200)
     crowded = (counts.crowd[1] + 0.02 * 50) / (counts.crowd.sum(0) + 50)
-    spoken = _shrunk(counts.spoken, flat.spoken, _SHRINK_SPOKEN)
-    funds_spoken = _shrunk(counts.funds_spoken, spoken[FUNDS], _SHRINK_SPOKEN)
+    spoken = shrunk(counts.spoken, flat.spoken, _SHRINK_SPOKEN)
+    funds_spoken = shrunk(counts.funds_spoken, spoken[FUNDS], _SHRINK_SPOKEN)
     funds_spoken[0] = spoken[FUNDS]
     spoken, funds_spoken = np.maximum(spoken, 1e-3), np.maximum(funds_spoken, 1e-3)
     return replace(
         habits,
-        calendars=calendars,
+        calendars=shares.calendars,
+        seen_calendars=shares.seen_calendars,
+        seen_kinds=shares.seen_kinds,
+        drawn=np.array(shares.drawn),
         hours=hours,
-        lasting=lasting,
-        random=random,
+        lasting=shares.kinds[:, :classes],
+        random=shares.kinds[:, classes:],
+        foresight=foresight,
+        advised=advised,
         refused=refused,
         weekdays=weekdays,
         crowded=crowded,

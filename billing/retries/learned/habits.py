@@ -61,6 +61,9 @@ _SPOKEN = np.array(
 )
 _SPOKEN_FLOOR = 1e-3
 
+#: The waits that networks let issuers advise where money lacks.
+ADVISED_HOURS = (1, 24, 48, 96, 144, 192, 240)
+
 #: Hours since the card's last charge, and charges in the week before, that a bank may mind.
 GAP_BINS = (12, 36, 84)
 CROWD_BINS = (1, 2, 3, 5)
@@ -90,7 +93,11 @@ class Habits:
     `spoken` is cause x kind of refusal and `funds_spoken` bank x kind. `skipped` is the chance that a payday brings
     nothing, `gifts` that money is there although the pay is used up, `dying` a card's deaths in an hour, `blocked` the
     chance that a refusal begins to last, `moving` how often in an hour somebody's calendar changes. `calibration` is
-    the slope and the step that turn the log-odds foreseen for a retry into those that came true.
+    the slope and the step that turn the log-odds foreseen for a retry into those that came true. `foresight` is the
+    share of advised waits that come from issuers who know when money comes, `advised` how often others advise each.
+    `seen_calendars` and `seen_kinds` (classes, then random kinds) are the customers behind the shares, by country and
+    group, and `drawn` how strongly those were drawn to what is common (see mixing); `counted` is the share of
+    customers that were looked at, of those charged until the UTC hour `until`.
     """
 
     countries: Mapping[str, int] = field(default_factory=dict)
@@ -111,6 +118,13 @@ class Habits:
     blocked: Floats = field(default_factory=lambda: np.array([0.01, 0.01]))
     moving: float = 0.5 / (365 * 24)
     calibration: Floats = field(default_factory=lambda: np.array([1.0, 0.0]))
+    foresight: float = 0.5
+    advised: Floats = field(default_factory=lambda: _even((1, len(ADVISED_HOURS)))[0])
+    seen_calendars: Floats = field(default_factory=lambda: np.zeros((1, len(CALENDARS))))
+    seen_kinds: Floats = field(default_factory=lambda: np.zeros((1, len(LASTING_HOURS) + len(RANDOM_KINDS))))
+    drawn: Floats = field(default_factory=lambda: np.array([15.0, 200.0]))
+    counted: float = 1.0
+    until: int = 0
     rows: int = 0
 
     @classmethod
@@ -173,11 +187,5 @@ def _calendar_prior() -> Floats:
         "month-1": 0.32, "month-2": 0.10, "weekday": 0.06, "business": 0.06,
     }  # fmt: skip
 
-    def kind(index: int) -> str:
-        c = CALENDARS[index]
-        if c.kind == "cycle":
-            return f"cycle-{c.days}"
-        return f"month-{len(c.doms)}" if c.kind == "month" else c.kind
-
-    kinds = [kind(index) for index in range(len(CALENDARS))]
-    return np.array([weights[k] / kinds.count(k) for k in kinds])
+    families = [calendar.family for calendar in CALENDARS]
+    return np.array([weights[f] / families.count(f) for f in families])

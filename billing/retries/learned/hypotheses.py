@@ -28,7 +28,8 @@ Ints = NDArray[Any]
 class Charges:
     """A customer's charges, oldest first: UTC hours and local hours since 1970, and what was answered (-1 approved).
 
-    `gap` and `week` are the bins of GAP_BINS and CROWD_BINS that each falls into, by the charges before it.
+    `gap` and `week` are the bins of GAP_BINS and CROWD_BINS that each falls into, by the charges before it; `advice`
+    is the place of the wait that was advised (see foretold), 0 for none.
     """
 
     utc: Ints
@@ -36,22 +37,25 @@ class Charges:
     said: Ints
     gap: Ints
     week: Ints
+    advice: Ints
 
     def __len__(self) -> int:
         return len(self.utc)
 
     def after(self, first: int) -> Charges:
         """Without the `first` ones, of which only remains how close charges are."""
-        return Charges(self.utc[first:], self.local[first:], self.said[first:], self.gap[first:], self.week[first:])
+        rest = (self.utc, self.local, self.said, self.gap, self.week, self.advice)
+        return Charges(*(array[first:] for array in rest))
 
     @classmethod
-    def of(cls, rows: Sequence[tuple[int, int, int]]) -> Charges:
-        """From (UTC hour, local hour, answer) of each charge, oldest first."""
-        utc, local, said = np.array(rows, np.int64).reshape(-1, 3).T
+    def of(cls, rows: Sequence[tuple[int, int, int, int]]) -> Charges:
+        """From (UTC hour, local hour, answer, advice) of each charge, oldest first."""
+        utc, local, said, advice = np.array(rows, np.int64).reshape(-1, 4).T
         gaps = np.append(np.diff(utc)[::-1], 10**6)[::-1][: len(utc)]
         week = np.arange(len(utc)) - np.searchsorted(utc, utc - 7 * 24)
         gap_bin = np.searchsorted(GAP_BINS, gaps, side="right")
-        return cls(utc, local, said, gap_bin, np.searchsorted(CROWD_BINS, np.maximum(week, 0), side="right"))
+        week_bin = np.searchsorted(CROWD_BINS, np.maximum(week, 0), side="right")
+        return cls(utc, local, said, gap_bin, week_bin, advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,15 @@ class Person:
 class Hypotheses:
     """Ways of coming and going. The random kinds come after those listed here, in every array by hypothesis.
 
-    A beat is a calendar with the local hour of the day at which money comes in (0 where that is averaged over): `beat`
-    tells each hypothesis's; `hour` is by beat and `calendar` by customer and beat, or one row for all customers alike.
-    `lasting` is the hypothesis's class. `curve` is the flat table of survival and `row` where each customer's and
-    hypothesis's curve begins in it. `prior` sums to 1.
+    A beat is a calendar with the local hour of the day at which money comes in (0 where that is averaged over, in
+    the first `averaged` of them): `beat` tells each hypothesis's; `hour` is by beat and `calendar` by customer and
+    beat, or one row for all customers alike. `lasting` is the hypothesis's class. `curve` is the flat table of
+    survival and `row` where each customer's and hypothesis's curve begins in it. `prior` sums to 1.
     """
 
     calendar: Ints
     hour: Ints
+    averaged: int
     beat: Ints
     lasting: Ints
     curve: Floats
@@ -93,6 +98,7 @@ def coarse(habits: Habits, people: Sequence[Person]) -> Hypotheses:
     return Hypotheses(
         calendar=np.arange(calendars)[None, :],
         hour=np.zeros(calendars, np.int64),
+        averaged=calendars,
         beat=np.repeat(np.arange(calendars), classes),
         lasting=lasting,
         curve=habits.curves,
@@ -115,6 +121,7 @@ def fine(habits: Habits, people: Sequence[Person], calendars: Ints) -> Hypothese
     return Hypotheses(
         calendar=np.repeat(calendars, 24, axis=1),
         hour=np.tile(np.arange(24), calendars.shape[1]),
+        averaged=0,
         beat=np.tile(np.arange(beats), SHORT_CLASSES),
         lasting=lasting,
         curve=habits.curves,

@@ -34,7 +34,7 @@ class Asked:
 
     def everything(self) -> Charges:
         """Its attempts after what was charged before."""
-        return Charges.of([*self.before, *(row_of(a, self.context.timezone)[:3] for a in self.attempts)])
+        return Charges.of([*self.before, *(row_of(a, self.context.timezone)[:4] for a in self.attempts)])
 
 
 class Beliefs:

@@ -36,7 +36,7 @@ from billing.retries.planner import Proposal, Question, asks_strategy, in_order,
 from billing.retries.taxonomy import Category
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext
 
-SCHEMA = 2
+SCHEMA = 3
 #: Charges that fitting looks at closely; a larger history is sampled by customer.
 SAMPLED_ROWS = 24_000
 #: The least time between two charges of an invoice.
@@ -48,7 +48,7 @@ DAILY_PATIENCE = 0.002
 LEAST_SURPRISE = 0.06
 SURPRISED_BY = 300.0
 #: How much likelier to succeed (given a live card) the sequence must be than even spreading, to be preferred to it.
-WORTH_LEAVING_EVEN = 0.05
+WORTH_LEAVING_EVEN = 0.015
 #: For contexts that do not tell their failure's; only customer, zone and invoice are read of them.
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _OF_MONEY = (Category.INSUFFICIENT_FUNDS, Category.LIMIT_VELOCITY)
@@ -88,7 +88,9 @@ class LearnedStrategy:
         self._beliefs.clear()
         if first:
             self.habits = self._sized(list(first.values()))
-            self.habits = learn(self._sample(first), replace(self.habits, rows=self.habits.rows + many))
+            customers = self._sample(first)
+            counted = len(customers) / len(first)
+            self.habits = learn(customers, replace(self.habits, rows=self.habits.rows + many, counted=counted))
 
     def observe(self, context: RetryContext | Mapping[str, Any], attempt: PastAttempt | Mapping[str, Any]) -> None:
         """Take one outcome in as it arrives; the same one told twice counts once, one without customer or time not."""

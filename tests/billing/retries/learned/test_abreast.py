@@ -17,7 +17,11 @@ NOBODY = Person(0, 0, 0)
 def charges(rng: np.random.Generator, many: int, hours: int) -> Charges:
     """So many charges at random, `hours` apart at most, one in four approved."""
     utc = 490_000 + np.cumsum(rng.integers(1, hours, many))
-    return Charges.of([(int(at), int(at) + 2, int(rng.choice([-1, 0, 1, 3]))) for at in utc])
+    said = rng.choice([-1, 0, 1, 3], many).tolist()
+    advised = rng.integers(0, 8, many).tolist()
+    # Waits are advised where money lacks.
+    rows = zip(utc.tolist(), said, advised, strict=True)
+    return Charges.of([(at, at + 2, answer, wait if answer == 0 else 0) for at, answer, wait in rows])
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def test_side_by_side_each_customer_is_believed_what_they_are_alone(customers):
 
 def test_what_comes_later_can_be_taken_in_later(customers):
     """Also where it is taken in beside others, and by more than half of whose beliefs have other hypotheses."""
-    half = [Charges.of(list(zip(c.utc, c.local, c.said, strict=True))[: len(c) // 2]) for c in customers]
+    half = [Charges.of(list(zip(c.utc, c.local, c.said, c.advice, strict=True))[: len(c) // 2]) for c in customers]
     people = [NOBODY] * len(customers)
     first = abreast.believed(people, half, HABITS)
     rest = [c.after(len(c) // 2) for c in customers]

@@ -61,11 +61,11 @@ def test_no_cycle_is_longer_than_the_curves_of_survival():
 
 
 @given(st.integers(0, len(CALENDARS) - 1), st.dates(date(2019, 1, 1), date(2035, 1, 1)))
-def test_the_table_names_the_last_payday(index, day):
+def test_the_table_names_the_last_payday_and_the_next(index, day):
     number = (day - EPOCH).days
     table = table_for(number, number)
-    expected = paydays(CALENDARS[index], number - 66, number)[-1]
-    assert table.latest[index, number - table.first] == expected
+    assert table.latest[index, number - table.first] == paydays(CALENDARS[index], number - 66, number)[-1]
+    assert table.following[index, number - table.first] == paydays(CALENDARS[index], number + 1, number + 67)[0]
 
 
 @given(st.sampled_from(ZONES), st.integers(0, 11 * 365 * 24 * 60))

@@ -178,6 +178,37 @@ def test_outcomes_told_as_they_arrive_change_the_plan_once(fitted):
     assert not has_money(at)
 
 
+def _advised(at: datetime, hours: float) -> str:
+    """Mastercard's code of the shortest wait that is long enough."""
+    return str(24 + sum(hours > wait for wait in (1, 24, 48, 96, 144, 192)))
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["advised", "silent"])
+def test_what_issuers_advised_before_tells_a_payday_that_no_charge_met(told):
+    rows = []
+    for number in range(120):
+        # Everybody is paid on a weekday of their own at 06:00 and has money for 30 hours.
+        for week in range(16):
+            at = BEGIN + timedelta(days=week * 8 + number % 6, hours=(number * 5 + week * 7) % 24)
+            since = ((at - BEGIN) / timedelta(hours=1) - 24 * (number % 7) - 6) % 168
+            approved = since < 30
+            rows.append(
+                _failure(f"c{number}")
+                | {"invoice_id": f"i{number}-{week}", "at": at, "approved": approved, "timezone": "UTC"}
+                | {
+                    "decline_code": None if approved else "insufficient_funds",
+                    "network_advice_code": _advised(at, 168 - since) if told and not approved else None,
+                }
+            )
+    mine = [row for row in rows if row["customer_id"] == "c3" and not row["approved"]]
+    strategy = LearnedStrategy()
+    strategy.fit([row for row in rows if row["customer_id"] != "c3"] + mine)
+    failure = _failure("c3", datetime(2026, 6, 1, 9, tzinfo=UTC), timezone="UTC")
+    at = strategy.next_attempt(failure, [_declined(failure["failed_at"])], failure["failed_at"] + timedelta(minutes=1))
+    since = ((at - BEGIN) / timedelta(hours=1) - 24 * 3 - 6) % 168
+    assert (since < 30) is told
+
+
 def test_a_saved_model_plans_the_same(fitted):
     kept = LearnedStrategy()
     kept.load(fitted.save())
