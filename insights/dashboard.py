@@ -52,12 +52,15 @@ class Scope:
     error: str = ""
 
     def list(self, route: str, **query: str) -> str:
-        """Address of a list narrowed as the figures are."""
-        kept = query | ({"segment": self.code} if self.code else {})
-        return f"{reverse(f'admin:{route}_changelist')}?{urlencode(kept)}"
+        """Address of a list narrowed as the figures are: to the segment, and without whom staff practise on."""
+        return _list(route, **query, practice="without", **({"segment": self.code} if self.code else {}))
 
 
 EVERYBODY = Scope()
+
+
+def _list(route: str, **query: str) -> str:
+    return f"{reverse(f'admin:{route}_changelist')}?{urlencode(query)}"
 
 
 def _scope(code: str, now: datetime, theirs: list[int] | None) -> Scope:
@@ -143,16 +146,16 @@ def _due_rows(until: datetime, scope: Scope) -> list[tuple[str, int, str]]:
 def _lag_rows(now: datetime) -> list[tuple[str, str, bool, str]]:
     before = now.isoformat()
     titles = {
-        "ingest": (_("Inbox"), EVERYBODY.list("billing_inboxevent", status__in="pending,failed")),
-        "assess": (_("Customers to assess"), EVERYBODY.list("customers_customer", reassess_at__lte=before)),
-        "escalate": (_("Due cases"), EVERYBODY.list("campaigns_case", next_action_at__lte=before)),
+        "ingest": (_("Inbox"), _list("billing_inboxevent", status__in="pending,failed")),
+        "assess": (_("Customers to assess"), _list("customers_customer", reassess_at__lte=before)),
+        "escalate": (_("Due cases"), _list("campaigns_case", next_action_at__lte=before)),
         "retry": (
             _("Due retries"),
-            EVERYBODY.list("billing_paymentattempt", status__exact="planned", scheduled_for__lte=before),
+            _list("billing_paymentattempt", status__exact="planned", scheduled_for__lte=before),
         ),
         "deliver": (
             _("Due messages"),
-            EVERYBODY.list("campaigns_message", status__exact="queued", send_at__lte=before),
+            _list("campaigns_message", status__exact="queued", send_at__lte=before),
         ),
     }
     return [

@@ -156,6 +156,10 @@ def test_every_figure_links_to_rows_that_open_and_costs_the_same(
             make.attempt(invoice, status=AttemptStatus.PLANNED, at=None, scheduled_for=NOW)
             recovered(failed=NOW - timedelta(days=2), paid=NOW)
 
+    learner = make.customer(source=PRACTICE)
+    owed = make.invoice(learner, due_at=NOW - timedelta(days=40))
+    make.case(learner, invoices=[owed])
+    make.attempt(owed, status=AttemptStatus.PLANNED, at=None, scheduled_for=NOW)
     with running_on(lambda: NOW + timedelta(hours=1)):
         fill(1)
         boss.get(reverse("admin:index"))
@@ -174,6 +178,9 @@ def test_every_figure_links_to_rows_that_open_and_costs_the_same(
     assert counts[shown["cards"][1].url] == 11  # recovered invoices
     (cell,) = [cell for _currency, cells in shown["ageing"]["rows"] for cell in cells if cell]
     assert counts[cell[2]] == cell[1] == 11
+    # Nobody counts whom staff practise on, on the first page and on the lists behind it.
+    assert [counts[url] for _title, _count, url in shown["due"]] == [count for _title, count, _url in shown["due"]]
+    assert [counts[row["url"]] for row in shown["cohorts"]] == [row["cohort"].failed for row in shown["cohorts"]]
 
 
 def test_the_figures_of_a_segment_are_those_of_its_customers_at_a_constant_cost(
