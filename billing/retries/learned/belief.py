@@ -21,6 +21,7 @@ from billing.retries.learned.habits import (
     DEAD,
     FINAL_CODE,
     FUNDS,
+    LATELY_HOURS,
     LONG_BLOCK,
     LONGEST_HOURS,
     NOISE,
@@ -119,7 +120,9 @@ def take_in(
         bank = banks[:n]
         passed = np.where(belief.at[:n] == NEVER, 0, utc - belief.at[:n])
         # What time does: calendars change, cards die, blocks end, money comes and goes.
-        moved = (1 - np.exp(-habits.moving * passed)).astype(np.float32)[:, None]
+        ended = np.minimum(utc, habits.lately + LATELY_HOURS)
+        lately = np.maximum(0, ended - np.maximum(utc - passed, habits.lately))
+        moved = (1 - np.exp(-habits.moving * passed - habits.moving_lately * lately)).astype(np.float32)[:, None]
         weights = belief.weights[:n]
         change = hyps.prior[:n] - weights
         change *= moved

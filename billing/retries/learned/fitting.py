@@ -8,13 +8,14 @@ there is of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from billing.retries.learned.abreast import KEPT_CALENDARS
 from billing.retries.learned.belief import Step, begin, take_in
 from billing.retries.learned.calendars import CALENDARS
+from billing.retries.learned.changing import with_lately, with_moving
 from billing.retries.learned.foretold import trust
 from billing.retries.learned.habits import (
     APPROVED,
@@ -31,7 +32,7 @@ from billing.retries.learned.habits import (
     Floats,
     Habits,
 )
-from billing.retries.learned.hypotheses import Charges, Person, coarse, fine
+from billing.retries.learned.hypotheses import Charges, Customer, Person, coarse, fine
 from billing.retries.learned.mixing import Fits, mixed, shrunk, summed
 
 #: Pseudo-counts: how much of what everybody shows is mixed in.
@@ -39,12 +40,9 @@ _SHRINK_HOUR = 10.0
 _SHRINK_HOURS_OWN = 5.0
 _SHRINK_BANK = 25.0
 _SHRINK_SPOKEN = 20.0
-#: Yearly rates at which calendars are tried to change.
-MOVING_RATES = (0.2, 0.8, 3.0)
 TURNS = 4
 _TURNS_WITH_HOURS = (1, 3)
 _BATCH = 24
-_TRIED_CUSTOMERS = 250
 _MOSTLY_SHORT = 0.2
 _MIXING_TURNS = 8
 _NEWTON_STEPS = 40
@@ -52,15 +50,6 @@ _LONGEST_MOVE = 0.5
 _CALIBRATION_PRIOR = 10.0
 #: Banks change their habits: no hour is ever held to be safer than this.
 LEAST_REFUSED = 0.02
-YEAR_HOURS = 365 * 24.0
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """A customer to learn from."""
-
-    person: Person
-    charges: Charges
 
 
 class _Counts:
@@ -93,7 +82,7 @@ def learn(
     """Better habits from these customers' charges; `progress` is told the share done, 0 to 1."""
     ordered = sorted(customers, key=lambda c: -len(c.charges))
     now = max((int(c.charges.utc[-1]) for c in ordered if len(c.charges)), default=0)
-    few = ordered[:: max(1, len(ordered) // _TRIED_CUSTOMERS)]
+    habits = replace(habits, moving_lately=0.0)
     counts = _Counts(habits)
     for turn in range(turns):
         counts = _Counts(habits)
@@ -102,30 +91,8 @@ def learn(
             progress((turn + begun / len(ordered)) / turns)
         habits = _improved(habits, counts)
         if turn == 1:
-            habits = _with_moving(habits, few, now)
-    return replace(habits, calibration=calibrated(counts.retries), until=now)
-
-
-def _with_moving(habits: Habits, customers: Sequence[Customer], now: int) -> Habits:
-    """How often calendars change, by which rate best foresees the last 60 days."""
-    tried = [replace(habits, moving=rate / YEAR_HOURS) for rate in MOVING_RATES]
-    return max(tried, key=lambda one: foreseen(customers, one, now - 60 * 24))
-
-
-def foreseen(customers: Sequence[Customer], habits: Habits, since: int) -> float:
-    """The logarithm of the chance that was given to what came, summed over charges after the UTC hour `since`."""
-    total = 0.0
-    for begun in range(0, len(customers), _BATCH):
-        batch = customers[begun : begun + _BATCH]
-        people, charges = [c.person for c in batch], [c.charges for c in batch]
-        steps: list[Step] = []
-        take_in(begin(coarse(habits, people)), people, charges, habits, steps=steps)
-        for index, step in enumerate(steps):
-            for number, chance in enumerate(step.foreseen):
-                if charges[number].utc[index] > since:
-                    right = chance if charges[number].said[index] == APPROVED else 1 - chance
-                    total += float(np.log(max(right, 1e-6)))
-    return total
+            habits = with_moving(habits, ordered, now)
+    return replace(with_lately(habits, ordered, now), calibration=calibrated(counts.retries), until=now)
 
 
 def _count(batch: Sequence[Customer], habits: Habits, counts: _Counts, *, hours: bool) -> None:

@@ -19,6 +19,8 @@ from billing.retries.taxonomy import Category
 
 Floats = NDArray[Any]
 
+#: How long it is believed, from `Habits.lately` on, that calendars change as they have begun to of late.
+LATELY_HOURS = 8 * 7 * 24
 #: For how many hours money lasts after it came in, in the middle of each class.
 LASTING_HOURS = (5.0, 12.0, 30.0, 72.0, 168.0, 400.0, 1000.0)
 #: Classes so short that the hour at which money comes in decides.
@@ -92,9 +94,10 @@ class Habits:
     local hour, `crowded` the refusals by how close charges follow each other, `weekdays` by day of the week.
     `spoken` is cause x kind of refusal and `funds_spoken` bank x kind. `skipped` is the chance that a payday brings
     nothing, `gifts` that money is there although the pay is used up, `dying` a card's deaths in an hour, `blocked` the
-    chance that a refusal begins to last, `moving` how often in an hour somebody's calendar changes. `calibration` is
-    the slope and the step that turn the log-odds foreseen for a retry into those that came true. `foresight` is the
-    share of advised waits that come from issuers who know when money comes, `advised` how often others advise each.
+    chance that a refusal begins to last, `moving` how often in an hour somebody's calendar changes and `moving_lately`
+    how much more often since the UTC hour `lately`. `calibration` is the slope and the step that turn the log-odds
+    foreseen for a retry into those that came true. `foresight` is the share of advised waits that come from issuers
+    who know when money comes, `advised` how often others advise each.
     `seen_calendars` and `seen_kinds` (classes, then random kinds) are the customers behind the shares, by country and
     group, and `drawn` how strongly those were drawn to what is common (see mixing); `counted` is the share of
     customers that were looked at, of those charged until the UTC hour `until`.
@@ -117,6 +120,8 @@ class Habits:
     dying: float = 0.1 / (365 * 24)
     blocked: Floats = field(default_factory=lambda: np.array([0.01, 0.01]))
     moving: float = 0.5 / (365 * 24)
+    moving_lately: float = 0.0
+    lately: int = 0
     calibration: Floats = field(default_factory=lambda: np.array([1.0, 0.0]))
     foresight: float = 0.5
     advised: Floats = field(default_factory=lambda: _even((1, len(ADVISED_HOURS)))[0])

@@ -59,6 +59,14 @@ class Charges:
 
 
 @dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer to learn from."""
+
+    person: Person
+    charges: Charges
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """Which country, group and bank of the habits a customer belongs to."""
 

@@ -16,10 +16,10 @@ import numpy as np
 from billing.retries.champion.learnable import PREPARED, Effect
 from billing.retries.learned.belief import Belief
 from billing.retries.learned.calendars import HOUR, local_hour
-from billing.retries.learned.fitting import Customer, indexed, learn
+from billing.retries.learned.fitting import indexed, learn
 from billing.retries.learned.habits import Floats, Habits
 from billing.retries.learned.histories import Histories
-from billing.retries.learned.hypotheses import Person
+from billing.retries.learned.hypotheses import Customer, Person
 from billing.retries.learned.lately import Asked, Beliefs
 from billing.retries.learned.scenarios import (
     choose,

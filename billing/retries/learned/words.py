@@ -8,7 +8,7 @@ import numpy as np
 
 from billing.retries.learned.belief import Belief
 from billing.retries.learned.calendars import CALENDARS, Calendar
-from billing.retries.learned.habits import LASTING_HOURS, Floats, Habits
+from billing.retries.learned.habits import LASTING_HOURS, LATELY_HOURS, Floats, Habits
 from billing.retries.localtime import WEEKDAYS
 
 _NTH = {1: "first", 2: "second", 3: "third", 4: "fourth", -1: "last"}
@@ -76,6 +76,8 @@ def beliefs(habits: Habits) -> Iterator[tuple[str, str, float]]:
     yield "What banks advise", "a wait comes from one who knows when money does", float(habits.foresight)
     yield "Cards and calendars", "a card dies within a year", float(1 - np.exp(-habits.dying * 365 * 24))
     yield "Cards and calendars", "a calendar changes within a year", float(1 - np.exp(-habits.moving * 365 * 24))
+    lately = 1 - np.exp(-habits.moving_lately * LATELY_HOURS / 2)
+    yield "Cards and calendars", "a calendar has changed in the four weeks before the last fit", float(lately)
 
 
 def _largest(topic: str, names: list[str], values: Floats) -> Iterator[tuple[str, str, float]]:

@@ -1,0 +1,68 @@
+"""Owns how often calendars change: always, and of late, when everything may have begun to change at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from billing.retries.learned.belief import Step, begin, take_in
+from billing.retries.learned.habits import APPROVED, Habits
+from billing.retries.learned.hypotheses import Customer, coarse
+
+#: Yearly rates at which calendars are tried to change.
+MOVING_RATES = (0.2, 0.8, 3.0)
+#: Of the last weeks alone, in case everything has just changed; see with_lately.
+LATELY_RATES = (2.0, 4.0, 8.0, 16.0)
+_LATELY_DAYS = 28
+#: In nats, one for each of the two numbers that are fitted to so few charges (Akaike 1974).
+_LATELY_MARGIN = 2.0
+YEAR_HOURS = 365 * 24.0
+#: Customers that the rates are tried on, about, and how many stand side by side.
+_MOVING_CUSTOMERS, _LATELY_CUSTOMERS = 250, 1000
+_BATCH = 24
+
+
+def with_moving(habits: Habits, customers: Sequence[Customer], now: int) -> Habits:
+    """How often calendars change, by which rate best foresees the last 60 days before the UTC hour `now`.
+
+    Customers come in falling order of how many charges they have, here and below.
+    """
+    customers = _some(customers, _MOVING_CUSTOMERS)
+    tried = [replace(habits, moving=rate / YEAR_HOURS) for rate in MOVING_RATES]
+    return max(tried, key=lambda one: foreseen(customers, one, now - 60 * 24))
+
+
+def with_lately(habits: Habits, customers: Sequence[Customer], now: int) -> Habits:
+    """Whether calendars have begun to change of late, by what best foresees the last weeks; none, in doubt."""
+    since = now - _LATELY_DAYS * 24
+    customers = _some(customers, _LATELY_CUSTOMERS)
+    # Plans are about those who are refused at times; the others foresee themselves well by any calendar.
+    short = [c for c in customers if (c.charges.said != APPROVED).any() and c.charges.utc[-1] > since]
+    best, most = habits, foreseen(short, habits, since) + _LATELY_MARGIN
+    for rate in LATELY_RATES:
+        tried = replace(habits, moving_lately=rate / YEAR_HOURS, lately=since)
+        if (found := foreseen(short, tried, since)) > most:
+            best, most = tried, found
+    return best
+
+
+def _some(customers: Sequence[Customer], many: int) -> Sequence[Customer]:
+    return customers[:: max(1, len(customers) // many)]
+
+
+def foreseen(customers: Sequence[Customer], habits: Habits, since: int) -> float:
+    """The logarithm of the chance that was given to what came, summed over charges after the UTC hour `since`."""
+    total = 0.0
+    for begun in range(0, len(customers), _BATCH):
+        batch = customers[begun : begun + _BATCH]
+        people, charges = [c.person for c in batch], [c.charges for c in batch]
+        steps: list[Step] = []
+        take_in(begin(coarse(habits, people)), people, charges, habits, steps=steps)
+        for index, step in enumerate(steps):
+            for number, chance in enumerate(step.foreseen):
+                if charges[number].utc[index] > since:
+                    right = chance if charges[number].said[index] == APPROVED else 1 - chance
+                    total += float(np.log(max(right, 1e-6)))
+    return total
