@@ -6,11 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
@@ -19,13 +17,12 @@ from billing import money
 from billing.conflicts import conflicts
 from billing.models import RecoverySource
 from campaigns.models import Segment
-from campaigns.segments.evaluate import segment_ids
-from campaigns.segments.language import SegmentError
 from customers import clock
 from customers.display import ago
 from customers.visibility import seen_ids
 from insights import figures
 from insights.figures import Sum
+from insights.scope import Scope, rows_url, scope_read
 
 #: A loop that is later than this many seconds is shown in red: its workers are down or overrun.
 LATE = 300
@@ -39,43 +36,6 @@ class Card:
     lines: list[str]
     note: str
     url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Whom the figures are about: the customers of a segment as it is now, or everybody."""
-
-    code: str = ""
-    name: str = ""
-    customers: list[int] | None = None
-    #: Why nobody is shown: the segment is gone or cannot be read.
-    error: str = ""
-
-    def list(self, route: str, **query: str) -> str:
-        """Address of a list narrowed as the figures are: to the segment, and without whom staff practise on."""
-        return _list(route, **query, practice="without", **({"segment": self.code} if self.code else {}))
-
-
-EVERYBODY = Scope()
-
-
-def _list(route: str, **query: str) -> str:
-    return f"{reverse(f'admin:{route}_changelist')}?{urlencode(query)}"
-
-
-def _scope(code: str, now: datetime, theirs: list[int] | None) -> Scope:
-    """The scope a segment's code asks for among the customers of `theirs` (None: all); two queries, none without a
-    code."""
-    if not code:
-        return EVERYBODY if theirs is None else Scope(customers=theirs)
-    segment = Segment.objects.filter(code=code).first()
-    if segment is None:
-        return Scope(code, code, [], _("There is no such segment."))
-    try:
-        ids = segment_ids(segment.query, now)
-        return Scope(code, segment.name, ids if theirs is None else sorted(set(ids) & set(theirs)))
-    except SegmentError as error:
-        return Scope(code, segment.name, [], error.message)
 
 
 def _money(amount: int, currency: str) -> str:
@@ -146,16 +106,16 @@ def _due_rows(until: datetime, scope: Scope) -> list[tuple[str, int, str]]:
 def _lag_rows(now: datetime) -> list[tuple[str, str, bool, str]]:
     before = now.isoformat()
     titles = {
-        "ingest": (_("Inbox"), _list("billing_inboxevent", status__in="pending,failed")),
-        "assess": (_("Customers to assess"), _list("customers_customer", reassess_at__lte=before)),
-        "escalate": (_("Due cases"), _list("campaigns_case", next_action_at__lte=before)),
+        "ingest": (_("Inbox"), rows_url("billing_inboxevent", status__in="pending,failed")),
+        "assess": (_("Customers to assess"), rows_url("customers_customer", reassess_at__lte=before)),
+        "escalate": (_("Due cases"), rows_url("campaigns_case", next_action_at__lte=before)),
         "retry": (
             _("Due retries"),
-            _list("billing_paymentattempt", status__exact="planned", scheduled_for__lte=before),
+            rows_url("billing_paymentattempt", status__exact="planned", scheduled_for__lte=before),
         ),
         "deliver": (
             _("Due messages"),
-            _list("campaigns_message", status__exact="queued", send_at__lte=before),
+            rows_url("campaigns_message", status__exact="queued", send_at__lte=before),
         ),
     }
     return [
@@ -288,7 +248,7 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
         return context
     since = _month_start(now, zone)
     may = request.user.has_perm("campaigns.view_segment")
-    scope = _scope(request.GET.get("segment", "") if may else "", now, seen_ids(request.user))
+    scope = scope_read(request.GET.get("segment", "") if may else "", now, seen_ids(request.user))
     sums = figures.recovered_since(since, scope.customers)
     context["dashboard"] = {
         "cards": [_risk_card(scope), _recovered_card(sums, since, scope)],
