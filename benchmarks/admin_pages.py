@@ -40,12 +40,14 @@ class _Asked:
     ms: list[float] = field(default_factory=list)
     sql_ms: list[float] = field(default_factory=list)
     queries: list[int] = field(default_factory=list)
+    #: Rows the page shows, where it is a list: a full page takes longer than the few rows of a small company.
+    rows: set[int] = field(default_factory=set)
 
     def told(self) -> dict[str, Any]:
         fewest, most = min(self.queries), max(self.queries)
         return {
             "p50_ms": _part(self.ms, 0.5), "p95_ms": _part(self.ms, 0.95), "sql_p50_ms": _part(self.sql_ms, 0.5),
-            "queries": most if fewest == most else [fewest, most],
+            "queries": most if fewest == most else [fewest, most], "rows": max(self.rows, default=None),
         }  # fmt: skip
 
 
@@ -215,6 +217,8 @@ def _ask_often(client: Client, page: Page, times: int) -> _Asked:
             asked.ms.append(1000 * took)
             asked.sql_ms.append(1000 * counter.seconds)
             asked.queries.append(counter.queries)
+            if listed := (getattr(response, "context_data", None) or {}).get("cl"):
+                asked.rows.add(len(listed.result_list))
     return asked
 
 
