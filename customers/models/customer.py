@@ -176,6 +176,12 @@ class Customer(models.Model):
             ),
             # Reader: the customer list in the order of names.
             models.Index(fields=["name", "id"], name="customer_by_name"),
+            # Readers: the list narrowed to what there are few of.
+            models.Index(fields=["id"], name="customer_no_dunning", condition=Q(no_dunning=True)),
+            models.Index(fields=["id"], name="customer_do_not_contact", condition=Q(do_not_contact=True)),
+            models.Index(fields=["id"], name="customer_legal_hold", condition=Q(legal_hold=True)),
+            models.Index(fields=["id"], name="customer_bankrupt", condition=Q(bankrupt=True)),
+            models.Index(fields=["id"], name="customer_vulnerable", condition=Q(vulnerable=True)),
             # Readers: every figure, which leave out whom staff practise on.
             models.Index(fields=["id"], name="customer_practice", condition=Q(source=PRACTICE)),
             # Reader: campaigns.inbound.match finds whose number a text message came from.
