@@ -19,6 +19,7 @@ from campaigns.models import Agency, Case, CaseInvoice, CaseState, Handover, Han
 from campaigns.models.case import LIVE_STATES
 from campaigns.models.ladder import Action
 from campaigns.services.case_acts import cases_locked
+from campaigns.services.tasks import tasks_close
 from customers.bulk import Did
 from customers.errors import SollecitoError
 from customers.log import Entry, record_many
@@ -127,6 +128,7 @@ def handovers_open(
     )
     held = [link.invoice_id for link in owed if not _we_charge(by_case[link.case_id])]
     _hold(held, now)
+    # No ladder waits for these any more: the case leaves its own.
     Task.objects.filter(case__in=by_case, kind=Task.Kind.CALL, status=Task.Status.OPEN).update(
         status=Task.Status.CANCELLED, closed_at=now
     )
@@ -179,17 +181,15 @@ def handover_name(*, handover_id: int, agency_id: int, actor_id: int, now: datet
     ended or has one."""
     agency = _agency(agency_id)
     with transaction.atomic():
+        cases = cases_locked(Handover.objects.filter(pk=handover_id).values_list("case_id", flat=True))
         row = Handover.objects.select_for_update().filter(pk=handover_id, status=HandoverStatus.OPEN).first()
         if row is None or row.agency_id is not None:
             raise SollecitoError(_("Its agency is settled."), code="handover_settled")
         row.agency, row.commission_bps, row.tail_days = agency, agency.commission_bps, agency.tail_days
         row.save(update_fields=["agency", "commission_bps", "tail_days"])
-        Task.objects.filter(key=f"handover:{row.pk}:which", status=Task.Status.OPEN).update(
-            status=Task.Status.DONE, closed_at=now
-        )
-        case = Case.objects.get(pk=row.case_id)
+        tasks_close(tasks=Task.objects.filter(key=f"handover:{row.pk}:which"), status=Task.Status.DONE, now=now)
         words = _("Handed to an agency: %(agency)s") % {"agency": agency}
-        _tell([case], "case.handed_over", words, "", actor_id, now)
+        _tell(cases, "case.handed_over", words, "", actor_id, now)
     return row
 
 

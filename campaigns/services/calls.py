@@ -16,6 +16,7 @@ from campaigns.models import Case, Task
 from campaigns.models.case import LIVE_STATES
 from campaigns.services.owners import case_assign
 from campaigns.services.promises import PROMISE_GRACE_DAYS, promise_record
+from campaigns.services.tasks import tasks_close
 from customers.errors import SollecitoError
 from customers.models import CallOutcome, Channel, Customer, Direction, Interaction, Suppression
 from customers.models.interaction import NO_TALK
@@ -207,7 +208,7 @@ def _settle_tasks(case: Case | None, outcome: str, now: datetime) -> None:
     if outcome in _STILL_TO_CALL:
         due.update(due_at=next_morning(case.customer, now))
     else:
-        due.update(status=Task.Status.DONE, closed_at=now)
+        tasks_close(tasks=due, status=Task.Status.DONE, now=now)
 
 
 def next_morning(customer: Customer, now: datetime) -> datetime:

@@ -5,9 +5,10 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from campaigns.models import Message, MessageStatus, Task
+from campaigns.models import Case, Message, MessageStatus, Task
 from campaigns.models.message import TRANSITIONS
 from campaigns.outbox import task_key_of
+from campaigns.services.tasks import tasks_close
 from customers.errors import SollecitoError, check_transition
 from customers.log import Entry, record
 from customers.models import ActorKind
@@ -58,6 +59,8 @@ def message_confirm_sent(*, message_id: int, actor_id: int, now: datetime) -> Me
 
 
 def _locked(message_id: int, sources: set[MessageStatus], target: MessageStatus) -> Message:
+    """The message, locked after its case, as the loops do it, and about to be `target`."""
+    Case.objects.select_for_update(no_key=True).filter(messages=message_id).first()
     message = Message.objects.select_for_update().filter(pk=message_id).first()
     if message is None:
         raise SollecitoError(_("There is no such message."), code="no_such_message")
@@ -73,9 +76,7 @@ def _locked(message_id: int, sources: set[MessageStatus], target: MessageStatus)
 
 
 def _close_tasks(message: Message, now: datetime) -> None:
-    Task.objects.filter(key=task_key_of(message), status=Task.Status.OPEN).update(
-        status=Task.Status.DONE, closed_at=now
-    )
+    tasks_close(tasks=Task.objects.filter(key=task_key_of(message)), status=Task.Status.DONE, now=now)
 
 
 def _record(message: Message, actor_id: int, now: datetime, kind: str, summary: str) -> None:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from campaigns import typeset
 from campaigns.context import load
+from campaigns.engine.nudge import cases_nudge
 from campaigns.guard.check import check
 from campaigns.guard.types import Blocked
 from campaigns.models import Case, Letter, Message, MessageStatus, PrintBatch
@@ -71,6 +72,7 @@ def _call_back(letters: Sequence[Letter], actor_id: int, now: datetime) -> list[
         if isinstance(verdict, Blocked):
             stopped[sending.message.pk] = (sending.message, verdict)
     customers_reassess({message.customer_id for message, _verdict in stopped.values()}, now)
+    cases_nudge({message.case_id for message, _verdict in stopped.values()}, now)
     for message, verdict in stopped.values():
         Message.objects.filter(pk=message.pk, status=MessageStatus.TO_PRINT).update(
             status=MessageStatus.CANCELLED, reason=verdict.reason[:500], rule=verdict.rule
@@ -148,7 +150,10 @@ def print_batch_printed(*, batch_id: int, actor_id: int, now: datetime) -> int:
         messages = list(
             Message.objects.filter(letter_sheet__batch=batch, status=MessageStatus.TO_PRINT).defer("html", "text")
         )
-        Case.objects.filter(pk__in={m.case_id for m in messages}).update(last_contact_at=now)
+        # A ladder does not look for the printer every few minutes; told, it goes on.
+        cases = {m.case_id for m in messages}
+        cases_nudge(cases, now)
+        Case.objects.filter(pk__in=cases).update(last_contact_at=now)
         Message.objects.filter(pk__in=[m.pk for m in messages]).update(status=MessageStatus.SENT, sent_at=now)
         record_many(
             _entry(

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from campaigns.engine.nudge import cases_nudge
@@ -32,18 +33,33 @@ def task_cancel(*, task_id: int, reason: str, actor_id: int, now: datetime) -> N
     _close(task_id, Task.Status.CANCELLED, reason, actor_id, now)
 
 
-def _close(task_id: int, status: str, words: str, actor_id: int, now: datetime, call: str = "") -> None:
+def tasks_close(*, tasks: QuerySet[Task], status: Task.Status, now: datetime) -> int:
+    """Closes the open ones among `tasks` at `now` (aware UTC), in the caller's transaction, and returns how many.
+
+    Ladders that wait for whoever had them go on at once, and their customers are ranked anew. A fixed number of
+    statements. Takes the locks of the cases before those of the tasks: a caller that holds a message's has the case's
+    already. Whoever closes tasks because their case leaves its ladder has nobody to wake and need not come here.
+    """
+    found = list(tasks.filter(status=Task.Status.OPEN).order_by("pk").values_list("pk", "case_id", "customer_id"))
+    if not found:
+        return 0
+    cases_nudge({case_id for _pk, case_id, _customer_id in found if case_id is not None}, now)
+    closed = Task.objects.filter(pk__in=[pk for pk, *_ in found], status=Task.Status.OPEN).update(
+        status=status, closed_at=now
+    )
+    work_mark((customer_id for _pk, _case_id, customer_id in found), now)
+    return closed
+
+
+def _close(task_id: int, status: Task.Status, words: str, actor_id: int, now: datetime, call: str = "") -> None:
     with transaction.atomic():
-        # A ladder that waits for this person goes on now. Before the task is locked: the loops lock cases first.
-        cases_nudge(Task.objects.filter(pk=task_id, case__isnull=False).values_list("case_id", flat=True), now)
-        task = Task.objects.select_for_update().filter(pk=task_id).first()
+        closed = tasks_close(tasks=Task.objects.filter(pk=task_id), status=status, now=now)
+        task = Task.objects.filter(pk=task_id).first()
         if task is None:
             raise SollecitoError(_("There is no such task."), code="task_missing")
-        if task.status == status:
+        if not closed:
+            check_transition(_TRANSITIONS, what="Task", source=task.status, target=status)
             raise SollecitoError(_("The task was closed already."), code="task_closed")
-        check_transition(_TRANSITIONS, what="Task", source=task.status, target=status)
-        Task.objects.filter(pk=task.pk).update(status=status, closed_at=now)
-        work_mark([task.customer_id], now)
         done = status == Task.Status.DONE
         called = done and task.kind == Task.Kind.CALL
         record(
