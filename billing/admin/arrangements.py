@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
@@ -21,7 +21,7 @@ from billing.money import display as display_money
 from billing.plans.services import plan_cancel
 from customers.admin.base import ReadOnlyAdmin, choice_badge
 from customers.admin.bulk import BulkAdmin
-from customers.admin.filters import MomentRangeFilter
+from customers.admin.filters import DayRangeFilter, MomentRangeFilter
 from customers.admin.page import Asked, PageAction, PageAdmin
 
 
@@ -30,7 +30,7 @@ class PromiseAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
     empty_text = _("Promises to pay appear here; staff note them on a customer's case.")
     list_display = ("customer", "money", "promised_on", "state", "actor", "created_at", "note")
     list_select_related = ("customer", "actor")
-    list_filter = (("status", ChoicesDropdownFilter), ("promised_on", RangeDateFilter))
+    list_filter = (("status", ChoicesDropdownFilter), ("promised_on", DayRangeFilter))
     search_trigram = ("customer__name", "customer__email")
     ordering = ("-id",)
     fields = (

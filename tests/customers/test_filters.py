@@ -1,6 +1,6 @@
-"""Lists narrowed to a span of moments, as people write them."""
+"""Lists narrowed to a span of days or moments, as people write them."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from billing.models import Promise
 from customers.models import Customer
 from tests import factories as f
 
@@ -78,4 +79,59 @@ def test_what_cannot_be_read_narrows_to_nothing_and_says_so(desk: Client, query:
     created(DAY)
     response = desk.get(reverse("admin:customers_customer_changelist"), query)
     assert list(response.context_data["cl"].result_list) == []
+    assert words in response.content.decode()
+
+
+#: A day that no order of day and month makes another one of, and its neighbours.
+PROMISED = (date(2026, 3, 29), date(2026, 3, 30), date(2026, 3, 31))
+
+
+def promised(desk: Client, **query: str) -> Any:
+    """The list of promises, one for each of the days."""
+    for day in PROMISED:
+        customer = f.customer()
+        Promise.objects.create(
+            customer=customer, brand=customer.brand, amount=100, currency="EUR", promised_on=day,
+            expires_at=f.NOW + timedelta(days=30), created_at=f.NOW,
+        )  # fmt: skip
+    return desk.get(reverse("admin:billing_promise_changelist"), query)
+
+
+def days(response: Any) -> list[date]:
+    return sorted(row.promised_on for row in response.context_data["cl"].result_list)
+
+
+@pytest.mark.parametrize(
+    ("language", "written"),
+    [("en", "2026-03-30"), ("it", "30/03/2026"), ("it", "30/3/26"), ("de", "30.03.2026"), ("it", "2026-03-30")],
+)
+def test_plain_days_are_read_as_the_language_writes_them_and_both_ends_count(
+    desk: Client, settings: Any, language: str, written: str
+) -> None:
+    settings.LANGUAGE_CODE = language
+    response = promised(desk, promised_on_from=written, promised_on_to=written)
+    assert days(response) == [PROMISED[1]]
+    assert written in response.content.decode()
+
+
+def test_one_end_alone_leaves_the_other_open(desk: Client) -> None:
+    assert days(promised(desk, promised_on_from="2026-03-30")) == list(PROMISED[1:])
+    Promise.objects.all().delete()
+    assert days(promised(desk, promised_on_to="2026-03-30")) == list(PROMISED[:2])
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "words"),
+    [
+        ("en", "someday", "Enter a valid date."),
+        ("it", "30/30/2026", "Inserisci una data valida."),
+        ("it", "domani", "Inserisci una data valida."),
+    ],
+)
+def test_a_day_that_cannot_be_read_narrows_to_nothing_and_says_so(
+    desk: Client, settings: Any, language: str, written: str, words: str
+) -> None:
+    settings.LANGUAGE_CODE = language
+    response = promised(desk, promised_on_to=written)
+    assert days(response) == []
     assert words in response.content.decode()
