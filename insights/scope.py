@@ -27,9 +27,6 @@ class Scope:
         return rows_url(route, **query, practice="without", **({"segment": self.code} if self.code else {}))
 
 
-EVERYBODY = Scope()
-
-
 def rows_url(route: str, **query: str) -> str:
     """Address of an admin list (`app_model`) narrowed by these parameters."""
     return f"{reverse(f'admin:{route}_changelist')}?{urlencode(query)}"
@@ -39,7 +36,7 @@ def scope_read(code: str, now: datetime, theirs: list[int] | None) -> Scope:
     """The scope a segment's code asks for among the customers of `theirs` (None: all); two queries, none without a
     code."""
     if not code:
-        return EVERYBODY if theirs is None else Scope(customers=theirs)
+        return Scope(customers=theirs)
     segment = Segment.objects.filter(code=code).first()
     if segment is None:
         return Scope(code, code, [], _("There is no such segment."))
