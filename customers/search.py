@@ -6,15 +6,12 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from customers.models import Customer
-from customers.visibility import among, seen
+from customers.visibility import NOBODY, among, seen
 
 #: Rows with the words somebody looks for that are told apart; the words of more of them are common ones.
 FOUND_LIMIT = 2_000
 #: Customers likewise: told how many there are, the database knows whether to begin with them or to walk down the list.
 CUSTOMERS_LIMIT = 20_000
-
-#: Holds for no row.
-NOBODY = Q(pk__in=[])
 
 
 def found(rows: QuerySet[Any], lookups: Mapping[str, str], term: str) -> QuerySet[Any, Any]:

@@ -5,16 +5,20 @@ looks after whom is known to a higher app; settings.CUSTOMER_OWNERSHIP names wha
 """
 
 from collections.abc import Collection
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from typing import Any, Protocol, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db.models import BooleanField, F, ForeignKey, Func, Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Lower
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
-from customers.models import Customer, Sees, Team
+from customers.errors import SollecitoError
+from customers.models import Contact, Customer, Sees, Suppression, Team
 
 M = TypeVar("M", bound=Model)
 
@@ -22,6 +26,8 @@ M = TypeVar("M", bound=Model)
 _DEEPEST = 3
 #: Staff and the processor's mirror lead to no customer of ours.
 _OUTSIDE = frozenset({"auth", "contenttypes", "djstripe", "django_celery_beat", "sessions"})
+#: Holds for no row.
+NOBODY = Q(pk__in=[])
 _WIDEST = (Sees.ALL, Sees.TEAM, Sees.OWN)
 
 
@@ -77,17 +83,43 @@ def path_to_customer(model: type[Model]) -> str | None:
     return None
 
 
-def seen(queryset: QuerySet[M], user: Any) -> QuerySet[M]:
-    """The rows of those customers that `user` may see; rows that belong to no customer stay."""
+def seen(queryset: QuerySet[M], user: Any, *, asked_by: str | None = None) -> QuerySet[M]:
+    """The rows of those customers that `user` may see; rows that belong to no customer stay.
+
+    Where these tell of many, `asked_by` is the field that names who asked for them ("" where nobody did): whoever does
+    not see every customer keeps what they asked for themselves, and nothing else of it.
+    """
     scope = sees(user)
     if scope == Sees.ALL:
         return queryset
+    mine = Q((asked_by, user.pk)) if asked_by else NOBODY
     path = path_to_customer(queryset.model)
     if path is None:
-        return queryset
+        return queryset if asked_by is None else queryset.filter(mine)
     theirs = _condition(user, scope, path or "pk")
     # Asked only where a row can be without a customer: an OR that never holds makes the database read the whole table.
-    return queryset.filter(theirs | Q((f"{path}__isnull", True)) if _may_miss(queryset.model, path) else theirs)
+    if not _may_miss(queryset.model, path):
+        return queryset.filter(theirs)
+    nobodys = Q((f"{path}__isnull", True))
+    return queryset.filter(theirs | (nobodys if asked_by is None else nobodys & mine))
+
+
+def seen_suppressions(queryset: QuerySet[Suppression], user: Any) -> QuerySet[Suppression]:
+    """Those of the addresses of customers that `user` may see, and of people there: a suppression names nobody."""
+    if sees(user) == Sees.ALL:
+        return queryset
+    theirs = [seen(model._default_manager.all(), user) for model in (Customer, Contact)]
+    mails = [Q(address__in=people.order_by().values_list(Lower("email"))) for people in theirs]
+    phones = [Q(address__in=people.order_by().values_list("phone")) for people in theirs]
+    return queryset.filter(reduce(or_, [*mails, *phones]))
+
+
+def must_see(user: Any, customer_id: int | None) -> None:
+    """Raises SollecitoError (`customer_unseen`) unless `user` may see the customer; None stands for all of them."""
+    if sees(user) == Sees.ALL:
+        return
+    if customer_id is None or not seen(Customer.objects.filter(pk=customer_id), user).exists():
+        raise SollecitoError(_("Name one of the customers you see."), code="customer_unseen")
 
 
 def _may_miss(model: type[Model], path: str) -> bool:
@@ -121,6 +153,11 @@ def seen_ids(user: Any) -> list[int] | None:
     if scope == Sees.OWN:
         return _own(user)
     return list(Customer.objects.filter(_condition(user, scope, "pk")).order_by("pk").values_list("pk", flat=True))
+
+
+def only_seen(ids: list[int], theirs: list[int] | None) -> list[int]:
+    """Those of `ids` that are among `theirs`, what `seen_ids` says: all of them where that is None. In order."""
+    return ids if theirs is None else sorted(set(ids).intersection(theirs))
 
 
 def _condition(user: Any, scope: Sees, path: str) -> Q:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from campaigns.models import Segment
 from campaigns.segments.evaluate import segment_ids
 from campaigns.segments.language import SegmentError
+from customers.visibility import only_seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,6 @@ def scope_read(code: str, now: datetime, theirs: list[int] | None) -> Scope:
     if segment is None:
         return Scope(code, code, [], _("There is no such segment."))
     try:
-        ids = segment_ids(segment.query, now)
-        return Scope(code, segment.name, ids if theirs is None else sorted(set(ids) & set(theirs)))
+        return Scope(code, segment.name, only_seen(segment_ids(segment.query, now), theirs))
     except SegmentError as error:
         return Scope(code, segment.name, [], error.message)

@@ -33,7 +33,7 @@ from customers import clock
 from customers.admin.base import HistoryAdmin
 from customers.admin.page import PageAdmin, Section
 from customers.models import Customer
-from customers.visibility import among, seen_ids
+from customers.visibility import among, only_seen, seen_ids
 
 
 class SegmentFilter(DropdownFilter):
@@ -71,8 +71,7 @@ def members(request: HttpRequest, segment: Segment, *, lately: bool = False) -> 
     found: dict[str, list[int]] = request.__dict__.setdefault("_segment_members", {})
     if segment.query not in found:
         read = segment_ids_lately if lately else segment_ids
-        ids, theirs = read(segment.query, clock.now()), seen_ids(request.user)
-        found[segment.query] = ids if theirs is None else sorted(set(ids) & set(theirs))
+        found[segment.query] = only_seen(read(segment.query, clock.now()), seen_ids(request.user))
     return found[segment.query]
 
 

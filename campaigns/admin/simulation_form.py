@@ -21,9 +21,8 @@ from campaigns.admin.ladders import LadderAdmin
 from campaigns.models import Ladder, LadderVersion, SimulationRun
 from campaigns.services.simulations import MOST_CASES, MOST_DAYS, simulation_start
 from customers.admin.page import Asked, PageAction
-from customers.errors import SollecitoError
-from customers.models import Customer, Sees
-from customers.visibility import seen, sees
+from customers.models import Customer
+from customers.visibility import must_see
 
 
 class SimulateForm(forms.Form):
@@ -93,10 +92,9 @@ class SimulateForm(forms.Form):
 
 def _simulate(asked: Asked) -> HttpResponseRedirect:
     data = asked.data
-    if sees(asked.request.user) != Sees.ALL:
-        chosen = data["customer"] if data["source"] == SimulationRun.Source.CUSTOMER else None
-        if chosen is None or not seen(Customer.objects.filter(pk=chosen.pk), asked.request.user).exists():
-            raise SollecitoError(_now("Name one of the customers you see."), code="customer_unseen")
+    # Whatever its source, a simulation tells of the customers it was made from.
+    chosen = data["customer"] if data["source"] == SimulationRun.Source.CUSTOMER else None
+    must_see(asked.request.user, chosen.pk if chosen else None)
     run = simulation_start(
         version_id=int(data["version"]),
         other_version_id=int(data["other"]) if data["other"] else None,

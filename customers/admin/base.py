@@ -20,8 +20,8 @@ from unfold.views import ChangeList
 from customers.admin.exports import ExportMixin
 from customers.display import badge, choice_badge
 from customers.models import Sees
-from customers.search import FOUND_LIMIT, NOBODY, found, found_at
-from customers.visibility import among, path_to_customer, seen, sees
+from customers.search import FOUND_LIMIT, found, found_at
+from customers.visibility import NOBODY, among, path_to_customer, seen, sees
 
 __all__ = [
     "BaseAdmin",
@@ -96,7 +96,7 @@ class BaseAdmin(ExportMixin, ModelAdmin):
     counted_as: ClassVar[Any] = ""
 
     #: For rows that tell of customers without belonging to one: the field that names who asked for them, or "" where
-    #: nobody did. Whoever does not see every customer sees what they asked for themselves, and nothing else of it.
+    #: nobody did (customers.visibility.seen).
     tells_of_many: ClassVar[str | None] = None
 
     search_exact: ClassVar[Iterable[str]] = ()
@@ -114,12 +114,8 @@ class BaseAdmin(ExportMixin, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The rows of the customers whom the user may see; lists, pages, exports and look-ups all begin here."""
-        rows: QuerySet[Any] = seen(super().get_queryset(request), request.user)
-        if self.tells_of_many is None or sees(request.user) == Sees.ALL:
-            return rows
-        shown = Q((self.tells_of_many, request.user.pk)) if self.tells_of_many else NOBODY
-        path = path_to_customer(self.model)
-        return rows.filter(shown | Q((f"{path}__isnull", False)) if path else shown)
+        rows: QuerySet[Any] = seen(super().get_queryset(request), request.user, asked_by=self.tells_of_many)
+        return rows
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """As the library's; a row of a customer whom the user may not see is none of the choices, though its id be

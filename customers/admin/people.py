@@ -1,13 +1,10 @@
 """Admin of brands, contacts, suppressions and the communication log."""
 
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Lower
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -27,9 +24,9 @@ from customers.admin.page import Asked, PageAction, PageAdmin, staff_id
 from customers.admin.timeline import GROUPS, narrowed, subject_url
 from customers.consent import Evidence, Source, opt_in_record, opt_out_record
 from customers.kinds import KINDS
-from customers.models import Brand, Contact, Customer, Interaction, Sees, Suppression
+from customers.models import Brand, Contact, Interaction, Suppression
 from customers.services import suppression_add, suppression_lift
-from customers.visibility import seen, sees
+from customers.visibility import seen_suppressions
 
 
 @admin.register(Brand)
@@ -105,13 +102,7 @@ class SuppressionAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Suppression]:
         """Addresses of the customers whom the user may see, and of people there."""
-        rows: QuerySet[Suppression] = super().get_queryset(request)
-        if sees(request.user) == Sees.ALL:
-            return rows
-        theirs = [seen(model._default_manager.all(), request.user) for model in (Customer, Contact)]
-        mails = [Q(address__in=people.order_by().values_list(Lower("email"))) for people in theirs]
-        phones = [Q(address__in=people.order_by().values_list("phone")) for people in theirs]
-        return rows.filter(reduce(or_, [*mails, *phones]))
+        return seen_suppressions(super().get_queryset(request), request.user)
 
     def has_change_permission(self, request: HttpRequest, obj: Suppression | None = None) -> bool:
         # Added and lifted by services; what was said at the time is never rewritten.

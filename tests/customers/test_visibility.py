@@ -7,11 +7,13 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
+from billing.models import ApprovalRequest
 from campaigns.models import Segment
 from campaigns.worklist.refresh import work_refresh
 from customers.clock import running_on
+from customers.errors import SollecitoError
 from customers.models import BulkItem, BulkJob, Customer, RoleVisibility, Sees, Team
-from customers.visibility import path_to_customer, seen, seen_ids, sees
+from customers.visibility import must_see, only_seen, path_to_customer, seen, seen_ids, sees
 from dunning_site.roles import roles_sync
 from tests import factories as f
 
@@ -80,8 +82,48 @@ def test_own_and_team_and_what_nobody_has() -> None:
     assert seen_ids(User.objects.create_superuser("boss")) is None
 
 
+def test_what_tells_of_many_is_seen_by_who_asked_for_it() -> None:
+    anna, bruno = person("anna"), person("bruno")
+    hers, his = owned(anna), owned(bruno)
+    mine, others = (
+        BulkJob.objects.create(act="customers.tag", asked_by=who, created_at=f.NOW) for who in (anna, bruno)
+    )
+    asked = [
+        ApprovalRequest.objects.create(
+            act="write_off", customer=customer, requested_by=who, requested_at=f.NOW, key=str(number)
+        )
+        for number, (customer, who) in enumerate([(hers, bruno), (his, bruno), (None, anna), (None, bruno)])
+    ]
+    narrow("collector", Sees.OWN)
+    user = afresh(anna)
+    assert list(seen(BulkJob.objects.all(), user, asked_by="asked_by")) == [mine]
+    assert not seen(BulkJob.objects.all(), user, asked_by="").exists()
+    assert set(seen(BulkJob.objects.all(), user)) == {mine, others}
+    rows = ApprovalRequest.objects.all()
+    assert set(seen(rows, user, asked_by="requested_by")) == {asked[0], asked[2]}
+    assert set(seen(rows, user, asked_by="")) == {asked[0]}
+    RoleVisibility.objects.update(sees=Sees.ALL)
+    assert set(seen(rows, afresh(anna), asked_by="")) == set(asked)
+
+
+def test_who_sees_some_customers_has_to_name_one_of_them() -> None:
+    anna, bruno = person("anna"), person("bruno")
+    hers, his = owned(anna), owned(bruno)
+    for customer_id in (hers.pk, his.pk, None):
+        must_see(afresh(anna), customer_id)
+    narrow("collector", Sees.OWN)
+    must_see(afresh(anna), hers.pk)
+    for customer_id in (his.pk, None):
+        with pytest.raises(SollecitoError) as error:
+            must_see(afresh(anna), customer_id)
+        assert error.value.code == "customer_unseen"
+    assert only_seen([3, 2, 1], None) == [3, 2, 1]
+    assert only_seen([3, 2, 1], [1, 3, 9]) == [1, 3]
+    assert only_seen([3, 2, 1], []) == []
+
+
 def test_every_row_about_a_customer_leads_to_it() -> None:
-    from billing.models import Allocation, ApprovalRequest, PaymentAttempt, RetryModel
+    from billing.models import Allocation, PaymentAttempt, RetryModel
     from campaigns.models import Message, StepRun
 
     assert path_to_customer(Customer) == ""
