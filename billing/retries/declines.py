@@ -106,6 +106,20 @@ _FIELDS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
 )
 
 
+#: Whose codes are found in a family's field where a file or a processor has one field for both.
+_SPELLINGS: dict[str, Callable[[str], str]] = {family: spell for _field, family, spell in _FIELDS}
+_BESIDE = {"stripe": "network", "network": "stripe", "mac": "advice", "advice": "mac"}
+
+
+def _misplaced(family: str, raw: str | None) -> CodeRule | None:
+    """The row of a code that stands in another family's field: "51" among Stripe's words, "lost_card" as a network's.
+
+    Spelled differently throughout, they cannot be taken for each other.
+    """
+    other = _BESIDE[family]
+    return TABLE.get((other, _SPELLINGS[other](raw or "")))
+
+
 class Declined(Protocol):
     """Whatever holds the four codes of a decline."""
 
@@ -155,7 +169,7 @@ def classify(
         code = spell(raw) if raw and raw.strip() else ""
         if not code:
             continue
-        row = TABLE.get((family, code))
+        row = TABLE.get((family, code)) or _misplaced(family, raw)
         if row is None:
             unknown.append(f"{field}:{code}")
         else:

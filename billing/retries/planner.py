@@ -24,6 +24,8 @@ from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, Stop
 MAX_JITTER_SECONDS = 300
 # A moment pushed by a limit is proposed anew; each turn moves past one full window, so few are ever needed.
 _MAX_TURNS = 12
+# Nobody plans further ahead, however long the window: strategies weigh every hour up to there.
+_HORIZON = timedelta(days=366)
 _LAST_CHANCE = timedelta(hours=1)
 #: Of a charge on a method never tried for the invoice.
 NEW_METHOD_RULE = "method.new"
@@ -274,7 +276,7 @@ def _earliest(
 def _deadline(context: RetryContext, own: Sequence[PastAttempt], now: datetime) -> datetime:
     """The end of the window, or of the time in which a bank debit's scheme lets it be presented again."""
     scheme = limits.last_presentation(context.brand, [attempt.at for attempt in own], now)
-    return min(context.ends_at, scheme) if scheme is not None else context.ends_at
+    return min(context.ends_at, now + _HORIZON, scheme or context.ends_at)
 
 
 def _jitter(invoice_id: str, number: int) -> timedelta:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from billing.retries.localtime import at_local, first_at_hour, payday, zone
 from billing.retries.planner import Proposal, Question, plan_with
 from billing.retries.taxonomy import Category
-from billing.retries.types import PastAttempt, PlannedRetry, RetryContext
+from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, as_told
 
 # The share of failed invoices a category is said to recover over a whole schedule. Aggregators' figures
 # without a stated method (savemrr.co, getdunnai.com; middle of their ranges), so weak priors: good for
@@ -48,10 +48,8 @@ class _Unlearned(ABC):
         now: datetime,
     ) -> datetime | None:
         """The next moment (UTC) to charge, or None to stop; `attempts` stand for the card's whole history."""
-        if not isinstance(context, RetryContext):
-            context = RetryContext.from_mapping(context)
-        past = [a if isinstance(a, PastAttempt) else PastAttempt.from_mapping(a) for a in attempts]
-        plan = plan_with(self, context, past, [], now)
+        known, past = as_told(context, attempts)
+        plan = plan_with(self, known, past, [], now)
         return plan.at if isinstance(plan, PlannedRetry) else None
 
     def min_gap(self, category: Category) -> timedelta:

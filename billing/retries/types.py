@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from billing.retries import reading
 from billing.retries.declines import AsksFor, Category, DeclineVerdict, verdict_of
 from billing.retries.limits import Profile
 
@@ -43,8 +44,8 @@ class PastAttempt:
 
     @classmethod
     def from_mapping(cls, row: Mapping[str, Any]) -> PastAttempt:
-        """Read a history row; unknown keys are ignored, missing ones get defaults. KeyError without `at`."""
-        return cls(**_known(cls, row))
+        """Read a history row (see reading); unknown keys are ignored, missing get defaults. KeyError without `at`."""
+        return cls(**_known(_OF_ATTEMPTS, row, "at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class RetryContext:
     invoice_id: str
     failed_at: datetime
     deadline: datetime | None = None
-    window_days: int = DEFAULT_WINDOW_DAYS
+    window_days: float = DEFAULT_WINDOW_DAYS
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
     customer_id: str = ""
     country: str = ""
@@ -111,13 +112,11 @@ class RetryContext:
 
     @classmethod
     def from_mapping(cls, row: Mapping[str, Any]) -> RetryContext:
-        """Read a context mapping; unknown keys are ignored, missing or None ones take their default.
+        """Read a context mapping (see reading); unknown keys are ignored, missing or None ones take their default.
 
-        Raises KeyError when `failed_at` is missing and ValueError for a naive moment.
+        Raises KeyError when `failed_at` is missing.
         """
-        known = _known(cls, row)
-        known["invoice_id"] = str(known.get("invoice_id", ""))
-        return cls(**known)
+        return cls(**{"invoice_id": ""} | _known(_OF_CONTEXTS, row, "failed_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +145,70 @@ class Stop:
     category: Category | None = None
 
 
+def as_told(
+    context: RetryContext | Mapping[str, Any], attempts: Iterable[PastAttempt | Mapping[str, Any]] | None
+) -> tuple[RetryContext, list[PastAttempt]]:
+    """A question as values, whatever of it came as mappings.
+
+    Without `failed_at` the earliest attempt was the failure. An attempt without its moment still binds by its codes:
+    it is read as made when the one before it was. Raises KeyError when no moment of failure is known at all.
+    """
+    told = list(attempts or ())
+    if not isinstance(context, RetryContext):
+        moments = [a.at if isinstance(a, PastAttempt) else reading.moment(a.get("at")) for a in told]
+        failed = reading.moment(context.get("failed_at")) or min(filter(None, moments), default=None)
+        context = RetryContext.from_mapping({**context, "failed_at": failed})
+    past: list[PastAttempt] = []
+    for attempt in told:
+        if not isinstance(attempt, PastAttempt):
+            at = reading.moment(attempt.get("at")) or (past[-1].at if past else context.failed_at)
+            attempt = PastAttempt.from_mapping({**attempt, "at": at})
+        past.append(attempt)
+    return context, past
+
+
 def _aware(name: str, moment: datetime) -> None:
     if moment.tzinfo is None:
         raise ValueError(f"{name} must be aware; {moment} has no time zone.")
 
 
-def _known(cls: type[Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    for required in ("failed_at", "at"):
-        if any(f.name == required for f in fields(cls)) and row.get(required) is None:
-            raise KeyError(required)
-    return {f.name: row[f.name] for f in fields(cls) if row.get(f.name) is not None}
+_CODES: dict[str, Callable[[Any], Any]] = {
+    "decline_code": reading.code,
+    "network_decline_code": reading.code,
+    "advice_code": reading.code,
+    "network_advice_code": reading.code,
+    "fingerprint": reading.text,
+}
+_OF_ATTEMPTS = {"at": reading.moment, "approved": reading.flag, "origin": reading.text, "part": reading.flag} | _CODES
+_OF_CONTEXTS = {
+    "invoice_id": reading.text,
+    "failed_at": reading.moment,
+    "deadline": reading.moment,
+    "window_days": reading.days,
+    "max_attempts": reading.whole,
+    "customer_id": reading.text,
+    "country": reading.text,
+    "timezone": reading.text,
+    "brand": reading.text,
+    "funding": reading.text,
+    "issuer": reading.text,
+    "amount": reading.whole,
+    "currency": reading.text,
+    "tenure_months": reading.real,
+    "cross_border": reading.flag,
+    "limit_profile": reading.profile,
+    "card_country": reading.text,
+    "debit_notice": reading.span,
+    "other_method": reading.flag,
+} | _CODES
+
+
+def _known(readers: Mapping[str, Callable[[Any], Any]], row: Mapping[str, Any], required: str) -> dict[str, Any]:
+    found = {}
+    for name, read in readers.items():
+        told = row.get(name)
+        if told is not None and (value := read(told)) is not None:
+            found[name] = value
+    if required not in found:
+        raise KeyError(required)
+    return found

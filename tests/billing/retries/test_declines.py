@@ -202,6 +202,22 @@ def test_spelling_does_not_matter(codes, same_as):
     assert classify(**codes) == classify(**same_as)
 
 
+@pytest.mark.parametrize(
+    ("codes", "meant"),
+    [
+        ({"decline_code": "51"}, {"network_decline_code": "51"}),
+        ({"decline_code": "R02"}, {"network_decline_code": "R02"}),
+        ({"network_decline_code": "Stolen_Card"}, {"decline_code": "stolen_card"}),
+        ({"advice_code": "24"}, {"network_advice_code": "24"}),
+        ({"network_advice_code": "do_not_try_again"}, {"advice_code": "do_not_try_again"}),
+    ],
+)
+def test_a_code_in_the_field_of_another_family_keeps_its_meaning(codes, meant):
+    found, expected = classify(**codes), classify(**meant)
+    assert (found.category, found.retry, found.hard) == (expected.category, expected.retry, expected.hard)
+    assert found.unknown_codes == ()
+
+
 def test_every_row_is_consistent_and_every_category_has_a_policy_and_a_message():
     assert set(POLICIES) == set(Category)
     assert {category.value for category in Category} | {"refused_for_good"} == set(reason_keys())
