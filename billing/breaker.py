@@ -20,6 +20,8 @@ FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=15)
 #: Where a processor says "too many requests" without saying for how long.
 DEFAULT_RETRY_AFTER = timedelta(seconds=1)
+#: And where it says a time in which no retry would ever be made: a mistake of a proxy must not stop an account.
+LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 
 #: SQL condition: calls to the account of attempt `a` pause. Takes the moment (aware UTC) as its parameter.
@@ -57,8 +59,9 @@ def processor_failed(*, source: str, now: datetime) -> None:
 
 
 def processor_throttled(*, source: str, now: datetime, retry_after: float | None) -> datetime:
-    """Honours "too many requests": no calls for `retry_after` seconds; returns when they may go on (UTC)."""
-    until = now + (timedelta(seconds=retry_after) if retry_after else DEFAULT_RETRY_AFTER)
+    """Honours "too many requests": no calls for `retry_after` seconds, an hour at most; returns their end (UTC)."""
+    pause = min(retry_after, LONGEST_RETRY_AFTER.total_seconds()) if retry_after else 0
+    until = now + (timedelta(seconds=pause) or DEFAULT_RETRY_AFTER)
     ProcessorAccount.objects.filter(Q(paused_until__isnull=True) | Q(paused_until__lt=until), code=source).update(
         paused_until=until
     )
