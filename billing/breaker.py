@@ -5,6 +5,7 @@ answers with its own errors. The state is on ProcessorAccount, so that all proce
 """
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -35,6 +36,32 @@ _ANSWERED = """
     UPDATE billing_processoraccount SET consecutive_failures = 0, paused_until = NULL
      WHERE code = %s AND (consecutive_failures > 0 OR paused_until IS NOT NULL)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """An account whose last `failures` calls failed; it is not called before `until` (aware UTC)."""
+
+    account_id: int
+    name: str
+    failures: int
+    until: datetime
+
+
+def silences() -> list[Silence]:
+    """Accounts whose breaker is open, or was and has not been proved well since, by name; one query."""
+    rows = (
+        ProcessorAccount.objects.filter(consecutive_failures__gte=FAILURES_TO_OPEN, paused_until__isnull=False)
+        .order_by("name", "pk")
+        .values_list("pk", "name", "consecutive_failures", "paused_until")
+    )
+    return [Silence(pk, name, failures, until) for pk, name, failures, until in rows if until is not None]
+
+
+def paused_until(*, source: str, now: datetime) -> datetime | None:
+    """Until when calls to the account pause (UTC); None where they go on."""
+    pauses = ProcessorAccount.objects.filter(code=source, paused_until__gt=now)
+    return pauses.values_list("paused_until", flat=True).first()
 
 
 def processor_answered(*, source: str) -> None:

@@ -1,10 +1,12 @@
-"""Owns the categories of declines in a few words, for staff; apart from them, as planning does without Django."""
+"""Owns the words for staff of declines' categories and of what would help; apart from them, as planning does without
+Django.
+"""
 
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from billing.retries.taxonomy import Category
+from billing.retries.taxonomy import AsksFor, Category
 
 #: Categories in a few words, for staff.
 CATEGORY_WORDS: dict[str, Any] = {
@@ -22,4 +24,13 @@ CATEGORY_WORDS: dict[str, Any] = {
     Category.REVOCATION: _("permission withdrawn"),
     Category.UNSUPPORTED: _("card not accepted"),
     Category.UNKNOWN: _("unknown"),
+}
+
+#: What only the customer can do about it.
+HELP_WORDS: dict[AsksFor, Any] = {
+    AsksFor.NEW_CARD: _("another card, or new details of this one"),
+    AsksFor.AUTHENTICATE: _("the customer's own confirmation, by the link to the payment page"),
+    AsksFor.FUNDS: _("money on the account"),
+    AsksFor.CONTACT_BANK: _("the customer's word with the bank"),
+    AsksFor.NOTHING: "",
 }

@@ -14,6 +14,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from billing import money
+from billing.breaker import silences
 from billing.conflicts import conflicts
 from billing.models import RecoverySource
 from campaigns.models import Segment
@@ -250,10 +251,12 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
     may = request.user.has_perm("campaigns.view_segment")
     scope = scope_read(request.GET.get("segment", "") if may else "", now, seen_ids(request.user))
     sums = figures.recovered_since(since, scope.customers)
+    accounts = request.user.has_perm("billing.view_processoraccount")
     context["dashboard"] = {
         "cards": [_risk_card(scope), _recovered_card(sums, since, scope)],
         "due": _due_rows(_day_end(now, zone), scope),
-        "conflicts": conflicts() if request.user.has_perm("billing.view_processoraccount") else [],
+        "conflicts": conflicts() if accounts else [],
+        "silences": silences() if accounts else [],
         "lags": _lag_rows(now),
         "cohorts": _cohort_rows(now, scope),
         "sources": _source_rows(sums, since, scope),

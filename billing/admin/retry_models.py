@@ -181,7 +181,7 @@ class RetryModelAdmin(PageAdmin, ReadOnlyAdmin):
     def span(self, row: RetryModel) -> str:
         return f"{row.trained_from:%Y-%m-%d} – {row.trained_until:%Y-%m-%d}"
 
-    @display(description=_("log loss, and of what it was judged against"))
+    @display(description=_("log loss, and the other's"))
     def foretells(self, row: RetryModel) -> str:
         own, other = row.figures.get("candidate", {}), row.figures.get("baseline", {})
         if "log_loss" not in own or "log_loss" not in other:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +20,7 @@ from customers import clock
 from customers.admin.base import HistoryAdmin, NoDeleteMixin, ReadOnlyAdmin, badge, choice_badge
 from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin
+from customers.display import words
 
 
 def _inbox_facts(request: HttpRequest, event: InboxEvent, now: datetime) -> list[Fact]:
@@ -163,6 +165,9 @@ class ProcessorAccountAdmin(NoDeleteMixin, HistoryAdmin):
     def health(self, row: ProcessorAccount) -> str:
         if row.schedule_conflict_at:
             return badge(_("both sides retry"), "danger")
+        if row.paused_until is not None and row.paused_until > clock.now():
+            until = words(timezone.localtime(row.paused_until))
+            return badge(_("calls pause until %(until)s") % {"until": until}, "danger")
         if row.consecutive_failures:
             return badge(_("%(n)d failed calls") % {"n": row.consecutive_failures}, "warning")
         return badge(_("well"), "success")

@@ -1,0 +1,81 @@
+"""What staff see of an account that is not called for a while."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+
+from billing.breaker import paused_until, processor_answered, processor_failed, processor_throttled, silences
+from billing.models import RetryState
+from customers.clock import running_on
+from tests import factories
+from tests.factories import NOW
+
+pytestmark = pytest.mark.django_db
+SECOND = timedelta(seconds=1)
+
+
+def failing(times):
+    for _ in range(times):
+        processor_failed(source="stripe", now=NOW)
+
+
+def test_a_silent_account_is_told_until_it_answers():
+    factories.account()
+    failing(4)
+    assert (silences(), paused_until(source="stripe", now=NOW)) == ([], None)
+    failing(1)
+    (found,) = silences()
+    assert (found.name, found.failures, found.until) == ("Stripe", 5, NOW + 30 * SECOND)
+    assert paused_until(source="stripe", now=NOW) == found.until
+    assert paused_until(source="stripe", now=found.until) is None
+    assert paused_until(source="other", now=NOW) is None
+    processor_answered(source="stripe")
+    assert (silences(), paused_until(source="stripe", now=NOW)) == ([], None)
+
+
+def test_too_many_requests_is_no_silence():
+    factories.account()
+    processor_throttled(source="stripe", now=NOW, retry_after=60)
+    assert silences() == []
+    assert paused_until(source="stripe", now=NOW) == NOW + 60 * SECOND
+
+
+def test_the_pause_is_said_where_people_look(admin_client):
+    factories.account()
+    invoice = factories.invoice(factories.customer())
+    pages = {
+        "first": reverse("admin:index"),
+        "accounts": reverse("admin:billing_processoraccount_changelist"),
+        "invoice": reverse("admin:billing_invoice_change", args=[invoice.pk]),
+    }
+
+    def shown():
+        with running_on(lambda: NOW):
+            return {name: admin_client.get(url).content.decode() for name, url in pages.items()}
+
+    words = {
+        "first": "The last 5 calls to Stripe failed.",
+        "accounts": "calls pause until",
+        "invoice": "nothing is charged before",
+    }
+    assert not [name for name, page in shown().items() if words[name] in page]
+    failing(5)
+    assert [name for name, page in shown().items() if words[name] in page] == list(pages)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("expired_card", "What would help: another card, or new details of this one"),
+        ("authentication_required", "What would help: the customer&#x27;s own confirmation"),
+        ("insufficient_funds", ""),
+    ],
+)
+def test_a_stop_says_what_would_help(admin_client, code, words):
+    factories.account()
+    invoice = factories.invoice(factories.customer(), retry_state=RetryState.STOPPED, retry_reason="No.")
+    factories.attempt(invoice, decline_code=code, at=NOW)
+    page = admin_client.get(reverse("admin:billing_invoice_change", args=[invoice.pk])).content.decode()
+    assert ("What would help" in page) is bool(words)
+    assert words in page
