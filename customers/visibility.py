@@ -4,6 +4,7 @@
 looks after whom is known to a higher app; settings.CUSTOMER_OWNERSHIP names what answers that.
 """
 
+from collections import defaultdict
 from collections.abc import Collection
 from functools import cache, reduce
 from operator import or_
@@ -46,19 +47,25 @@ def sees(user: Any) -> Sees:
     """
     if user.is_superuser:
         return Sees.ALL
-    known = getattr(user, "_sees", None)
+    known: Sees | None = getattr(user, "_sees", None)
     if known is None:
-        known = user._sees = _widest(user)
+        sees_read([user])
+        known = user._sees
     return known
 
 
-def _widest(user: Any) -> Sees:
-    found = set(Team.objects.filter(members=user.pk).exclude(sees="").values_list("sees", flat=True))
-    if not found:
+def sees_read(users: Collection[Any]) -> None:
+    """Has `sees` know the answer for all of these: two queries."""
+    ids = [user.pk for user in users]
+    teams, roles = defaultdict(set), defaultdict(set)
+    for pk, found in Team.objects.filter(members__in=ids).exclude(sees="").values_list("members", "sees"):
+        teams[pk].add(found)
+    for pk, found in Group.objects.filter(user__in=ids).values_list("user", "visibility__sees"):
         # A role without a setting sees everybody.
-        roles = Group.objects.filter(user=user.pk).values_list("visibility__sees", flat=True)
-        found = {known or Sees.ALL for known in roles}
-    return next((Sees(each) for each in _WIDEST if each in found), Sees.ALL)
+        roles[pk].add(found or Sees.ALL)
+    for user in users:
+        settings_of = teams[user.pk] or roles[user.pk]
+        user._sees = next((Sees(each) for each in _WIDEST if each in settings_of), Sees.ALL)
 
 
 @cache

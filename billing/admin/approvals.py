@@ -25,13 +25,22 @@ from billing import money
 from billing.admin.columns import APPROVAL, money_column
 from billing.approvals import approval_decide, approval_withdraw
 from billing.approvals.acts import act_choices
-from billing.approvals.services import DECIDE, amounts_words, deciders_words
+from billing.approvals.deciders import (
+    DECIDE,
+    About,
+    deciders_words,
+    may_decide,
+    requests_shown,
+    unseen_words,
+)
+from billing.approvals.services import amounts_words
 from billing.approvals.write_off import job_request
 from billing.models import ApprovalLimit, ApprovalRequest
 from customers.admin.base import HistoryAdmin, ReadOnlyAdmin, choice_badge
 from customers.admin.bulk_jobs import BulkJobAdmin
 from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin
+from customers.bulk.sight import jobs_shown
 from customers.display import when
 from customers.errors import SollecitoError
 from customers.models import BulkJob
@@ -78,6 +87,10 @@ def _is_own(request: HttpRequest, obj: ApprovalRequest) -> bool:
     return obj.requested_by_id == request.user.pk
 
 
+def _may_decide(request: HttpRequest, obj: ApprovalRequest) -> bool:
+    return may_decide(obj, request.user)
+
+
 def _facts(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> list[Fact]:
     asked = format_html("{}<span class='sol-sub'>{}</span>", obj.requested_by, when(obj.requested_at))
     facts = [
@@ -93,20 +106,33 @@ def _facts(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> list[Fa
         who = format_html("{}<span class='sol-sub'>{}</span>", obj.decided_by, when(obj.decided_at))
         facts.append(Fact(_("Decided by"), who, 50))
     elif obj.status == ApprovalRequest.Status.PENDING:
-        facts.append(Fact(_("Who decides"), deciders_words(obj.requested_by_id), 50))
-    if job_id := obj.payload.get("job_id"):
-        url = reverse("admin:customers_bulkjob_change", args=[job_id])
-        words = _now("Bulk act #%(job)s: its rows") % {"job": job_id}
-        facts.append(Fact(_("About"), format_html('<a class="sol-link" href="{}">{}</a>', url, words), 15))
+        facts.append(Fact(_("Who decides"), _who_decides(request, obj), 50))
+    about = About.request(obj)
+    if about.job_id is not None:
+        words = _now("Bulk act #%(job)s: its rows") % {"job": about.job_id}
+        if jobs_shown(BulkJob.objects.filter(pk=about.job_id), request.user).exists():
+            url = reverse("admin:customers_bulkjob_change", args=[about.job_id])
+            words = format_html('<a class="sol-link" href="{}">{}</a>', url, words)
+        facts.append(Fact(_("About"), words, 15))
     if obj.note or obj.result:
         facts.append(Fact(_("What came of it"), obj.result or obj.note, 60))
     return facts
 
 
+def _who_decides(request: HttpRequest, obj: ApprovalRequest) -> str:
+    if not _is_own(request, obj) and request.user.has_perm(DECIDE) and not _may_decide(request, obj):
+        return unseen_words(obj)
+    return deciders_words(obj.requested_by_id, About.request(obj))
+
+
+def _told(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> dict[str, Any]:
+    """What whoever decides has to know of it, on the form that asks."""
+    return {"facts": sorted(_facts(request, obj, now), key=lambda fact: fact.order)}
+
+
 @admin.register(ApprovalRequest)
 class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
     empty_text = _("What somebody may not do alone waits here for a second person: write-offs, credits, waived fees.")
-    tells_of_many = "requested_by"
     list_display = ("summary", "customer", "money", "state", "requested_by", "requested_at", "decided_by")
     list_select_related = ("customer", "requested_by", "decided_by")
     list_filter = (
@@ -128,8 +154,10 @@ class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
             permission=DECIDE,
             question=_("It is carried out at once, for who asked. If the debt has grown meanwhile, it is refused."),
             form=NoteForm,
+            details="admin/page/facts.html",
+            load=_told,
             fits=_is_pending,
-            allows=lambda request, obj: not _is_own(request, obj),
+            allows=_may_decide,
             run=lambda asked: _decide(asked, approve=True),
             danger=True,
             order=10,
@@ -140,8 +168,10 @@ class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
             icon="close",
             permission=DECIDE,
             form=WhyForm,
+            details="admin/page/facts.html",
+            load=_told,
             fits=_is_pending,
-            allows=lambda request, obj: not _is_own(request, obj),
+            allows=_may_decide,
             run=lambda asked: _decide(asked, approve=False),
             order=20,
         ),
@@ -164,6 +194,9 @@ class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
     def page_subtitle(self, obj: ApprovalRequest) -> str:
         return _label(obj.act)
 
+    def rows_seen(self, rows: QuerySet[ApprovalRequest], user: Any) -> QuerySet[ApprovalRequest]:
+        return requests_shown(rows, user)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApprovalRequest]:
         return super().get_queryset(request).select_related("customer", "requested_by", "decided_by")
 
@@ -184,7 +217,7 @@ def _job_facts(request: HttpRequest, job: BulkJob, now: datetime) -> list[Fact]:
     url = reverse("admin:billing_approvalrequest_change", args=[asked.pk])
     link = format_html('<a class="sol-link" href="{}">{}</a>', url, _now("Request %(request)s") % {"request": asked})
     if asked.decided_by is None:
-        said = deciders_words(asked.requested_by_id)
+        said = deciders_words(asked.requested_by_id, About.request(asked))
     else:
         said = f"{asked.get_status_display()}: {asked.decided_by}"
     return [Fact(_("Second person"), format_html("{}<span class='sol-sub'>{}</span>", link, said), 45)]

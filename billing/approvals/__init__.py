@@ -4,6 +4,7 @@
 """
 
 from billing.approvals.acts import Act, act_named, act_register
+from billing.approvals.deciders import approvals_waiting
 from billing.approvals.limits import limit_of, limits_sync, within_limit
 from billing.approvals.services import (
     Outcome,
@@ -12,7 +13,6 @@ from billing.approvals.services import (
     approval_decide,
     approval_request,
     approval_withdraw,
-    approvals_waiting,
 )
 
 __all__ = [

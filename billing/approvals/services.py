@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from billing import money
 from billing.approvals.acts import act_dropped, act_named
+from billing.approvals.deciders import DECIDE, About, deciders_words, job_of, may_decide, unseen_words
 from billing.approvals.limits import within_limit
 from billing.models import ApprovalRequest
 from customers.errors import SollecitoError, check_transition
@@ -18,11 +19,6 @@ from customers.log import Entry, record
 from customers.models import ActorKind
 
 Status = ApprovalRequest.Status
-DECIDE = "billing.decide_approvalrequest"
-#: Where permissions come from; others only log people in.
-BACKEND = "django.contrib.auth.backends.ModelBackend"
-#: Deciders named one by one; the others are "others".
-NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +34,11 @@ class Proposal:
     customer_ids: Collection[int]
     payload: Mapping[str, Any] = field(default_factory=dict)
     invoice_id: int | None = None
+
+    @property
+    def about(self) -> About:
+        """Whose money it is about."""
+        return About(self.customer_ids, job_of(self.payload))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def act_or_request(*, proposal: Proposal, actor_id: int, now: datetime) -> Outco
         return Outcome(True, act.run(proposal.payload, proposal.amounts, actor_id, now))
     request = approval_request(proposal=proposal, actor_id=actor_id, now=now)
     words = _("This is above your limit (request %(request)s). %(who)s")
-    return Outcome(False, words % {"request": request, "who": deciders_words(actor_id)}, request.pk)
+    return Outcome(False, words % {"request": request, "who": deciders_words(actor_id, proposal.about)}, request.pk)
 
 
 @transaction.atomic
@@ -77,17 +78,6 @@ def allowed_alone(*, proposal: Proposal, actor_id: int, now: datetime) -> bool:
         actor_id=actor_id,
         now=now,
     )
-
-
-def deciders_words(asker_id: int) -> str:
-    """Who may decide what this person asks for, in a sentence. One query."""
-    users = get_user_model().objects.with_perm(DECIDE, backend=BACKEND).exclude(pk=asker_id).order_by("username")
-    names = [user.get_full_name() or user.get_username() for user in users[: NAMED + 1]]
-    if not names:
-        return _("Nobody else may approve it yet: an admin has to give somebody a role that may.")
-    if len(names) > NAMED:
-        names = [*names[:NAMED], _("others")]
-    return _("Waits for one of these to approve it: %(names)s.") % {"names": ", ".join(names)}
 
 
 def approval_request(*, proposal: Proposal, actor_id: int, now: datetime) -> ApprovalRequest:
@@ -120,8 +110,8 @@ def approval_decide(*, request_id: int, approve: bool, note: str, actor_id: int,
     """Decides what somebody else asked for; approved, it is carried out in the same transaction, and so but once.
 
     Where the act refuses (paid meanwhile, the debt has grown) the request ends as failed, with why. Raises
-    SollecitoError for who asked (`approval_own`), who may not decide (`approval_forbidden`), or a request that is
-    missing; IllegalTransition for one that is decided.
+    SollecitoError for who asked (`approval_own`), who may not decide (`approval_forbidden`) or does not see all of it
+    (`approval_unseen`), or a request that is missing; IllegalTransition for one that is decided.
     """
     request = _locked(request_id)
     if request.requested_by_id == actor_id:
@@ -129,6 +119,8 @@ def approval_decide(*, request_id: int, approve: bool, note: str, actor_id: int,
     actor = get_user_model().objects.filter(pk=actor_id, is_active=True).first()
     if actor is None or not actor.has_perm(DECIDE):
         raise SollecitoError(_("You may not decide requests for approval."), code="approval_forbidden")
+    if not may_decide(request, actor):
+        raise SollecitoError(unseen_words(request), code="approval_unseen")
     _check(request, Status.DONE if approve else Status.DECLINED)
     if not approve:
         return _end(request, Status.DECLINED, note, "", actor_id, now)
@@ -149,14 +141,6 @@ def approval_withdraw(*, request_id: int, note: str, actor_id: int, now: datetim
         raise SollecitoError(_("Only who asked takes a request back."), code="approval_not_own")
     _check(request, Status.WITHDRAWN)
     return _end(request, Status.WITHDRAWN, note, "", actor_id, now)
-
-
-def approvals_waiting(user: Any) -> int:
-    """Requests of others that wait for a decision, at most 100; 0 for who may not decide. One look at a partial
-    index."""
-    if not user.has_perm(DECIDE):
-        return 0
-    return ApprovalRequest.objects.filter(status=Status.PENDING).exclude(requested_by=user.pk)[:100].count()
 
 
 def amounts_words(amounts: Mapping[str, int], language: str = "en") -> str:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from billing.approvals.acts import Act, act_register, adjusted
+from billing.approvals.deciders import deciders_words, jobs_deciding
 from billing.approvals.services import (
     Outcome,
     Proposal,
@@ -17,7 +18,6 @@ from billing.approvals.services import (
     allowed_alone,
     amounts_words,
     approval_request,
-    deciders_words,
 )
 from billing.models import Adjustment, ApprovalRequest, Invoice, InvoiceStatus
 from billing.uncollectible import invoices_give_up
@@ -126,13 +126,18 @@ class JobApproval:
 
     def needed(self, job: BulkJob, now: datetime) -> str:
         """Who has to agree; empty where all of it together is within the person's limit."""
-        if allowed_alone(proposal=self._proposal(job), actor_id=job.asked_by_id, now=now):
+        proposal = self._proposal(job)
+        if allowed_alone(proposal=proposal, actor_id=job.asked_by_id, now=now):
             return ""
-        return _("All of it together is above your limit.") + " " + deciders_words(job.asked_by_id)
+        return _("All of it together is above your limit.") + " " + deciders_words(job.asked_by_id, proposal.about)
 
     def ask(self, job: BulkJob, now: datetime) -> None:
         """Files the request."""
         approval_request(proposal=self._proposal(job), actor_id=job.asked_by_id, now=now)
+
+    def shown_to(self, user: Any) -> Collection[int]:
+        """Jobs others asked about that this person decides, or decided, about."""
+        return jobs_deciding(user)
 
     def _proposal(self, job: BulkJob) -> Proposal:
         rows = _waiting([job.pk])

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -21,6 +22,7 @@ from customers.admin.bulk import face_of, job_url
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section, staff_id
 from customers.bulk import act_named, owners
 from customers.bulk.jobs import job_confirm, job_stop, job_undo_draft, reasons_of, undo_of
+from customers.bulk.sight import jobs_shown
 from customers.display import badge, choice_badge, when
 from customers.errors import SollecitoError
 from customers.exports import content_type, export_bytes
@@ -126,7 +128,6 @@ class BulkJobAdmin(PageAdmin, ReadOnlyAdmin):
     """Read-only: a job is asked for from a list or a segment, by ticking rows and choosing an act."""
 
     empty_text = _("Tick rows in a list and choose an act, or press a button on a segment.")
-    tells_of_many = "asked_by"
     list_display = ("__str__", "what", "selection", "state", "settled_of", "asked_by", "created_at")
     list_display_links = ("__str__", "what")
     list_select_related = ("asked_by",)
@@ -163,6 +164,9 @@ class BulkJobAdmin(PageAdmin, ReadOnlyAdmin):
             order=30,
         ),
     ]
+
+    def rows_seen(self, rows: QuerySet[BulkJob], user: Any) -> QuerySet[BulkJob]:
+        return jobs_shown(rows, user)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("asked_by")

@@ -100,9 +100,8 @@ class SuppressionAdmin(PageAdmin, NoDeleteMixin, HistoryAdmin):
         )
     ]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Suppression]:
-        """Addresses of the customers whom the user may see, and of people there."""
-        return seen_suppressions(super().get_queryset(request), request.user)
+    def rows_seen(self, rows: QuerySet[Suppression], user: Any) -> QuerySet[Suppression]:
+        return seen_suppressions(rows, user)
 
     def has_change_permission(self, request: HttpRequest, obj: Suppression | None = None) -> bool:
         # Added and lifted by services; what was said at the time is never rewritten.

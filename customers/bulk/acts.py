@@ -64,6 +64,11 @@ class SecondPerson(Protocol):
         """Asks them, in the transaction that confirms the job."""
         ...
 
+    def shown_to(self, user: Any) -> Collection[int]:
+        """Ids of others' jobs this person decides, or decided, about, and so looks at; asked of people who do not see
+        every customer."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class BulkAct:
@@ -102,6 +107,11 @@ def act_named(slug: str) -> BulkAct:
     if slug not in _acts:
         raise SollecitoError(_("There is no bulk act “%(slug)s”.") % {"slug": slug}, code="act_unknown")
     return _acts[slug]
+
+
+def second_persons() -> list[SecondPerson]:
+    """Those who ask a second person about acts, each once."""
+    return list({id(act.second_person): act.second_person for act in _acts.values() if act.second_person}.values())
 
 
 @transaction.atomic
