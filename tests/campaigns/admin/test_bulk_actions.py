@@ -248,10 +248,29 @@ def test_the_whole_filtered_list_is_acted_on_when_asked_for(
     data = {"action": "cases_assign", "_selected_action": [cases["one"].pk], "index": "0", "select_across": "1"}
     asked = collector.post(url, data, follow=True)
     assert "4 will be changed." in asked.content.decode()
+    assert "Cases, the whole list: Segment: VIP" in asked.content.decode()
     collector.post(asked.redirect_chain[-1][0], {"owner": maria.pk})
     finish(BulkJob.objects.get())
     owned = set(Case.objects.filter(owner=maria).values_list("pk", flat=True))
     assert owned == {cases[name].pk for name in ("one", "two", "promised", "paused")}
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("?state__exact=open", "Cases, the whole list: State: Open"),
+        ("?state__exact=open&q=customer", "Cases, the whole list: “customer”; State: Open"),
+        ("?opened_at_from_0=2026-01-01&opened_at_from_1=08:00", "Cases, the whole list: Opened: 2026-01-01, 08:00"),
+        ("", "Cases, the whole list"),
+    ],
+)
+def test_what_the_list_was_narrowed_to_is_told_in_words(
+    collector: Client, cases: dict[str, Case], query: str, words: str
+) -> None:
+    url = reverse("admin:campaigns_case_changelist") + query
+    data = {"action": "cases_pause", "_selected_action": [cases["one"].pk], "index": "0", "select_across": "1"}
+    collector.post(url, data)
+    assert BulkJob.objects.get().selection == words
 
 
 def test_who_may_not_change_cases_is_not_offered_it(cases: dict[str, Case]) -> None:
