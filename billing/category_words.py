@@ -34,3 +34,8 @@ HELP_WORDS: dict[AsksFor, Any] = {
     AsksFor.CONTACT_BANK: _("the customer's word with the bank"),
     AsksFor.NOTHING: "",
 }
+
+
+def category_words(category: str) -> str:
+    """A category of declines in a few words; one that is not known as it is, a dash for none."""
+    return str(CATEGORY_WORDS.get(category, category)) if category else "–"

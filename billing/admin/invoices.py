@@ -22,7 +22,7 @@ from billing.admin.columns import ATTEMPT, INVOICE, RETRY, money_column
 from billing.admin.invoice_actions import INVOICE_ACTIONS
 from billing.admin.ledgers import ledger_rows
 from billing.breaker import paused_until
-from billing.category_words import HELP_WORDS
+from billing.category_words import HELP_WORDS, category_words
 from billing.models import AttemptStatus, Fee, Invoice, PaymentAttempt, RetryState
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
 from customers.admin.bulk import BulkAdmin
@@ -192,7 +192,7 @@ class InvoiceAdmin(PageAdmin, BulkAdmin, ReadOnlyAdmin):
 
     @display(description=_("last decline"))
     def decline(self, row: Invoice) -> str:
-        return row.last_decline_category.replace("_", " ") or "–"
+        return category_words(row.last_decline_category)
 
     @display(description=_("retries"), ordering="retry_state")
     def retries(self, row: Invoice) -> str:

@@ -4,7 +4,7 @@ from django import template
 from django.utils.translation import get_language
 
 from billing import money as money_
-from billing.category_words import CATEGORY_WORDS
+from billing.category_words import category_words
 
 register = template.Library()
 
@@ -18,4 +18,4 @@ def money(amount: int | None, currency: str) -> str:
 @register.filter
 def refusal(category: str) -> str:
     """A category of declines in a few words; a dash for none."""
-    return str(CATEGORY_WORDS.get(category, category)) if category else "–"
+    return category_words(category)

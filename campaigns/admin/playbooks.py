@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from billing.retries.taxonomy import Category
+from billing.category_words import CATEGORY_WORDS, category_words
 from campaigns.models import Case, Playbook
 from campaigns.models.case import LIVE_STATES
 from campaigns.playbooks import playbook_problems, script_html
@@ -28,7 +28,7 @@ from customers.visibility import seen
 class PlaybookForm(ModelForm):  # type: ignore[type-arg]
     decline_category = forms.ChoiceField(
         label=_("Reason of the failure"),
-        choices=[("", _("any")), *((c.value, c.value.replace("_", " ").capitalize()) for c in Category)],
+        choices=[("", _("any")), *CATEGORY_WORDS.items()],
         required=False,
         widget=UnfoldAdminSelectWidget,
     )
@@ -65,7 +65,11 @@ class _CaseForm(forms.Form):
     """Whose facts are filled in; empty: made-up ones."""
 
     case = forms.IntegerField(
-        label=_("Case number"), required=False, min_value=1, widget=UnfoldAdminTextInputWidget(attrs={"size": 10})
+        label=_("Case number"),
+        label_suffix="",
+        required=False,
+        min_value=1,
+        widget=UnfoldAdminTextInputWidget(attrs={"size": 10}),
     )
 
 
@@ -73,6 +77,8 @@ def _preview(request: HttpRequest, playbook: Playbook, now: datetime) -> dict[st
     form = _CaseForm(request.GET)
     case_id = form.cleaned_data["case"] if form.is_valid() else None
     case = seen(Case.objects.all(), request.user).filter(pk=case_id).first() if case_id else None
+    if case_id and case is None:
+        form.add_error("case", _("There is no such case."))
     if case is not None:
         context: Any = case_context(case_id=case.pk, channel=Channel.CALL, language=playbook.language, now=now)
     else:
@@ -91,7 +97,7 @@ class PlaybookAdmin(PageAdmin, HistoryAdmin):
 
     form = PlaybookForm
     empty_text = _("What to say and offer on a call, by reason, step, segment and language.")
-    list_display = ("name", "language", "decline_category", "step", "segment", "active")
+    list_display = ("name", "language", "reason", "step", "segment", "active")
     list_select_related = ("ladder", "segment")
     list_filter = (
         ("language", ChoicesDropdownFilter),
@@ -107,6 +113,10 @@ class PlaybookAdmin(PageAdmin, HistoryAdmin):
             "preview", _("Preview"), "admin/campaigns/playbook/preview.html", _preview, "campaigns.view_playbook", 10
         )
     ]
+
+    @display(description=_("reason of the failure"), ordering="decline_category")
+    def reason(self, row: Playbook) -> str:
+        return category_words(row.decline_category)
 
     @display(description=_("step"))
     def step(self, row: Playbook) -> str:

@@ -220,6 +220,15 @@ def test_shipped_playbooks_are_in_english_and_italian_and_loaded_once() -> None:
     assert mine.body == "My words"
 
 
+def test_the_list_and_the_form_name_reasons_in_words(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("boss", "b@example.com", "x"))
+    mine = playbook(decline_category="lost_stolen")
+    listed = client.get(reverse("admin:campaigns_playbook_changelist")).content.decode()
+    assert ("card lost or stolen" in listed, "lost_stolen" in listed) == (True, False)
+    form = client.get(reverse("admin:campaigns_playbook_change", args=[mine.pk])).content.decode()
+    assert '<option value="lost_stolen" selected>card lost or stolen</option>' in form
+
+
 def test_edited_with_a_preview_and_every_version_kept(client: Client) -> None:
     client.force_login(User.objects.create_superuser("boss", "b@example.com", "x"))
     row = case()
@@ -232,6 +241,7 @@ def test_edited_with_a_preview_and_every_version_kept(client: Client) -> None:
     page = client.get(f"{change}?section=preview&case={row.pk}").content.decode()
     assert "<p>Hello Anna Rossi</p>" in page
     assert "made-up facts" in client.get(f"{change}?section=preview").content.decode()
+    assert "There is no such case." in client.get(f"{change}?section=preview&case={row.pk + 1}").content.decode()
     client.post(f"{change}?section=details", data | {"body": "Good day"})
     assert list(mine.history.values_list("body", flat=True)) == ["Good day", "Hello {{ customer.name }}"]
     wrong = client.post(url, data | {"body": "x", "step_key": "call"}).content.decode()
