@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -95,7 +94,7 @@ def _facts(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> list[Fa
     asked = format_html("{}<span class='sol-sub'>{}</span>", obj.requested_by, when(obj.requested_at))
     facts = [
         Fact(_("Status"), choice_badge(obj, "status", APPROVAL), 10),
-        Fact(_("At most"), amounts_words(obj.amounts, get_language() or "en"), 20),
+        Fact(_("At most"), amounts_words(obj.amounts), 20),
         Fact(_("Asked by"), asked, 30),
         Fact(_("Reason"), obj.reason or "–", 40),
     ]
@@ -202,7 +201,7 @@ class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
 
     @display(description=_("at most"))
     def money(self, row: ApprovalRequest) -> str:
-        return amounts_words(row.amounts, get_language() or "en")
+        return amounts_words(row.amounts)
 
     @display(description=_("status"), ordering="status")
     def state(self, row: ApprovalRequest) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from billing import money
@@ -143,8 +144,9 @@ def approval_withdraw(*, request_id: int, note: str, actor_id: int, now: datetim
     return _end(request, Status.WITHDRAWN, note, "", actor_id, now)
 
 
-def amounts_words(amounts: Mapping[str, int], language: str = "en") -> str:
-    """Amounts by currency as people of `language` read them."""
+def amounts_words(amounts: Mapping[str, int]) -> str:
+    """Amounts by currency as the reader's language writes them."""
+    language = get_language() or "en"
     return ", ".join(money.display(amount, currency, language) for currency, amount in sorted(amounts.items()))
 
 
