@@ -1,16 +1,18 @@
 """Acts on many invoices: bring the planned charge forward, write off."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from billing.approvals.write_off import BULK, JobApproval
 from billing.approvals.write_off import PERMISSION as WRITE_OFF
 from billing.models import AttemptOrigin, AttemptStatus, Invoice, InvoiceStatus, PaymentAttempt
+from billing.money import display
 from billing.retries.services import retries_hasten
 from billing.uncollectible import invoices_give_up
 from customers.bulk import BulkAct, Did, Params, Row, act_register
@@ -70,6 +72,11 @@ def _not_open(rows: Sequence[Row], params: Params, now: datetime) -> Mapping[int
     return found
 
 
+def _owed(ids: Collection[int]) -> Mapping[int, str]:
+    rows = Invoice.objects.filter(pk__in=list(ids)).values_list("pk", "balance", "currency")
+    return {pk: display(balance, currency, get_language() or "en") for pk, balance, currency in rows}
+
+
 def _write_off(rows: Sequence[Row], params: Params, actor_id: int, now: datetime) -> Mapping[int, Did]:
     why = _not_open(rows, params, now)
     left = [row.id for row in rows if row.id not in why]
@@ -99,6 +106,7 @@ act_register(
         check=_not_open,
         act=_write_off,
         second_person=JobApproval(),
+        stake=(_("owed now"), _owed),
         no_undo=_("What was written off is given up; a customer may still pay it."),
     )
 )

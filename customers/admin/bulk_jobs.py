@@ -71,13 +71,21 @@ def _rows(request: HttpRequest, job: BulkJob, now: datetime) -> dict[str, Any]:
         rows = rows.filter(outcome=chosen)
     items = list(rows.order_by("target")[: SHOWN + 1])
     more = items[SHOWN - 1].target if len(items) > SHOWN else None
-    return {"items": _shown(job, items[:SHOWN]), "outcomes": BulkOutcome.choices, "chosen": chosen, "after": more,
-            "with_customer": act_named(job.act).model != "customers.Customer"}  # fmt: skip
+    act = act_named(job.act)
+    return {
+        "items": _shown(job, items[:SHOWN]),
+        "outcomes": BulkOutcome.choices,
+        "chosen": chosen,
+        "after": more,
+        "with_customer": act.model != "customers.Customer",
+        "stake": act.stake[0] if act.stake else "",
+    }
 
 
 def _shown(job: BulkJob, items: list[BulkItem]) -> list[dict[str, Any]]:
     act = act_named(job.act)
-    named = owners(act, [item.target for item in items])
+    ids = [item.target for item in items]
+    named, stakes = owners(act, ids), act.stake[1](ids) if act.stake else {}
     app, model = act.model.lower().split(".")
     return [
         {
@@ -85,6 +93,7 @@ def _shown(job: BulkJob, items: list[BulkItem]) -> list[dict[str, Any]]:
             "name": named.get(item.target, (f"#{item.target}", None, ""))[0],
             "customer": named.get(item.target, ("", None, ""))[2],
             "url": reverse(f"admin:{app}_{model}_change", args=[item.target]) if item.target in named else "",
+            "stake": stakes.get(item.target, "–"),
             "badge": choice_badge(item, "outcome", OUTCOME),
         }
         for item in items

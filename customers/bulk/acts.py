@@ -91,6 +91,8 @@ class BulkAct:
     no_undo: Words = ""
     #: Who asks a second person, where the act may need one.
     second_person: SecondPerson | None = None
+    #: What is at stake in rows as they are now, in words by id, and what that is called; for acts about money.
+    stake: tuple[Words, Callable[[Collection[int]], Mapping[int, str]]] | None = None
 
 
 _acts: dict[str, BulkAct] = {}

@@ -87,11 +87,28 @@ def test_who_sees_every_row_decides_and_looks_at_the_rows_before_and_after(offic
     assert "Waits for one of these to approve it: chief, mia." in told
     asking = words_of(page(office.mia, "billing_approvalrequest_do", request.pk, "approve"))
     assert "Gone away" in asking  # why, on the form itself
-    rows = page(office.mia, "customers_bulkjob_change", job.pk)
-    assert rows.status_code == 200
+    assert page(office.mia, "customers_bulkjob_change", job.pk).status_code == 200
     assert approve(request, office.again(office.mia)).status == "done"
     assert page(office.mia, "customers_bulkjob_change", job.pk).status_code == 200
     assert page(office.mia, "billing_approvalrequest_change", request.pk).status_code == 200
+
+
+def test_the_rows_say_what_is_owed_on_each(office: Office) -> None:
+    office.asked(office.mia)
+    client = Client()
+    client.force_login(office.chief)
+    url = reverse("admin:customers_bulkjob_change", args=[BulkJob.objects.get().pk])
+    with CaptureQueriesContext(connection) as few:
+        words = words_of(client.get(url, {"section": "rows"}))
+    assert "Owed now" in words
+    assert "€800.00" in words
+    office.asked(*[office.mia] * 20)
+    url = reverse("admin:customers_bulkjob_change", args=[BulkJob.objects.latest("pk").pk])
+    with CaptureQueriesContext(connection) as many:
+        assert words_of(client.get(url, {"section": "rows"})).count("€800.00") == 20
+    assert len(many) == len(few)
+    # Nothing was settled: there is no result to fetch.
+    assert "Result file" not in words_of(client.get(url))
 
 
 def test_who_sees_some_rows_is_told_why_not_and_who(office: Office) -> None:
