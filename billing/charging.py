@@ -19,7 +19,7 @@ from billing.locks import lock_invoice
 from billing.matching import UNRESOLVED, next_number
 from billing.models import AttemptOrigin, AttemptStatus, PaymentAttempt, RetryState
 from billing.resolving import ResolveRun, resolve_unknown
-from billing.retries.card import card_lock, limit_reached
+from billing.retries.card import asks_customer, card_lock, limit_reached
 from billing.retries.eligibility import usable
 from billing.retries.methods import permitted
 from billing.settling import planned_cancel
@@ -97,10 +97,11 @@ def charge_now(
     (paid, void, disputed, in a plan, no processor …), `in_flight` (a charge is under way or unresolved), `no_method`
     (none stored, or not this customer's), `limit_reached` (the networks' limits bind customers' tries too: some
     networks count those apart, but not all say so; a wait the network asked for binds staff),
+    `needs_customer` (only they may, in person: a bank or a law wants their confirmation; asked of staff),
     `processor_unavailable` (calls are paused; try later).
 
     `override` is staff's reason for charging past such a limit or wait: this one charge, with a line in the log. It
-    lifts no "never again". Only with `actor_id` and origin STAFF, else `not_allowed`.
+    lifts neither "never again" nor `needs_customer`. Only with `actor_id` and origin STAFF, else `not_allowed`.
     """
     override = override.strip()
     if override and (origin != AttemptOrigin.STAFF or actor_id is None):
@@ -119,6 +120,9 @@ def charge_now(
         card_lock(method)
         if not usable(method):
             raise SollecitoError("This payment method is not to be charged any more.", code="no_method")
+        person = asks_customer(invoice, method, now) if origin == AttemptOrigin.STAFF else None
+        if person is not None:
+            raise SollecitoError(person, code="needs_customer")
         reached = limit_reached(invoice, method, origin, now, account)
         if reached is not None and not override:
             raise SollecitoError(reached, code="limit_reached", permanent=False)

@@ -19,6 +19,7 @@ from billing.retries.eligibility import card_country_of, credential_of, network_
 from billing.retries.ledger import CardLedger, ledger_of
 from billing.retries.loading import COUNTED, HISTORY, fee_charges, on_same_cards, past_attempts, profile_of
 from billing.retries.network_fees import Card
+from billing.retries.taxonomy import Category
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
@@ -63,13 +64,12 @@ def limit_reached(
     own = [past for past in past_attempts(here, method) if past.fingerprint in ("", credential)]
     of_others = [past for past in past_attempts(others, method) if past.fingerprint == credential]
     declines = [past for past in (*of_others, *own) if not past.approved]
-    left = invoice.amount_due - invoice.amount_paid - invoice.amount_credited
-    refused = mandate_refusal(card_country_of(method), left, invoice.currency, now)
     # Nobody presses for an instalment when it is charged: what binds retries binds it.
     automatic = origin in (AttemptOrigin.RETRY, AttemptOrigin.INSTALMENT)
-    if refused is not None and (automatic or origin == AttemptOrigin.STAFF):
-        return refused
     if automatic:
+        refused = _mandate_refusal(invoice, method, now)
+        if refused is not None:
+            return refused
         final = final_verdict(own, declines)
         if final is not None:
             return final.reason
@@ -79,6 +79,29 @@ def limit_reached(
     wait = wait_of(declines) if automatic else network_wait_of(declines)
     binds = automatic or origin == AttemptOrigin.STAFF
     return wait.reason if binds and wait is not None and wait.until > now else None
+
+
+def asks_customer(invoice: Invoice, method: PaymentMethod, now: datetime) -> str | None:
+    """Why only the customer in person may charge this invoice on the card, in one sentence, or None.
+
+    Neither a law nor a bank's wish for the customer's confirmation is a limit that staff could pass with a reason: off
+    session the answer would be the same.
+    """
+    refused = _mandate_refusal(invoice, method, now)
+    if refused is not None:
+        return refused
+    made = invoice.attempts.filter(at__isnull=False, status__in=COUNTED).select_related("payment_method")
+    credential = credential_of(method)
+    own = [past for past in past_attempts(list(made), method) if past.fingerprint in ("", credential)]
+    asked = [past for past in own if not past.approved and past.verdict.category is Category.AUTHENTICATION]
+    if not asked:
+        return None
+    return "The bank wants the customer to confirm: send them the link to the payment page."
+
+
+def _mandate_refusal(invoice: Invoice, method: PaymentMethod, now: datetime) -> str | None:
+    left = invoice.amount_due - invoice.amount_paid - invoice.amount_credited
+    return mandate_refusal(card_country_of(method), left, invoice.currency, now)
 
 
 def ledgers_of(

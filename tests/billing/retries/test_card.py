@@ -21,7 +21,7 @@ from customers.models import Interaction
 from tests import factories
 from tests.billing.test_charging import plan
 from tests.factories import NOW
-from tests.stripe_world import declining
+from tests.stripe_world import approving, declining
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -192,6 +192,24 @@ def test_no_reason_lifts_never_again(stripe_world, django_user_model):
     with pytest.raises(SollecitoError) as caught:
         charge_now(invoice_id=invoice.pk, origin="staff", now=NOW, actor_id=carla.pk, override="They insist.")
     assert caught.value.code == "no_method"
+
+
+@pytest.mark.django_db
+def test_what_the_bank_wants_confirmed_only_the_customer_charges(stripe_world, django_user_model):
+    invoice = stripe_world.owing(declining("authentication_required"))
+    plan(invoice)
+    assert charge_due(now=NOW, limit=10).declined == 1
+    assert plan_retries(now=NOW, limit=10).stopped == 1
+    carla = django_user_model.objects.create(username="carla")
+    for reason in ("", "They agreed on the phone."):
+        with pytest.raises(SollecitoError, match="confirm") as caught:
+            charge_now(invoice_id=invoice.pk, origin="staff", now=NOW, actor_id=carla.pk, override=reason)
+        assert (caught.value.code, stripe_world.tried()) == ("needs_customer", 1)
+    # Another card was not asked about.
+    other = stripe_world.add_card(invoice, **approving())
+    asked = {"invoice_id": invoice.pk, "now": NOW, "payment_method_id": other.pk}
+    assert charge_now(**asked, origin="staff", actor_id=carla.pk).status == "succeeded"
+    assert stripe_world.tried() == 2
 
 
 @pytest.mark.django_db

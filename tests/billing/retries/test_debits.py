@@ -156,14 +156,16 @@ def test_nobody_brings_a_debit_forward_over_its_schemes_gap():
 
 
 @pytest.mark.django_db
-def test_above_the_limit_only_the_customer_charges(stripe_world):
+def test_above_the_limit_only_the_customer_charges(stripe_world, django_user_model):
     invoice = stripe_world.owing(approving(), amount=1_500_001, currency="inr")
     PaymentMethod.objects.update(country="IN")
     due(invoice)
     assert charge_due(now=NOW, limit=10).cancelled == 1
     assert plan_retries(now=NOW, limit=10).stopped == 1
-    with pytest.raises(SollecitoError) as caught:
-        charge_now(invoice_id=invoice.pk, origin="staff", now=NOW)
-    assert (caught.value.code, stripe_world.charged(invoice)) == ("limit_reached", [])
+    carla = django_user_model.objects.create(username="carla")
+    for reason in ("", "They agreed on the phone."):
+        with pytest.raises(SollecitoError, match="15,000 INR") as caught:
+            charge_now(invoice_id=invoice.pk, origin="staff", now=NOW, actor_id=carla.pk, override=reason)
+        assert (caught.value.code, stripe_world.tried()) == ("needs_customer", 0)
     assert charge_now(invoice_id=invoice.pk, origin="portal", now=NOW).status == AttemptStatus.SUCCEEDED
     assert stripe_world.charged(invoice) == [1_500_001]
