@@ -29,6 +29,7 @@ from billing.approvals.deciders import (
     About,
     deciders_words,
     may_decide,
+    others_decide,
     requests_shown,
     unseen_words,
 )
@@ -108,10 +109,11 @@ def _facts(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> list[Fa
         facts.append(Fact(_("Who decides"), _who_decides(request, obj), 50))
     about = About.request(obj)
     if about.job_id is not None:
-        words = _now("Bulk act #%(job)s: its rows") % {"job": about.job_id}
+        words = _now("Bulk act %(job)s") % {"job": f"#{about.job_id}"}
         if jobs_shown(BulkJob.objects.filter(pk=about.job_id), request.user).exists():
             url = reverse("admin:customers_bulkjob_change", args=[about.job_id])
-            words = format_html('<a class="sol-link" href="{}">{}</a>', url, words)
+            told = _now("Bulk act #%(job)s: its rows") % {"job": about.job_id}
+            words = format_html('<a class="sol-link" href="{}?section=rows">{}</a>', url, told)
         facts.append(Fact(_("About"), words, 15))
     if obj.note or obj.result:
         facts.append(Fact(_("What came of it"), obj.result or obj.note, 60))
@@ -203,9 +205,17 @@ class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
     def money(self, row: ApprovalRequest) -> str:
         return amounts_words(row.amounts)
 
+    def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
+        others = others_decide(rows, request.user)
+        for row in rows:
+            row.others_decide = row.pk in others
+
     @display(description=_("status"), ordering="status")
-    def state(self, row: ApprovalRequest) -> str:
-        return choice_badge(row, "status", APPROVAL)
+    def state(self, row: Any) -> str:
+        shown = choice_badge(row, "status", APPROVAL)
+        if not row.others_decide:
+            return shown
+        return format_html("{}<span class='sol-sub'>{}</span>", shown, _now("somebody else decides"))
 
 
 def _job_facts(request: HttpRequest, job: BulkJob, now: datetime) -> list[Fact]:

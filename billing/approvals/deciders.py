@@ -93,6 +93,18 @@ def requests_shown(rows: QuerySet[ApprovalRequest], user: Any) -> QuerySet[Appro
     return seen(rows, user, asked_by="requested_by") | rows.filter(decided | Q(pk__in=_about_many(user)))
 
 
+def others_decide(rows: Collection[ApprovalRequest], user: Any) -> set[int]:
+    """Ids of those of `rows` that wait for a second person, which `user`, who may be one, is not: they do not see all
+    of it. Three queries at most."""
+    if sees(user) == Sees.ALL or not user.has_perm(DECIDE):
+        return set()
+    asked = [r for r in rows if r.status == ApprovalRequest.Status.PENDING and r.requested_by_id != user.pk]
+    single = {row.pk: row.customer_id for row in asked if row.customer_id is not None}
+    theirs = set(seen(Customer.objects.filter(among(set(single.values()))), user).values_list("pk", flat=True))
+    many = _about_many(user) if len(single) < len(asked) else {}
+    return {row.pk for row in asked if single.get(row.pk) not in theirs and not many.get(row.pk)}
+
+
 def approvals_waiting(user: Any) -> int:
     """Requests of others that wait for this person's decision, at most 100; 0 for who may not decide. One look at a
     partial index; two queries more for who does not see every customer."""

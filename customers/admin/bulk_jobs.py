@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -105,8 +106,7 @@ def _facts(request: HttpRequest, job: BulkJob, now: datetime) -> list[Fact]:
         Fact(_("Status"), choice_badge(job, "status", STATUS), 10),
         Fact(_("Rows"), f"{job.total:,}", 20),
         Fact(_("Chosen"), job.selection or "–", 30),
-        Fact(_("By"), str(job.asked_by), 40),
-        Fact(_("Counted"), when(job.created_at), 50),
+        Fact(_("By"), format_html("{}<span class='sol-sub'>{}</span>", job.asked_by, when(job.created_at)), 40),
     ]
     if told := face_of(job.act).told(job.params):
         facts.append(Fact(_("With"), told, 35))
@@ -234,6 +234,7 @@ class BulkJobAdmin(PageAdmin, ReadOnlyAdmin):
                 messages.error(request, error.message)
             return HttpResponseRedirect(job_url(job))
         now, fit = clock.now(), job.total - job.skipped
+        second = act.second_person.needed(job, now) if act.second_person and fit else ""
         return TemplateResponse(
             request,
             "admin/page/action.html",
@@ -247,13 +248,15 @@ class BulkJobAdmin(PageAdmin, ReadOnlyAdmin):
                     "question": action.question,
                     "danger": action.danger,
                     "details": "admin/customers/bulk/plan.html",
+                    # What is not done yet is not called done.
+                    "button": _("Ask for approval") if second else "",
                 },
                 "form": form,
                 "job": job,
                 "fit": fit,
                 "reasons": reasons_of(job),
                 "no_undo": act.no_undo if fit else "",
-                "second": act.second_person.needed(job, now) if act.second_person and fit else "",
+                "second": second,
                 "refused": not fit,
                 "page_title": ngettext("%(n)s row", "%(n)s rows", job.total) % {"n": f"{job.total:,}"},
                 "back_url": reverse(f"admin:{act.model.lower().replace('.', '_')}_changelist"),

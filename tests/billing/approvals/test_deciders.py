@@ -134,6 +134,15 @@ def test_who_sees_some_rows_is_told_why_not_and_who(office: Office) -> None:
     assert approve(request, office.chief).status == "done"
 
 
+def test_the_list_says_which_are_somebody_elses_to_decide(office: Office) -> None:
+    office.asked(office.mia)
+    assert "somebody else decides" not in words_of(page(office.mia, "billing_approvalrequest_changelist"))
+    office.asked(office.mia, office.chief)
+    assert words_of(page(office.mia, "billing_approvalrequest_changelist")).count("somebody else decides") == 1
+    for wide in (office.chief, office.anna):
+        assert "somebody else decides" not in words_of(page(wide, "billing_approvalrequest_changelist"))
+
+
 def test_who_sees_no_row_learns_nothing(office: Office) -> None:
     request = office.asked(office.chief, None)
     assert "Write off 2" not in words_of(page(office.mia, "billing_approvalrequest_changelist"))
@@ -159,6 +168,7 @@ def test_where_nobody_who_may_sees_all_of_it_who_asks_is_told_what_to_do(office:
     mine = job_draft(act="invoices.write_off", targets=rows[:1], selection="x", actor_id=office.anna.pk, now=NOW)
     asking = words_of(page(office.anna, "customers_bulkjob_confirm", mine.pk))
     assert "Waits for one of these to approve it: mia." in asking
+    assert "Ask for approval" in asking
 
 
 def test_rows_that_are_gone_hide_nothing(office: Office) -> None:
