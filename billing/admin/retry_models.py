@@ -99,7 +99,7 @@ def _beliefs(request: HttpRequest, model: RetryModel, now: datetime) -> dict[str
     topics: dict[str, list[tuple[Effect, str]]] = {}
     for effect in effects:
         topics.setdefault(effect.topic, []).append((effect, f"{100 * min(max(effect.value, 0), 1):.1f}"))
-    return {"topics": topics}
+    return {"topics": topics, "counted": any(effect.rows is not None for effect in effects)}
 
 
 def _log(request: HttpRequest, model: RetryModel, now: datetime) -> dict[str, Any]:

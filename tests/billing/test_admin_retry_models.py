@@ -12,11 +12,12 @@ from django.urls import reverse
 from billing.admin.model_charts import Axis, calibration_chart
 from billing.models import AttemptStatus, RetryModel, RetryModelEvent, RetryPolicy
 from billing.retries import STRATEGIES
+from billing.retries.champion.learnable import Effect
 from billing.retries.champion.switching import note
 from campaigns.models import Segment
 from dunning_site.roles import roles_sync
 from tests import factories
-from tests.billing.retries.champion.world import stored
+from tests.billing.retries.champion.world import Approvals, stored
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +107,16 @@ def test_the_page_tells_drift_comparison_and_beliefs(manager):
     model.data = b"broken"
     model.save()
     assert "cannot be read" in page(manager, model, "beliefs")
+
+
+def test_beliefs_that_count_no_charges_have_no_column_for_them(manager, monkeypatch):
+    model = stored()
+    assert "Charges behind it" in page(manager, model, "beliefs")
+    monkeypatch.setattr(Approvals, "describe", lambda self: [Effect("Paydays, IT", "the 27th", 0.4)])
+    beliefs = page(manager, model, "beliefs")
+    assert "the 27th" in beliefs
+    assert "Charges behind it" not in beliefs
+    assert "None" not in beliefs
 
 
 def test_switching_is_for_managers_asks_why_and_is_written_down(manager):
