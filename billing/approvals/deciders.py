@@ -1,6 +1,6 @@
 """Owns who decides about a request for approval: somebody else, who may, and who sees all the customers it is about.
 
-Of a request about many (a bulk act) that waits, whoever may decide and sees some of its customers is shown that it is
+Of a request about a bulk job that waits, whoever may decide and sees some of its customers is shown that it is
 there, and told why it is not theirs and whose it is; nobody else learns of it but who asked and who decided.
 """
 
@@ -21,7 +21,7 @@ DECIDE = "billing.decide_approvalrequest"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 #: Deciders named one by one; the others are "others".
 NAMED = 5
-#: Requests about many that wait at once; of more the newest.
+#: Requests about bulk jobs that wait at once; of more the newest.
 MOST = 100
 
 
@@ -89,8 +89,9 @@ def requests_shown(rows: QuerySet[ApprovalRequest], user: Any) -> QuerySet[Appro
     """The requests `user` may look at. Two queries at most besides the caller's own."""
     if sees(user) == Sees.ALL:
         return rows
-    decided = Q(decided_by=user.pk, customer__isnull=True)
-    return seen(rows, user, asked_by="requested_by") | rows.filter(decided | Q(pk__in=_about_many(user)))
+    return seen(rows, user, asked_by="requested_by") | rows.filter(
+        Q(decided_by=user.pk, payload__has_key="job_id") | Q(pk__in=_about_jobs(user))
+    )
 
 
 def others_decide(rows: Collection[ApprovalRequest], user: Any) -> set[int]:
@@ -99,10 +100,10 @@ def others_decide(rows: Collection[ApprovalRequest], user: Any) -> set[int]:
     if sees(user) == Sees.ALL or not user.has_perm(DECIDE):
         return set()
     asked = [r for r in rows if r.status == ApprovalRequest.Status.PENDING and r.requested_by_id != user.pk]
-    single = {row.pk: row.customer_id for row in asked if row.customer_id is not None}
+    single = {r.pk: r.customer_id for r in asked if r.customer_id is not None and job_of(r.payload) is None}
     theirs = set(seen(Customer.objects.filter(among(set(single.values()))), user).values_list("pk", flat=True))
-    many = _about_many(user) if len(single) < len(asked) else {}
-    return {row.pk for row in asked if single.get(row.pk) not in theirs and not many.get(row.pk)}
+    jobs = _about_jobs(user) if len(single) < len(asked) else {}
+    return {row.pk for row in asked if single.get(row.pk) not in theirs and not jobs.get(row.pk)}
 
 
 def approvals_waiting(user: Any) -> int:
@@ -112,17 +113,22 @@ def approvals_waiting(user: Any) -> int:
         return 0
     rows = ApprovalRequest.objects.filter(status=ApprovalRequest.Status.PENDING).exclude(requested_by=user.pk)
     if sees(user) != Sees.ALL:
-        whole = [pk for pk, is_whole in _about_many(user).items() if is_whole]
-        rows = seen(rows, user, asked_by="") | rows.filter(pk__in=whole)
+        whole = [pk for pk, is_whole in _about_jobs(user).items() if is_whole]
+        rows = seen(rows.exclude(payload__has_key="job_id"), user, asked_by="") | rows.filter(pk__in=whole)
     return rows.order_by()[:100].count()
 
 
-def _about_many(user: Any) -> dict[int, bool]:
-    """Requests about many that wait for a second person, by id, of which `user`, who may be one, sees customers: True
-    where they see all."""
-    if not user.has_perm(DECIDE):
-        return {}
-    rows = ApprovalRequest.objects.filter(status=ApprovalRequest.Status.PENDING, customer__isnull=True)
+def _about_jobs(user: Any) -> dict[int, bool]:
+    """Requests about bulk jobs that wait for a second person, by id, of which `user`, who may be one, sees customers:
+    True where they see all. Read once per request, as what they see is: a job has up to a hundred thousand rows."""
+    known: dict[int, bool] | None = getattr(user, "_about_jobs", None)
+    if known is None:
+        known = user._about_jobs = _read_about_jobs(user) if user.has_perm(DECIDE) else {}
+    return known
+
+
+def _read_about_jobs(user: Any) -> dict[int, bool]:
+    rows = ApprovalRequest.objects.filter(status=ApprovalRequest.Status.PENDING, payload__has_key="job_id")
     waiting = rows.exclude(requested_by=user.pk).order_by("-pk").values_list("pk", "payload")[:MOST]
     by_job = {job_id: pk for pk, payload in waiting if (job_id := job_of(payload)) is not None}
     return {by_job[job_id]: whole for job_id, whole in (jobs_seen(by_job, user) if by_job else {}).items()}
@@ -130,8 +136,6 @@ def _about_many(user: Any) -> dict[int, bool]:
 
 def jobs_deciding(user: Any) -> list[int]:
     """Ids of the bulk jobs of others that `user` is to decide about, and sees all of, or has decided about."""
-    whole = [pk for pk, is_whole in _about_many(user).items() if is_whole]
-    rows = ApprovalRequest.objects.filter(
-        Q(pk__in=whole) | Q(decided_by=user.pk), customer__isnull=True, payload__has_key="job_id"
-    )
+    whole = [pk for pk, is_whole in _about_jobs(user).items() if is_whole]
+    rows = ApprovalRequest.objects.filter(Q(pk__in=whole) | Q(decided_by=user.pk), payload__has_key="job_id")
     return [int(payload["job_id"]) for payload in rows.values_list("payload", flat=True)]

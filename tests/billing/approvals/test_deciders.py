@@ -77,11 +77,12 @@ def approve(request: ApprovalRequest, user: User, *, yes: bool = True) -> Approv
     return approval_decide(request_id=request.pk, approve=yes, note="No", actor_id=user.pk, now=NOW)
 
 
-def test_who_sees_every_row_decides_and_looks_at_the_rows_before_and_after(office: Office) -> None:
-    request = office.asked(office.mia, office.mia)
+@pytest.mark.parametrize("rows", [1, 2])
+def test_who_sees_every_row_decides_and_looks_at_the_rows_before_and_after(office: Office, rows: int) -> None:
+    request = office.asked(*[office.mia] * rows)
     job = BulkJob.objects.get()
     assert approvals_waiting(office.again(office.mia)) == 1
-    assert "Write off 2 invoices" in words_of(page(office.mia, "billing_approvalrequest_changelist"))
+    assert f"Write off {rows} invoice" in words_of(page(office.mia, "billing_approvalrequest_changelist"))
     told = words_of(page(office.mia, "billing_approvalrequest_change", request.pk))
     assert reverse("admin:customers_bulkjob_change", args=[job.pk]) in told
     assert "Waits for one of these to approve it: chief, mia." in told
@@ -169,6 +170,24 @@ def test_where_nobody_who_may_sees_all_of_it_who_asks_is_told_what_to_do(office:
     asking = words_of(page(office.anna, "customers_bulkjob_confirm", mine.pk))
     assert "Waits for one of these to approve it: mia." in asking
     assert "Ask for approval" in asking
+
+
+def test_rows_that_were_left_alone_count_too_for_they_are_shown(office: Office) -> None:
+    paid = office.owing(office.chief)
+    Invoice.objects.filter(pk=paid.pk).update(status="void")
+    rows = [office.owing(office.mia).pk, paid.pk]
+    job = job_draft(act="invoices.write_off", targets=rows, selection="Some", actor_id=office.anna.pk, now=NOW)
+    assert job.skipped == 1
+    job_confirm(job_id=job.pk, params={"reason": "x"}, actor_id=office.anna.pk, now=NOW)
+    request = ApprovalRequest.objects.get()
+    assert request.customer is not None  # the only one of whom anything would be given up
+    assert approvals_waiting(office.again(office.mia)) == 0
+    assert page(office.mia, "customers_bulkjob_change", job.pk).status_code == 404
+    listed = words_of(page(office.mia, "billing_approvalrequest_changelist"))
+    assert "somebody else decides" in listed
+    with pytest.raises(SollecitoError) as refused:
+        approve(request, office.again(office.mia))
+    assert refused.value.code == "approval_unseen"
 
 
 def test_rows_that_are_gone_hide_nothing(office: Office) -> None:
