@@ -60,7 +60,7 @@ def message_confirm_sent(*, message_id: int, actor_id: int, now: datetime) -> Me
 
 def _locked(message_id: int, sources: set[MessageStatus], target: MessageStatus) -> Message:
     """The message, locked after its case, as the loops do it, and about to be `target`."""
-    Case.objects.select_for_update(no_key=True).filter(messages=message_id).first()
+    Case.objects.select_for_update(no_key=True, of=("self",)).filter(messages=message_id).order_by().first()
     message = Message.objects.select_for_update().filter(pk=message_id).first()
     if message is None:
         raise SollecitoError(_("There is no such message."), code="no_such_message")

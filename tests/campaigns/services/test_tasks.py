@@ -115,6 +115,18 @@ def test_a_ladder_goes_on_at_once_when_its_letter_is_called_back(staff: int) -> 
     assert Task.objects.get().kind == Task.Kind.REVIEW
 
 
+@pytest.mark.parametrize("act", [_found_sent, _sent_again])
+def test_a_message_is_locked_after_its_case_as_the_loops_do_it(
+    staff: int, act: Callable[[Case, int, datetime], None]
+) -> None:
+    case = at_the_end(MessageStatus.AMBIGUOUS, AT_THE_END)
+    with CaptureQueriesContext(connection) as captured:
+        act(case, staff, AT_THE_END)
+    locks = [query["sql"] for query in captured if " FOR " in query["sql"] and "UPDATE" in query["sql"]]
+    assert locks[0].endswith('FOR NO KEY UPDATE OF "campaigns_case"')
+    assert 'FROM "campaigns_message"' in locks[1]
+
+
 def test_closing_costs_the_same_for_one_task_and_for_fifty() -> None:
     def queries(count: int) -> int:
         rows = [f.case(f.customer(), next_action_at=LATER) for _ in range(count)]
