@@ -39,7 +39,7 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
     search_trigram = ("invoice__customer__name", "invoice__customer__email")
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": (("invoice", "number"), ("status", "origin"), ("amount", "currency"), "payment_method")}),
+        (None, {"fields": (("invoice", "number"), ("status", "origin"), ("money", "payment_method"))}),
         (
             _("When and why"),
             {
@@ -67,7 +67,7 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
             },
         ),
     )
-    readonly_fields = ("because", "foretold", "lot")
+    readonly_fields = ("money", "because", "foretold", "lot")
     money = money_column("amount", _("amount"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PaymentAttempt]:
@@ -101,7 +101,7 @@ class PaymentAttemptAdmin(ReadOnlyAdmin):
 
     @display(description=_("what weighed most"))
     def because(self, row: PaymentAttempt) -> str:
-        return "; ".join(row.reasons) or "–"
+        return format_html_join(mark_safe("<br>"), "{}", ((reason,) for reason in row.reasons)) or "–"
 
     @display(description=_("predicted chance"))
     def foretold(self, row: PaymentAttempt) -> str:

@@ -175,7 +175,8 @@ def test_invoice_and_attempt_tell_chance_model_lot_and_reasons(manager):
     for words in ("31.4\N{NO-BREAK SPACE}%", f"learned {model.pk}", lot, "payday on the 27th"):
         assert words in html
     detail = manager.get(url("paymentattempt", "change", attempt.pk)).content.decode()
-    assert "payday on the 27th; insufficient funds; 1 of 15 used" in detail
+    assert "payday on the 27th<br>insufficient funds<br>1 of 15 used" in detail
+    assert "€49.00" in detail
     listed = manager.get(url("paymentattempt")).content.decode()
     assert "31.4\N{NO-BREAK SPACE}%" in listed
     assert "Visa: 1 of 15 used in 30 days." in listed
