@@ -120,7 +120,7 @@ def take_in(
         bank = banks[:n]
         passed = np.where(belief.at[:n] == NEVER, 0, utc - belief.at[:n])
         # What time does: calendars change, cards die, blocks end, money comes and goes.
-        ended = np.minimum(utc, habits.lately + LATELY_HOURS)
+        ended = np.minimum(utc, habits.lately + 2 * LATELY_HOURS)
         lately = np.maximum(0, ended - np.maximum(utc - passed, habits.lately))
         moved = (1 - np.exp(-habits.moving * passed - habits.moving_lately * lately)).astype(np.float32)[:, None]
         weights = belief.weights[:n]
@@ -151,7 +151,7 @@ def take_in(
         # The answer's chance is parts[0] + parts[1] x money, whatever the hypothesis.
         passes = (
             (1 - habits.refused[bank, local % 24])
-            * (1 - habits.weekdays[(local // 24 + 3) % 7])
+            * (1 - habits.weekdays[bank, (local // 24 + 3) % 7])
             * (1 - habits.crowded[gap, week])
         )
         blocked = blocks + (1 - blocks) * habits.blocked

@@ -8,14 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from billing.retries.learned.belief import Step, begin, take_in
-from billing.retries.learned.habits import APPROVED, Habits
+from billing.retries.learned.habits import APPROVED, LATELY_HOURS, Habits
 from billing.retries.learned.hypotheses import Customer, coarse
 
 #: Yearly rates at which calendars are tried to change.
 MOVING_RATES = (0.2, 0.8, 3.0)
 #: Of the last weeks alone, in case everything has just changed; see with_lately.
 LATELY_RATES = (2.0, 4.0, 8.0, 16.0)
-_LATELY_DAYS = 28
 #: In nats, one for each of the two numbers that are fitted to so few charges (Akaike 1974).
 _LATELY_MARGIN = 2.0
 YEAR_HOURS = 365 * 24.0
@@ -36,7 +35,7 @@ def with_moving(habits: Habits, customers: Sequence[Customer], now: int) -> Habi
 
 def with_lately(habits: Habits, customers: Sequence[Customer], now: int) -> Habits:
     """Whether calendars have begun to change of late, by what best foresees the last weeks; none, in doubt."""
-    since = now - _LATELY_DAYS * 24
+    since = now - LATELY_HOURS
     customers = _some(customers, _LATELY_CUSTOMERS)
     # Plans are about those who are refused at times; the others foresee themselves well by any calendar.
     short = [c for c in customers if (c.charges.said != APPROVED).any() and c.charges.utc[-1] > since]

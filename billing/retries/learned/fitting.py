@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from billing.retries.learned.abreast import KEPT_CALENDARS
+from billing.retries.learned.banks import at_first_sight, with_banks
 from billing.retries.learned.belief import Step, begin, take_in
 from billing.retries.learned.calendars import CALENDARS
 from billing.retries.learned.changing import with_lately, with_moving
@@ -38,7 +39,6 @@ from billing.retries.learned.mixing import Fits, mixed, shrunk, summed
 #: Pseudo-counts: how much of what everybody shows is mixed in.
 _SHRINK_HOUR = 10.0
 _SHRINK_HOURS_OWN = 5.0
-_SHRINK_BANK = 25.0
 _SHRINK_SPOKEN = 20.0
 TURNS = 4
 _TURNS_WITH_HOURS = (1, 3)
@@ -48,8 +48,6 @@ _MIXING_TURNS = 8
 _NEWTON_STEPS = 40
 _LONGEST_MOVE = 0.5
 _CALIBRATION_PRIOR = 10.0
-#: Banks change their habits: no hour is ever held to be safer than this.
-LEAST_REFUSED = 0.02
 
 
 class _Counts:
@@ -58,9 +56,7 @@ class _Counts:
     def __init__(self, habits: Habits) -> None:
         self.fits: list[tuple[Person, Floats]] = []
         self.arrivals: list[tuple[Person, Floats, float]] = []
-        self.passed = np.zeros((len(habits.banks) + 1, 24))
-        self.refused = np.zeros((len(habits.banks) + 1, 24))
-        self.weekday = np.zeros((2, 7))
+        self.passed, self.refused = np.zeros((2, len(habits.banks) + 1, 7, 24))
         self.crowd = np.zeros((2, len(GAP_BINS) + 1, len(CROWD_BINS) + 1))
         self.spoken = np.zeros((5, CODE_GROUPS))
         self.funds_spoken = np.zeros((len(habits.banks) + 1, CODE_GROUPS))
@@ -82,7 +78,7 @@ def learn(
     """Better habits from these customers' charges; `progress` is told the share done, 0 to 1."""
     ordered = sorted(customers, key=lambda c: -len(c.charges))
     now = max((int(c.charges.utc[-1]) for c in ordered if len(c.charges)), default=0)
-    habits = replace(habits, moving_lately=0.0)
+    habits = at_first_sight(replace(habits, moving_lately=0.0), ordered)
     counts = _Counts(habits)
     for turn in range(turns):
         counts = _Counts(habits)
@@ -150,16 +146,14 @@ def _count_charge(
             counts.funds_spoken[bank, said] += blame[FUNDS]
         counts.blocks += blame[[SHORT_BLOCK, LONG_BLOCK]]
     counts.tested += passed + noise + float(blame[SHORT_BLOCK] + blame[LONG_BLOCK])
-    # What a bank refused is shared out among the hour, the weekday and the crowd by how likely each is.
-    by_hour = habits.refused[person.bank, hour]
-    by_day, by_crowd = habits.weekdays[weekday], habits.crowded[gap]
-    share = noise / (by_hour + by_day + by_crowd)
+    # What was refused for no cause of the customer's: how often the bank's hours were to blame, how often the crowd.
+    by_bank = 1 - (1 - habits.refused[person.bank, hour]) * (1 - habits.weekdays[person.bank, weekday])
+    by_crowd = habits.crowded[gap]
+    share = noise / (1 - (1 - by_bank) * (1 - by_crowd))
     for bank in {0, person.bank}:
-        counts.passed[bank, hour] += passed + share * (by_day + by_crowd)
-        counts.refused[bank, hour] += share * by_hour
-    counts.weekday[0, weekday] += passed + share * (by_hour + by_crowd)
-    counts.weekday[1, weekday] += share * by_day
-    counts.crowd[(0, *gap)] += passed + share * (by_hour + by_day)
+        counts.passed[bank, weekday, hour] += passed + noise - share * by_bank
+        counts.refused[bank, weekday, hour] += share * by_bank
+    counts.crowd[(0, *gap)] += passed + noise - share * by_crowd
     counts.crowd[(1, *gap)] += share * by_crowd
 
 
@@ -214,18 +208,13 @@ def _improved(habits: Habits, counts: _Counts) -> Habits:
     classes = len(LASTING_HOURS)
     foresight, advised = trust(habits, counts.advices)
     hours = _arrivals(habits, counts)
-    any_bank = (counts.refused[0] + 0.05 * 20) / (counts.refused[0] + counts.passed[0] + 20)
-    refused = (counts.refused + any_bank * _SHRINK_BANK) / (counts.refused + counts.passed + _SHRINK_BANK)
-    refused[0] = any_bank
-    refused = np.maximum(refused, LEAST_REFUSED)
-    weekdays = (counts.weekday[1] + 0.01 * 200) / (counts.weekday.sum(0) + 200)
     crowded = (counts.crowd[1] + 0.02 * 50) / (counts.crowd.sum(0) + 50)
     spoken = shrunk(counts.spoken, flat.spoken, _SHRINK_SPOKEN)
     funds_spoken = shrunk(counts.funds_spoken, spoken[FUNDS], _SHRINK_SPOKEN)
     funds_spoken[0] = spoken[FUNDS]
     spoken, funds_spoken = np.maximum(spoken, 1e-3), np.maximum(funds_spoken, 1e-3)
     return replace(
-        habits,
+        with_banks(habits, counts.passed, counts.refused),
         calendars=shares.calendars,
         seen_calendars=shares.seen_calendars,
         seen_kinds=shares.seen_kinds,
@@ -235,8 +224,6 @@ def _improved(habits: Habits, counts: _Counts) -> Habits:
         random=shares.kinds[:, classes:],
         foresight=foresight,
         advised=advised,
-        refused=refused,
-        weekdays=weekdays,
         crowded=crowded,
         spoken=spoken,
         funds_spoken=funds_spoken,

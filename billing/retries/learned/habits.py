@@ -19,8 +19,9 @@ from billing.retries.taxonomy import Category
 
 Floats = NDArray[Any]
 
-#: How long it is believed, from `Habits.lately` on, that calendars change as they have begun to of late.
-LATELY_HOURS = 8 * 7 * 24
+#: How far back lies `Habits.lately`, since when calendars may change at a rate of their own; it is believed to go on
+#: for as long again.
+LATELY_HOURS = 28 * 24
 #: For how many hours money lasts after it came in, in the middle of each class.
 LASTING_HOURS = (5.0, 12.0, 30.0, 72.0, 168.0, 400.0, 1000.0)
 #: Classes so short that the hour at which money comes in decides.
@@ -43,6 +44,8 @@ BLOCK_HOURS = (5.0, 60.0)
 CODE_GROUPS = 6
 APPROVED = -1
 FINAL_CODE = 5
+#: Refusals that speak neither of money nor of an outage, nor end anything: no reason, soft, limits.
+WORDLESS = (1, 2, 4)
 _GROUP = {
     Category.INSUFFICIENT_FUNDS: 0,
     Category.DO_NOT_HONOR: 1,
@@ -91,7 +94,8 @@ class Habits:
 
     `calendars` is country x calendar and `hours` country x local hour of the day at which money comes in;
     `lasting` is group x class and `random` group x kind, the two together sum to 1 in each group. `refused` is bank x
-    local hour, `crowded` the refusals by how close charges follow each other, `weekdays` by day of the week.
+    local hour, `weekdays` bank x day of the week, `crowded` the refusals by how
+    close charges follow each other.
     `spoken` is cause x kind of refusal and `funds_spoken` bank x kind. `skipped` is the chance that a payday brings
     nothing, `gifts` that money is there although the pay is used up, `dying` a card's deaths in an hour, `blocked` the
     chance that a refusal begins to last, `moving` how often in an hour somebody's calendar changes and `moving_lately`
@@ -111,7 +115,7 @@ class Habits:
     lasting: Floats = field(default_factory=lambda: _even((1, len(LASTING_HOURS))) * 0.5)
     random: Floats = field(default_factory=lambda: _random_prior() * 0.5)
     refused: Floats = field(default_factory=lambda: np.full((1, 24), 0.05))
-    weekdays: Floats = field(default_factory=lambda: np.full(7, 0.01))
+    weekdays: Floats = field(default_factory=lambda: np.full((1, 7), 0.01))
     crowded: Floats = field(default_factory=lambda: np.full((len(GAP_BINS) + 1, len(CROWD_BINS) + 1), 0.02))
     spoken: Floats = field(default_factory=lambda: _SPOKEN.copy())
     funds_spoken: Floats = field(default_factory=lambda: _SPOKEN[FUNDS][None, :].copy())

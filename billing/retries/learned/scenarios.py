@@ -32,7 +32,7 @@ _RANDOM = np.array(RANDOM_KINDS)
 _SWEEPS = 2
 _SURPRISE_HOURS = (12, 72, 24, 48)
 #: One future in so many has a bank with hours of its own; how likely a refusal is that they do not explain.
-HIDDEN_HOURS_EVERY = 4
+HIDDEN_HOURS_EVERY = 8
 _HIDDEN = slice(1, None, HIDDEN_HOURS_EVERY)
 UNEXPLAINED = 0.25
 #: 1 January 1970 was a Thursday.
@@ -171,13 +171,41 @@ def with_hidden_hours(there: Floats, local: Ints, refused_at: Sequence[int]) -> 
     return there, weight / weight.sum()
 
 
-def passes(belief: Belief, habits: Habits, person: Person, local: Ints, utc: Ints) -> Floats:
-    """The chance at each hour that card and bank let a charge pass for which there is money."""
-    chance = (1 - habits.refused[person.bank, local % 24]) * (1 - habits.weekdays[(local // 24 + 3) % 7])
-    last = int(utc[0]) if belief.at[0] == NEVER else belief.at[0]
-    for block, hours in zip(belief.blocks[0], BLOCK_HOURS, strict=True):
-        chance = chance * (1 - block * np.exp(-(utc - last) / hours))
+@lru_cache(maxsize=1)
+def _luck() -> Floats:
+    """Evenly spread chances, one of each future by kind of block, in an order of its own."""
+    rng = np.random.default_rng(20250117)
+    return np.array([(rng.permutation(FUTURES) + 0.5) / FUTURES for _ in BLOCK_HOURS])
+
+
+def with_blocks(there: Floats, belief: Belief, utc: Ints) -> Floats:
+    """The futures, in place, without the hours until which a refusal lasts in some of them.
+
+    Told apart future by future, since tries soon after each other meet the same block: as a mere chance of each hour
+    it would seem likely to be over at one of many tries.
+    """
+    last = int(utc[0]) if belief.at[0] == NEVER else int(belief.at[0])
+    ends = np.zeros(len(there))
+    for block, hours, luck in zip(belief.blocks[0], BLOCK_HOURS, _luck(), strict=True):
+        if block > 0:
+            np.maximum(ends, hours * np.log(np.maximum(block / luck, 1)), out=ends)
+    begins = np.searchsorted(utc, last + ends, side="left")
+    for row in np.flatnonzero(begins):
+        there[row, : begins[row]] = 0
+    return there
+
+
+def passes(belief: Belief, habits: Habits, person: Person, local: Ints) -> Floats:
+    """The chance at each hour that card and bank let a charge pass for which there is money and no block."""
+    bank, weekday = person.bank, (local // 24 + 3) % 7
+    chance = (1 - habits.refused[bank, local % 24]) * (1 - habits.weekdays[bank, weekday])
     return np.asarray(chance * (1 - belief.dead[0]))
+
+
+def unblocked(belief: Belief, utc: int) -> float:
+    """The chance that no refusal lasts at that hour."""
+    passed = 0 if belief.at[0] == NEVER else utc - int(belief.at[0])
+    return float(np.prod(1 - belief.blocks[0] * np.exp(-passed / np.array(BLOCK_HOURS))))
 
 
 def choose(

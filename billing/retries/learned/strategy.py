@@ -28,6 +28,8 @@ from billing.retries.learned.scenarios import (
     met,
     money_there,
     passes,
+    unblocked,
+    with_blocks,
     with_hidden_hours,
     with_surprises,
 )
@@ -36,7 +38,7 @@ from billing.retries.planner import Proposal, Question, asks_strategy, in_order,
 from billing.retries.taxonomy import Category
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext
 
-SCHEMA = 3
+SCHEMA = 4
 #: Charges that fitting looks at closely; a larger history is sampled by customer.
 SAMPLED_ROWS = 24_000
 #: The least time between two charges of an invoice.
@@ -177,8 +179,9 @@ class LearnedStrategy:
         person = self._person(context)
         belief = self._belief(question)
         utc, local = hours_between(first, last, context.timezone)
-        chance = passes(belief, self.habits, person, local, utc)
+        chance = passes(belief, self.habits, person, local)
         there = with_surprises(money_there(belief, self.habits, local, utc), self._surprise())
+        there = with_blocks(there, belief, utc)
         there, weight = with_hidden_hours(there, local, _unexplained(question))
         step = int(utc[1] - utc[0]) if len(utc) > 1 else 1
         patience = 1 - DAILY_PATIENCE * (utc - utc[0]) / 24
@@ -201,7 +204,8 @@ class LearnedStrategy:
         utc = np.array([int(at.timestamp()) // HOUR])
         local = np.array([local_hour(at, question.context.timezone)])
         money = float(money_there(belief, self.habits, local, utc).mean())
-        foreseen = float(np.clip(money * passes(belief, self.habits, person, local, utc)[0], 0.001, 0.999))
+        passing = float(passes(belief, self.habits, person, local)[0]) * unblocked(belief, int(utc[0]))
+        foreseen = float(np.clip(money * passing, 0.001, 0.999))
         slope, step = self.habits.calibration
         return float(np.clip(1 / (1 + np.exp(-(slope * np.log(foreseen / (1 - foreseen)) + step))), 0.001, 0.999))
 
@@ -248,6 +252,7 @@ class LearnedStrategy:
             lasting=_grown(old.lasting, groups),
             random=_grown(old.random, groups),
             refused=_grown(old.refused, banks),
+            weekdays=_grown(old.weekdays, banks),
             funds_spoken=_grown(old.funds_spoken, banks),
         )
 

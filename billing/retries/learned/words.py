@@ -73,10 +73,11 @@ def beliefs(habits: Habits) -> Iterator[tuple[str, str, float]]:
         yield "Hour at which money comes in", f"{hour:02}:00", float(share)
     for bank, row in [("all banks", 0), *sorted(habits.banks.items())[:20]]:
         yield from _largest(f"Refused by the hour, {bank}", [f"{h:02}:00" for h in range(24)], habits.refused[row])
+        yield from _largest(f"Refused by the weekday, {bank}", list(WEEKDAYS), habits.weekdays[row])
     yield "What banks advise", "a wait comes from one who knows when money does", float(habits.foresight)
     yield "Cards and calendars", "a card dies within a year", float(1 - np.exp(-habits.dying * 365 * 24))
     yield "Cards and calendars", "a calendar changes within a year", float(1 - np.exp(-habits.moving * 365 * 24))
-    lately = 1 - np.exp(-habits.moving_lately * LATELY_HOURS / 2)
+    lately = 1 - np.exp(-habits.moving_lately * LATELY_HOURS)
     yield "Cards and calendars", "a calendar has changed in the four weeks before the last fit", float(lately)
 
 

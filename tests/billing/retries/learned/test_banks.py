@@ -1,0 +1,139 @@
+"""What banks refuse by hour and weekday: found although the customers charged then could as well be without money."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from billing.retries.learned import fitting
+from billing.retries.learned.banks import LEAST_REFUSED, MOST_REFUSED, with_banks
+from billing.retries.learned.habits import Habits
+from billing.retries.learned.strategy import LearnedStrategy
+
+BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
+OPEN_FROM, OPEN_UNTIL = 16, 22
+
+
+def _charged(customer: int, bank: str, hour: int, *, approves) -> list[dict]:
+    """Every 30 days at an hour of their own, and where refused three times more at that hour."""
+    rows = []
+    for month in range(8):
+        for attempt, days in enumerate((0, 3, 8, 15)):
+            at = BEGIN + timedelta(days=30 * month + customer % 28 + days, hours=hour)
+            approved = approves(at)
+            rows.append(
+                {
+                    "invoice_id": f"{bank}-{customer}-{month}", "customer_id": f"{bank}-{customer}", "issuer": bank,
+                    "timezone": "UTC", "country": "DE", "funding": "credit", "amount": 1900, "currency": "EUR",
+                    "attempt_number": attempt, "at": at, "approved": approved,
+                    "decline_code": None if approved else "do_not_honor",
+                }
+            )  # fmt: skip
+            if approved:
+                break
+    return rows
+
+
+def _failure(bank: str, at: datetime) -> dict:
+    return {
+        "invoice_id": "new", "customer_id": "newcomer", "issuer": bank, "timezone": "UTC", "country": "DE",
+        "funding": "credit", "amount": 1900, "currency": "EUR", "failed_at": at, "window_days": 14, "max_attempts": 8,
+        "decline_code": "do_not_honor",
+    }  # fmt: skip
+
+
+def _by_hour(at: datetime) -> bool:
+    return OPEN_FROM <= at.hour < OPEN_UNTIL
+
+
+def _by_day(at: datetime) -> bool:
+    return at.weekday() in (0, 3)
+
+
+def _history() -> list[dict]:
+    rows = []
+    for customer in range(24):
+        rows += _charged(customer, "evenings", customer, approves=_by_hour)
+        rows += _charged(customer, "some-days", customer, approves=_by_day)
+        # Nobody's hours matter here, but every fourth customer never has money.
+        rows += _charged(customer, "always", customer, approves=lambda _at, poor=customer % 4 == 0: not poor)
+    return rows
+
+
+def _learned() -> LearnedStrategy:
+    strategy = LearnedStrategy()
+    strategy.fit(_history())
+    return strategy
+
+
+@pytest.fixture(scope="module")
+def learned() -> LearnedStrategy:
+    return _learned()
+
+
+def _told(strategy: LearnedStrategy, bank: str) -> tuple[np.ndarray, np.ndarray]:
+    habits = strategy.habits
+    return habits.refused[habits.banks[bank]], habits.weekdays[habits.banks[bank]]
+
+
+def test_a_bank_that_is_open_in_the_evening_only_is_found(learned):
+    by_hour, _by_day = _told(learned, "evenings")
+    assert by_hour[OPEN_FROM:OPEN_UNTIL].max() < 0.4
+    assert np.delete(by_hour, np.s_[OPEN_FROM - 2 : OPEN_UNTIL + 2]).min() > 0.6
+
+
+def test_a_bank_that_is_open_on_some_days_is_found(learned):
+    _by_hour, by_day = _told(learned, "some-days")
+    assert by_day[[0, 3]].max() < 0.2
+    assert np.delete(by_day, [0, 3]).min() > 0.5
+
+
+def test_customers_without_money_close_no_bank(learned):
+    by_hour, by_day = _told(learned, "always")
+    assert by_hour.mean() < 0.2
+    assert by_day.max() < 0.1
+
+
+def test_without_a_first_sight_of_them_hours_are_never_found(monkeypatch):
+    """The control: expectation maximisation from even beginnings takes everybody for poor."""
+    monkeypatch.setattr(fitting, "at_first_sight", lambda habits, _customers: habits)
+    by_hour, _by_day = _told(_learned(), "evenings")
+    assert np.delete(by_hour, np.s_[OPEN_FROM:OPEN_UNTIL]).max() < 0.4
+
+
+@pytest.mark.parametrize("hour", [1, 9, 14])
+def test_a_refused_newcomer_is_charged_when_the_bank_is_open(learned, hour):
+    failed = datetime(2026, 10, 6, hour, tzinfo=UTC)
+    at = learned.next_attempt(
+        _failure("evenings", failed), [{"at": failed, "approved": False, "decline_code": "do_not_honor"}], failed
+    )
+    assert _by_hour(at)
+
+
+def test_an_hour_nobody_was_charged_at_is_learned_from_its_neighbours():
+    passed, refused = np.zeros((2, 2, 7, 24))
+    refused[:, :, [1, 2, 4, 5]], passed[:, :, 12:16] = 3, 3
+    found = with_banks(_two_banks(), passed, refused).refused[1]
+    assert found[3] > 0.7
+    assert found[13] < 0.2
+    # Of an hour far from all, only the bank as a whole tells.
+    assert found[13] < found[20] < found[3]
+
+
+def _two_banks() -> Habits:
+    return Habits(banks={"one": 1}, refused=np.full((2, 24), 0.05), weekdays=np.full((2, 7), 0.01))
+
+
+_COUNTS = arrays(np.float64, (2, 7, 24), elements=st.floats(0, 1e5))
+
+
+@given(_COUNTS, _COUNTS)
+def test_whatever_was_counted_chances_stay_chances(passed, refused):
+    found = with_banks(_two_banks(), passed, refused)
+    assert found.refused.shape == (2, 24)
+    assert found.weekdays.shape == (2, 7)
+    assert ((found.refused >= LEAST_REFUSED) & (found.refused <= MOST_REFUSED)).all()
+    assert ((found.weekdays > 0) & (found.weekdays <= MOST_REFUSED)).all()
