@@ -32,6 +32,11 @@ class Histories:
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
 
+    @property
+    def charges(self) -> int:
+        """How many charges are remembered of all customers."""
+        return sum(map(len, self._rows.values()))
+
     def add(self, customer: str, zone: str, invoice: str, told: PastAttempt) -> None:
         """Remember one charge; the same one told twice counts once."""
         row = row_of(told, zone, invoice)

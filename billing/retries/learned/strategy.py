@@ -35,19 +35,20 @@ from billing.retries.learned.scenarios import (
 )
 from billing.retries.learned.words import beliefs, customer_told
 from billing.retries.planner import Proposal, Question, asks_strategy, in_order, plan_with
+from billing.retries.reading import moment
 from billing.retries.taxonomy import Category
-from billing.retries.types import PastAttempt, PlannedRetry, RetryContext
+from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, as_told
 
 SCHEMA = 4
 #: Charges that fitting looks at closely; a larger history is sampled by customer.
-SAMPLED_ROWS = 24_000
+SAMPLED_ROWS = 40_000
 #: The least time between two charges of an invoice.
 MIN_GAP_HOURS = 12
 #: What a try must add to the chance of the sequence to be worth making, and what a day sooner is worth.
-COST = 0.001
+COST = 0.02
 DAILY_PATIENCE = 0.002
 #: The share of futures of which nothing is believed, at least; it falls from all of them as rows come in.
-LEAST_SURPRISE = 0.06
+LEAST_SURPRISE = 0.03
 SURPRISED_BY = 300.0
 #: How much likelier to succeed (given a live card) the sequence must be than even spreading, to be preferred to it.
 WORTH_LEAVING_EVEN = 0.015
@@ -70,38 +71,44 @@ class LearnedStrategy:
     # Learning
 
     def fit(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Learn from history rows; called again, it goes on from what it knows. Rows without `at` are passed over."""
-        amounts: dict[str, list[float]] = {}
-        first: dict[str, RetryContext] = {}
-        many = 0
+        """Learn from history rows, in whatever order and however often each is told.
+
+        Called again, it goes on from what it knows. Rows without a readable `at` are passed over.
+        """
+        known: dict[str, tuple[datetime, str, RetryContext]] = {}
+        amounts: dict[str, set[tuple[str, datetime, float]]] = {}
         for row in rows:
-            if row.get("at") is None:
+            if moment(row.get("at")) is None:
                 continue
             context = RetryContext.from_mapping({**row, "failed_at": row["at"]})
             customer = context.customer_id or f"invoice {context.invoice_id}"
             self._histories.add(customer, context.timezone, context.invoice_id, PastAttempt.from_mapping(row))
-            first.setdefault(customer, context)
-            many += 1
+            told = (context.failed_at, context.invoice_id, context)
+            known[customer] = min(known.get(customer, told), told, key=lambda one: one[:2])
             if context.amount is not None:
-                amounts.setdefault(context.currency, []).append(float(context.amount))
-        for currency, known in amounts.items():
-            low, high = np.quantile(known, [1 / 3, 2 / 3])
+                charge = (context.invoice_id, context.failed_at, float(context.amount))
+                amounts.setdefault(context.currency, set()).add(charge)
+        for currency, charges in amounts.items():
+            low, high = np.quantile([amount for _invoice, _at, amount in charges], [1 / 3, 2 / 3])
             self._amounts[currency] = (float(low), float(high))
         self._beliefs.clear()
-        if first:
-            self.habits = self._sized(list(first.values()))
-            customers = self._sample(first)
-            counted = len(customers) / len(first)
-            self.habits = learn(customers, replace(self.habits, rows=self.habits.rows + many, counted=counted))
+        if known:
+            contexts = {customer: known[customer][2] for customer in sorted(known)}
+            self.habits = self._sized(list(contexts.values()))
+            customers = self._sample(contexts)
+            counted = len(customers) / len(contexts)
+            self.habits = learn(customers, replace(self.habits, rows=self._histories.charges, counted=counted))
 
     def observe(self, context: RetryContext | Mapping[str, Any], attempt: PastAttempt | Mapping[str, Any]) -> None:
         """Take one outcome in as it arrives; the same one told twice counts once, one without customer or time not."""
         if isinstance(context, Mapping):
-            context = RetryContext.from_mapping({**context, "failed_at": context.get("failed_at") or _ANY_TIME})
-        if isinstance(attempt, Mapping) and attempt.get("at") is None:
+            failed = moment(context.get("failed_at")) or _ANY_TIME
+            context = RetryContext.from_mapping({**context, "failed_at": failed})
+        if isinstance(attempt, Mapping) and moment(attempt.get("at")) is None:
             return
         if context.customer_id:
-            self._histories.add(context.customer_id, context.timezone, context.invoice_id, _attempt(attempt))
+            told = as_told(context, [attempt])[1][0]
+            self._histories.add(context.customer_id, context.timezone, context.invoice_id, told)
 
     def save(self) -> bytes:
         """Everything learned, as a compressed file of plain arrays."""
@@ -139,7 +146,8 @@ class LearnedStrategy:
         now: datetime,
     ) -> datetime | None:
         """The next moment (UTC) to charge, or None to stop; `attempts` are the invoice's so far."""
-        plan = plan_with(self, _context(context), [_attempt(a) for a in attempts], [], now)
+        known, past = as_told(context, attempts)
+        plan = plan_with(self, known, past, [], now)
         return plan.at if isinstance(plan, PlannedRetry) else None
 
     def next_attempts(
@@ -150,7 +158,7 @@ class LearnedStrategy:
         found: list[datetime | None] = []
         questions = iter(asked)
         while batch := list(islice(questions, PREPARED)):
-            told = [(_context(context), [_attempt(a) for a in attempts], now) for context, attempts, now in batch]
+            told = [(*as_told(context, attempts), now) for context, attempts, now in batch]
             self.prepare([(c, in_order(c, past)) for c, past, now in told if asks_strategy(c, past, now)])
             found += [self.next_attempt(*question) for question in told]
         return found
@@ -261,14 +269,6 @@ class LearnedStrategy:
         charges = {customer: self._histories.of(customer) for customer in contexts}
         step = max(1, -(-sum(len(c) for c in charges.values()) // SAMPLED_ROWS))
         return [Customer(self._person(contexts[c]), charges[c]) for c in list(contexts)[::step]]
-
-
-def _context(told: RetryContext | Mapping[str, Any]) -> RetryContext:
-    return told if isinstance(told, RetryContext) else RetryContext.from_mapping(told)
-
-
-def _attempt(told: PastAttempt | Mapping[str, Any]) -> PastAttempt:
-    return told if isinstance(told, PastAttempt) else PastAttempt.from_mapping(told)
 
 
 def _grown(table: Floats, names: Mapping[str, int]) -> Floats:

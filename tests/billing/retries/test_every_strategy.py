@@ -45,6 +45,18 @@ about = {
 }
 
 
+#: Values as files and tables of others hold them.
+ODD = [
+    {"at": "2024-05-01T10:00:00Z"},
+    {"at": datetime(2024, 5, 1, 10)},  # noqa: DTZ001 (that it says no zone is the point)
+    {"at": "some day"},
+    {"at": 1714557600},
+    {"amount": float("nan"), "tenure_months": float("nan"), "cross_border": float("nan")},
+    {"network_decline_code": 51, "network_advice_code": 24.0, "decline_code": float("nan")},
+    {"timezone": 5, "country": 39, "customer_id": 7, "approved": "false"},
+]
+
+
 @st.composite
 def rows(draw):
     """A row of history as it may come: any field may be missing, or be one nobody knows."""
@@ -52,7 +64,7 @@ def rows(draw):
     row |= draw(codes | soft) | {"attempt_number": draw(st.integers(0, 9))}
     for name in draw(st.lists(st.sampled_from(sorted(row)), max_size=4)):
         row.pop(name, None)
-    return row | draw(st.sampled_from([{}, {}, {"colour": "green"}]))
+    return row | draw(st.sampled_from([{}, {}, {}, {}, {"colour": "green"}, *ODD]))
 
 
 @st.composite
