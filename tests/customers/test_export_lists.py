@@ -91,12 +91,13 @@ def test_a_list_ends_where_sight_ends(model: type[Model], monkeypatch: pytest.Mo
     client = client_of("manager")
     RoleVisibility.objects.create(group=Group.objects.get(name="manager"), sees=Sees.OWN)
     asked: list[Any] = []
-    from customers.admin import base
-
-    real = base.seen
-    monkeypatch.setattr(base, "seen", lambda queryset, user: asked.append(queryset.model) or real(queryset, user))
+    page = type(admin.site.get_model_admin(model))
+    real = page.rows_seen
+    monkeypatch.setattr(
+        page, "rows_seen", lambda self, rows, user: asked.append((rows.model, user.username)) or real(self, rows, user)
+    )
     take(client, model)
-    assert model in asked
+    assert (model, "manager") in asked
 
 
 def test_headings_follow_the_readers_language() -> None:
