@@ -119,11 +119,11 @@ def _randomly(belief: Belief, kinds: Ints, utc: Ints) -> NDArray[np.bool_]:
     return np.asarray((switched % 2 == 0) == on[:, None])
 
 
-def with_surprises(there: Floats, share: float) -> Floats:
+def with_surprises(there: Floats, share: float, ahead: int) -> Floats:
     """The futures, `share` of them replaced, in place, by ones of which nothing is known.
 
-    In those money comes once, at any hour, and lasts half a day to three days. They keep tries apart where little was
-    learned, and where what was learned is wrong.
+    In those money comes once, at any hour since the last charge, `ahead` slots ago, and lasts half a day to three
+    days. They keep tries apart where little was learned, and where what was learned is wrong.
     """
     futures, hours = there.shape
     many = round(share * futures)
@@ -131,7 +131,7 @@ def with_surprises(there: Floats, share: float) -> Floats:
         return there
     # Spread over the futures, which are ordered by hypothesis.
     rows = (np.arange(many) * futures) // many
-    begins = ((np.arange(many) + 0.5) / many * (hours + _SURPRISE_HOURS[1]) - _SURPRISE_HOURS[1]).astype(int)
+    begins = np.floor((np.arange(many) + 0.5) / many * (hours + ahead) - ahead).astype(int)
     lengths = np.resize(np.array(_SURPRISE_HOURS), many)
     clock = np.arange(hours)[None, :]
     there[rows] = (clock >= begins[:, None]) & (clock < (begins + lengths)[:, None])

@@ -45,7 +45,7 @@ SAMPLED_ROWS = 40_000
 #: The least time between two charges of an invoice.
 MIN_GAP_HOURS = 12
 #: What a try must add to the chance of the sequence to be worth making, and what a day sooner is worth.
-COST = 0.02
+COST = 0.01
 DAILY_PATIENCE = 0.002
 #: The share of futures of which nothing is believed, at least; it falls from all of them as rows come in.
 LEAST_SURPRISE = 0.03
@@ -188,13 +188,14 @@ class LearnedStrategy:
         belief = self._belief(question)
         utc, local = hours_between(first, last, context.timezone)
         chance = passes(belief, self.habits, person, local)
-        there = with_surprises(money_there(belief, self.habits, local, utc), self._surprise())
+        step = int(utc[1] - utc[0]) if len(utc) > 1 else 1
+        ahead = (first - question.previous.timestamp() / HOUR) / step
+        there = with_surprises(money_there(belief, self.habits, local, utc), self._surprise(), round(ahead))
         there = with_blocks(there, belief, utc)
         there, weight = with_hidden_hours(there, local, _unexplained(question))
-        step = int(utc[1] - utc[0]) if len(utc) > 1 else 1
         patience = 1 - DAILY_PATIENCE * (utc - utc[0]) / 24
         tries = question.tries_left
-        even = evenly(len(utc), tries, (first - question.previous.timestamp() / HOUR) / step)
+        even = evenly(len(utc), tries, ahead)
         found = choose(there, weight, chance, tries, least_gap=-(-MIN_GAP_HOURS // step), cost=COST, patience=patience)
         gain = met(there, weight, chance, found) - met(there, weight, chance, even)
         if found and gain >= WORTH_LEAVING_EVEN * float(chance.max()):

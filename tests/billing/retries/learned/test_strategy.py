@@ -91,8 +91,7 @@ def test_the_first_retry_meets_the_next_payday(fitted):
 
 
 def test_somebody_never_seen_is_planned_by_what_is_common(fitted):
-    # With one try; more would leave some for days that are common elsewhere.
-    failure = _failure("stranger", max_attempts=1)
+    failure = _failure("stranger")
     at = fitted.next_attempt(failure, [_declined(failure["failed_at"])], failure["failed_at"] + timedelta(minutes=1))
     assert has_money(at)
 
