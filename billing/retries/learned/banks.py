@@ -21,6 +21,9 @@ _BANK, _MEAN, _NEAR, _DAY = 25.0, 2.0, 4.0, 8.0
 #: How much the hours one and two away tell of an hour.
 _BESIDE = ((1, 0.6), (2, 0.3))
 _TURNS = 6
+#: By how many nats its own hours must explain better what a bank refused than the usual share of refusals does. (What
+#: chance alone gains is less.)
+_CLEARLY = 8.0
 #: Banks change their habits: no hour is ever held to be safer than this, none to be more surely closed.
 LEAST_REFUSED, MOST_REFUSED = 0.02, 0.97
 
@@ -29,22 +32,47 @@ def at_first_sight(habits: Habits, customers: Sequence[Customer]) -> Habits:
     """The hours that banks seem to keep at first sight.
 
     Expectation maximisation would never find a closed bank from even beginnings: each customer who was always refused
-    there would be taken for one without money. A customer counts once an hour and weekday, however often they were
-    charged, so that one of them makes no habit. Charges soon after another may have been refused for that.
+    there would be taken for one without money. A customer counts once an hour, however often they were charged
+    then, so that one of them makes no habit. Charges soon after another may have been refused for that. Only what
+    a bank refuses beyond what is usual speaks of its hours, and only where that is clear: all banks have customers
+    without money, whatever word they have for that.
     """
     passed, refused = np.zeros((2, len(habits.banks) + 1, 7, 24))
     for customer in customers:
         told, bank = customer.charges, customer.person.bank
         known = ((told.said == APPROVED) | np.isin(told.said, WORDLESS)) & (told.gap == len(GAP_BINS))
         place = ((told.local // 24 + 3) % 7 * 24 + told.local % 24)[known]
-        good = np.bincount(place, told.said[known] == APPROVED, 7 * 24)
-        whole = np.maximum(np.bincount(place, minlength=7 * 24), 1)
-        seen = (np.bincount(place, minlength=7 * 24) > 0).reshape(7, 24)
-        share = (good / whole).reshape(7, 24)
+        whole = np.bincount(place, minlength=7 * 24).reshape(7, 24)
+        good = np.bincount(place[told.said[known] == APPROVED], minlength=7 * 24).reshape(7, 24)
+        # One vote for each hour they were charged at, shared out among its weekdays.
+        weight = (whole > 0) / np.maximum((whole > 0).sum(0), 1)
+        share = good / np.maximum(whole, 1)
         for row in {0, bank}:
-            passed[row] += share * seen
-            refused[row] += (1 - share) * seen
-    return with_banks(habits, passed, refused)
+            passed[row] += weight * share
+            refused[row] += weight * (1 - share)
+    found = with_banks(habits, passed, refused)
+    passes = (1 - found.weekdays)[:, :, None] * (1 - found.refused)[:, None, :]
+    usual = _usual(passed.sum((1, 2)), refused.sum((1, 2)))
+    clear = (_told(passed, refused, passes) - _told(passed, refused, np.array(usual)) > _CLEARLY)[:, None]
+    by_hour = np.maximum(1 - (1 - found.refused) / usual, LEAST_REFUSED)
+    return replace(
+        habits,
+        refused=np.where(clear, by_hour, habits.refused),
+        weekdays=np.where(clear, found.weekdays, habits.weekdays),
+    )
+
+
+def _usual(passed: Floats, refused: Floats) -> float:
+    """The share of charges that passes at the bank in the middle, by how much is known of each."""
+    share = (passed[1:] + 1) / (passed[1:] + refused[1:] + 2)
+    order = np.argsort(share)
+    known = np.cumsum((passed + refused)[1:][order])
+    return float(share[order][np.searchsorted(known, known[-1] / 2)]) if len(known) else 1.0
+
+
+def _told(passed: Floats, refused: Floats, passes: Floats) -> Floats:
+    """The log-likelihood of what passed and was refused, by bank."""
+    return np.asarray((passed * np.log(passes) + refused * np.log(1 - passes)).sum((1, 2)))
 
 
 def with_banks(habits: Habits, passed: Floats, refused: Floats) -> Habits:
