@@ -64,10 +64,13 @@ def at_first_sight(habits: Habits, customers: Sequence[Customer]) -> Habits:
 
 def _usual(passed: Floats, refused: Floats) -> float:
     """The share of charges that passes at the bank in the middle, by how much is known of each."""
-    share = (passed[1:] + 1) / (passed[1:] + refused[1:] + 2)
+    # Where no bank is named all charges are one bank's, in row 0.
+    banks = slice(min(1, len(passed) - 1), None)
+    known = passed[banks] + refused[banks]
+    share = (passed[banks] + 1) / (known + 2)
     order = np.argsort(share)
-    known = np.cumsum((passed + refused)[1:][order])
-    return float(share[order][np.searchsorted(known, known[-1] / 2)]) if len(known) else 1.0
+    upto = np.cumsum(known[order])
+    return float(share[order][np.searchsorted(upto, upto[-1] / 2)])
 
 
 def _told(passed: Floats, refused: Floats, passes: Floats) -> Floats:
