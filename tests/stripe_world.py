@@ -5,12 +5,15 @@ from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
+import pytest
 import requests
 
+from billing.charging import charge_now
 from billing.ingest.facts.methods import method_values
 from billing.ingest.inbox import store
 from billing.ingest.process import process_inbox
 from billing.models import Invoice, PaymentMethod
+from customers.errors import SollecitoError
 from dunning_site.embedded.stripe_sandbox import collection, invoice_calls, seeding
 from dunning_site.embedded.stripe_sandbox.clock import set_clock
 from dunning_site.embedded.stripe_sandbox.ledger import report
@@ -188,6 +191,14 @@ class StripeWorld:
     def tried(self) -> int:
         """Charges attempted, approved or not."""
         return len(self.server.world.tables["charge"])
+
+    def only_the_customer_charges(self, invoice: Invoice, actor: Any, *, now: datetime, why: str) -> None:
+        """Staff ask for a charge, with a reason and without: both times it is refused, and nothing is tried."""
+        before = self.tried()
+        for override in ("", "They agreed on the phone."):
+            with pytest.raises(SollecitoError, match=why) as caught:
+                charge_now(invoice_id=invoice.pk, origin="staff", now=now, actor_id=actor.pk, override=override)
+            assert (caught.value.code, self.tried()) == ("needs_customer", before)
 
 
 def declining(code: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from billing.retries.learned.calendars import week_hour_of
 from billing.retries.learned.habits import APPROVED, GAP_BINS, WORDLESS, Floats, Habits
 from billing.retries.learned.hypotheses import Customer
 
@@ -41,7 +42,7 @@ def at_first_sight(habits: Habits, customers: Sequence[Customer]) -> Habits:
     for customer in customers:
         told, bank = customer.charges, customer.person.bank
         known = ((told.said == APPROVED) | np.isin(told.said, WORDLESS)) & (told.gap == len(GAP_BINS))
-        place = ((told.local // 24 + 3) % 7 * 24 + told.local % 24)[known]
+        place = week_hour_of(told.local)[known]
         whole = np.bincount(place, minlength=7 * 24).reshape(7, 24)
         good = np.bincount(place[told.said[known] == APPROVED], minlength=7 * 24).reshape(7, 24)
         # One vote for each hour they were charged at, shared out among its weekdays.

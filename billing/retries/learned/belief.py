@@ -149,11 +149,7 @@ def take_in(
         held *= gifts
         by_pay += held
         # The answer's chance is parts[0] + parts[1] x money, whatever the hypothesis.
-        passes = (
-            (1 - habits.refused[bank, local % 24])
-            * (1 - habits.weekdays[bank, (local // 24 + 3) % 7])
-            * (1 - habits.crowded[gap, week])
-        )
+        passes = habits.bank_passes(bank, local) * (1 - habits.crowded[gap, week])
         blocked = blocks + (1 - blocks) * habits.blocked
         live, free = 1 - dead, (1 - blocked).prod(axis=1)
         ok = said == APPROVED

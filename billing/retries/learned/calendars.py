@@ -11,6 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from billing.retries.localtime import zone
 
 Ints = NDArray[np.int64]
+
+#: 1 January 1970 was one; Monday is 0.
+_THURSDAY = 3
 
 HOUR = 3600
 _EPOCH = date(1970, 1, 1)
@@ -88,10 +92,10 @@ def _month_days(calendar: Calendar, year: int, month: int) -> list[int]:
     begin = (date(year, month, 1) - _EPOCH).days
     found = []
     if calendar.kind == "weekday":
-        same = [begin + n for n in range(last) if (begin + n + 3) % 7 == calendar.phase]
+        same = [begin + n for n in range(last) if (begin + n + _THURSDAY) % 7 == calendar.phase]
         return [same[calendar.nth - 1 if calendar.nth > 0 else calendar.nth]]
     if calendar.kind == "business":
-        return [[begin + n for n in range(last) if (begin + n + 3) % 7 < 5][calendar.nth - 1]]
+        return [[begin + n for n in range(last) if (begin + n + _THURSDAY) % 7 < 5][calendar.nth - 1]]
     for dom in calendar.doms:
         day = date(year, month, min(dom, last))
         if calendar.shift == "before" and day.weekday() > 4:
@@ -186,3 +190,13 @@ def local_hours(utc_hours: Ints, name: str) -> Ints:
         offsets += more[1]
     known = np.array(offsets)[np.searchsorted(np.array(starts), utc_hours, side="right") - 1]
     return np.asarray((utc_hours * HOUR + known) // HOUR, np.int64)
+
+
+def weekday_of(local: Any) -> Any:
+    """The weekday of local hours since 1970, 0 Monday; of one as of many."""
+    return (local // 24 + _THURSDAY) % 7
+
+
+def week_hour_of(local: Any) -> Any:
+    """The hour of the week of local hours since 1970, 0 Monday's first; of one as of many."""
+    return weekday_of(local) * 24 + local % 24

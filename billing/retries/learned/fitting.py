@@ -15,7 +15,7 @@ import numpy as np
 from billing.retries.learned.abreast import KEPT_CALENDARS
 from billing.retries.learned.banks import at_first_sight, with_banks
 from billing.retries.learned.belief import Step, begin, take_in
-from billing.retries.learned.calendars import CALENDARS
+from billing.retries.learned.calendars import CALENDARS, weekday_of
 from billing.retries.learned.changing import with_lately, with_moving
 from billing.retries.learned.foretold import trust
 from billing.retries.learned.habits import (
@@ -138,7 +138,7 @@ def _count_charge(
     person: Person, charges: Charges, index: int, blame: Floats, habits: Habits, counts: _Counts
 ) -> None:
     local, said = int(charges.local[index]), int(charges.said[index])
-    gap, hour, weekday = (int(charges.gap[index]), int(charges.week[index])), local % 24, (local // 24 + 3) % 7
+    gap, hour, weekday = (int(charges.gap[index]), int(charges.week[index])), local % 24, weekday_of(local)
     passed, noise = (1.0, 0.0) if said == APPROVED else (0.0, float(blame[NOISE]))
     if said != APPROVED:
         counts.spoken[:, said] += blame
@@ -147,7 +147,7 @@ def _count_charge(
         counts.blocks += blame[[SHORT_BLOCK, LONG_BLOCK]]
     counts.tested += passed + noise + float(blame[SHORT_BLOCK] + blame[LONG_BLOCK])
     # What was refused for no cause of the customer's: how often the bank's hours were to blame, how often the crowd.
-    by_bank = 1 - (1 - habits.refused[person.bank, hour]) * (1 - habits.weekdays[person.bank, weekday])
+    by_bank = 1 - habits.bank_passes(person.bank, local)
     by_crowd = habits.crowded[gap]
     share = noise / (1 - (1 - by_bank) * (1 - by_crowd))
     for bank in {0, person.bank}:

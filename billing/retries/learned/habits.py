@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from billing.retries.learned.calendars import CALENDARS
+from billing.retries.learned.calendars import CALENDARS, weekday_of
 from billing.retries.taxonomy import Category
 
 Floats = NDArray[Any]
@@ -155,6 +155,10 @@ class Habits:
     def curves(self) -> Floats:
         """All curves of survival one after another: the averaged ones, then those from the very hour of arrival."""
         return np.concatenate([self.averaged.ravel(), survival().ravel()])
+
+    def bank_passes(self, bank: Any, local: Any) -> Any:
+        """The chance that a bank's own hours and weekdays let a charge pass at a local hour; of one as of many."""
+        return (1 - self.refused[bank, local % 24]) * (1 - self.weekdays[bank, weekday_of(local)])
 
     def as_data(self) -> dict[str, Any]:
         """Numbers, lists and names only, as a model file holds them."""

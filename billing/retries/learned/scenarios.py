@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from billing.retries.learned.belief import NEVER, Belief
-from billing.retries.learned.calendars import local_hours, table_for
+from billing.retries.learned.calendars import local_hours, table_for, week_hour_of
 from billing.retries.learned.habits import BLOCK_HOURS, RANDOM_KINDS, Floats, Habits
 from billing.retries.learned.hypotheses import Ints, Person
 
@@ -35,8 +35,6 @@ _SURPRISE_HOURS = (12, 72, 24, 48)
 HIDDEN_HOURS_EVERY = 8
 _HIDDEN = slice(1, None, HIDDEN_HOURS_EVERY)
 UNEXPLAINED = 0.25
-#: 1 January 1970 was a Thursday.
-_MONDAY = 3 * 24
 
 
 @lru_cache(maxsize=1)
@@ -162,12 +160,12 @@ def with_hidden_hours(there: Floats, local: Ints, refused_at: Sequence[int]) -> 
     bank was closed just then, so that the next try is made at another hour.
     """
     opened = _keeping_hours()
-    there[_HIDDEN] *= opened[:, (local + _MONDAY) % (7 * 24)]
+    there[_HIDDEN] *= opened[:, week_hour_of(local)]
     weight = np.ones(len(there))
     for hour in refused_at:
         weight *= UNEXPLAINED
         then = weight[_HIDDEN]
-        weight[_HIDDEN] = np.where(opened[:, (hour + _MONDAY) % (7 * 24)], then, then / UNEXPLAINED)
+        weight[_HIDDEN] = np.where(opened[:, week_hour_of(hour)], then, then / UNEXPLAINED)
     return there, weight / weight.sum()
 
 
@@ -197,9 +195,7 @@ def with_blocks(there: Floats, belief: Belief, utc: Ints) -> Floats:
 
 def passes(belief: Belief, habits: Habits, person: Person, local: Ints) -> Floats:
     """The chance at each hour that card and bank let a charge pass for which there is money and no block."""
-    bank, weekday = person.bank, (local // 24 + 3) % 7
-    chance = (1 - habits.refused[bank, local % 24]) * (1 - habits.weekdays[bank, weekday])
-    return np.asarray(chance * (1 - belief.dead[0]))
+    return np.asarray(habits.bank_passes(person.bank, local) * (1 - belief.dead[0]))
 
 
 def unblocked(belief: Belief, utc: int) -> float:
