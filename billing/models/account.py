@@ -29,6 +29,10 @@ class LimitProfile(models.TextChoices):
     LATEST = "latest", _("The newest published (Visa: 20 in 30 days)")
 
 
+#: Beyond these a setting is a slip of the keyboard: in days, and of one invoice.
+LONGEST_WINDOW, MOST_RETRIES = 90, 30
+
+
 class ProcessorAccount(models.Model):
     """One account at a processor; `code` is the `source` of every row that comes from it."""
 
@@ -38,8 +42,12 @@ class ProcessorAccount(models.Model):
     external_id = models.CharField(_("account id"), max_length=255, blank=True)
     retry_mode = models.CharField(_("retries"), max_length=10, choices=RetryMode.choices, default=RetryMode.OWN)
     take_over_after = models.PositiveSmallIntegerField(_("take over after this many tries"), default=4)
-    retry_window_days = models.PositiveSmallIntegerField(_("retry window in days"), default=21)
-    retry_max_attempts = models.PositiveSmallIntegerField(_("most retries per invoice"), default=8)
+    retry_window_days = models.PositiveSmallIntegerField(
+        _("retry window in days"), default=21, validators=[MinValueValidator(1), MaxValueValidator(LONGEST_WINDOW)]
+    )
+    retry_max_attempts = models.PositiveSmallIntegerField(
+        _("most retries per invoice"), default=8, validators=[MaxValueValidator(MOST_RETRIES)]
+    )
     limit_profile = models.CharField(
         _("networks' limits"), max_length=10, choices=LimitProfile.choices, default=LimitProfile.CAUTIOUS
     )

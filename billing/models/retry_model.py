@@ -7,6 +7,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from billing.models.account import LONGEST_WINDOW, MOST_RETRIES
+
 
 class RetryModel(models.Model):
     """One fitted state of a learning strategy: a candidate, the champion that plans retries, or a retired one."""
@@ -104,14 +106,14 @@ class RetryPolicy(models.Model):
         _("most retries per invoice"),
         null=True,
         blank=True,
-        validators=[MinValueValidator(1), MaxValueValidator(30)],
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_RETRIES)],
         help_text=_("Empty: as the processor account says."),
     )
     window_days = models.PositiveSmallIntegerField(
         _("retry window in days"),
         null=True,
         blank=True,
-        validators=[MinValueValidator(1), MaxValueValidator(90)],
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_WINDOW)],
         help_text=_("Empty: as the processor account says."),
     )
     strategy = models.CharField(_("strategy"), max_length=10, choices=Strategy.choices, default=Strategy.BEST)
