@@ -27,11 +27,10 @@ from billing.approvals.acts import act_choices
 from billing.approvals.deciders import (
     DECIDE,
     About,
-    deciders_words,
+    decision_words,
     may_decide,
     others_decide,
     requests_shown,
-    unseen_words,
 )
 from billing.approvals.services import amounts_words
 from billing.approvals.write_off import job_request
@@ -87,10 +86,6 @@ def _is_own(request: HttpRequest, obj: ApprovalRequest) -> bool:
     return obj.requested_by_id == request.user.pk
 
 
-def _may_decide(request: HttpRequest, obj: ApprovalRequest) -> bool:
-    return may_decide(obj, request.user)
-
-
 def _facts(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> list[Fact]:
     asked = format_html("{}<span class='sol-sub'>{}</span>", obj.requested_by, when(obj.requested_at))
     facts = [
@@ -106,7 +101,7 @@ def _facts(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> list[Fa
         who = format_html("{}<span class='sol-sub'>{}</span>", obj.decided_by, when(obj.decided_at))
         facts.append(Fact(_("Decided by"), who, 50))
     elif obj.status == ApprovalRequest.Status.PENDING:
-        facts.append(Fact(_("Who decides"), _who_decides(request, obj), 50))
+        facts.append(Fact(_("Who decides"), decision_words(obj, request.user), 50))
     about = About.request(obj)
     if about.job_id is not None:
         words = _now("Bulk act %(job)s") % {"job": f"#{about.job_id}"}
@@ -118,12 +113,6 @@ def _facts(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> list[Fa
     if obj.note or obj.result:
         facts.append(Fact(_("What came of it"), obj.result or obj.note, 60))
     return facts
-
-
-def _who_decides(request: HttpRequest, obj: ApprovalRequest) -> str:
-    if not _is_own(request, obj) and request.user.has_perm(DECIDE) and not _may_decide(request, obj):
-        return unseen_words(obj)
-    return deciders_words(obj.requested_by_id, About.request(obj))
 
 
 def _told(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> dict[str, Any]:
@@ -158,7 +147,7 @@ class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
             details="admin/page/facts.html",
             load=_told,
             fits=_is_pending,
-            allows=_may_decide,
+            allows=lambda request, obj: may_decide(obj, request.user),
             run=lambda asked: _decide(asked, approve=True),
             danger=True,
             order=10,
@@ -172,7 +161,7 @@ class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
             details="admin/page/facts.html",
             load=_told,
             fits=_is_pending,
-            allows=_may_decide,
+            allows=lambda request, obj: may_decide(obj, request.user),
             run=lambda asked: _decide(asked, approve=False),
             order=20,
         ),
@@ -226,7 +215,7 @@ def _job_facts(request: HttpRequest, job: BulkJob, now: datetime) -> list[Fact]:
     url = reverse("admin:billing_approvalrequest_change", args=[asked.pk])
     link = format_html('<a class="sol-link" href="{}">{}</a>', url, _now("Request %(request)s") % {"request": asked})
     if asked.decided_by is None:
-        said = deciders_words(asked.requested_by_id, About.request(asked))
+        said = decision_words(asked, request.user)
     else:
         said = f"{asked.get_status_display()}: {asked.decided_by}"
     return [Fact(_("Second person"), format_html("{}<span class='sol-sub'>{}</span>", link, said), 45)]

@@ -26,15 +26,16 @@ MOST = 100
 
 
 class About(NamedTuple):
-    """Whose money a request is about: the rows of a bulk job, or else these customers."""
+    """Whose money a request is about: the rows of a bulk job, or else one customer. Of one about many that names no
+    job nobody can tell whom: only who sees everybody decides about it."""
 
-    customer_ids: Collection[int] = ()
+    customer_id: int | None = None
     job_id: int | None = None
 
     @classmethod
     def request(cls, request: ApprovalRequest) -> "About":
-        """What a request is about. One about many that names no job tells nobody whom: only who sees all sees it."""
-        return cls([request.customer_id] if request.customer_id else (), job_of(request.payload))
+        """What a request is about."""
+        return cls(request.customer_id, job_of(request.payload))
 
     def seen_by(self, user: Any) -> bool:
         """Whether `user` sees all of it. Three queries at most."""
@@ -42,8 +43,7 @@ class About(NamedTuple):
             return True
         if self.job_id is not None:
             return jobs_seen([self.job_id], user).get(self.job_id, False)
-        ids = set(self.customer_ids)
-        return bool(ids) and seen(Customer.objects.filter(among(ids)), user).count() == len(ids)
+        return self.customer_id is not None and seen(Customer.objects.filter(pk=self.customer_id), user).exists()
 
 
 def job_of(payload: Mapping[str, Any]) -> int | None:
@@ -54,6 +54,13 @@ def job_of(payload: Mapping[str, Any]) -> int | None:
 def may_decide(request: ApprovalRequest, user: Any) -> bool:
     """Whether `user` is a second person for it: not who asked, allowed to decide, and sees all it is about."""
     return request.requested_by_id != user.pk and user.has_perm(DECIDE) and About.request(request).seen_by(user)
+
+
+def decision_words(request: ApprovalRequest, user: Any) -> str:
+    """Who decides about a request that waits, as told to `user`: also why not they, where they may decide others."""
+    if request.requested_by_id != user.pk and user.has_perm(DECIDE) and not About.request(request).seen_by(user):
+        return unseen_words(request)
+    return deciders_words(request.requested_by_id, About.request(request))
 
 
 def unseen_words(request: ApprovalRequest) -> str:
@@ -138,4 +145,4 @@ def jobs_deciding(user: Any) -> list[int]:
     """Ids of the bulk jobs of others that `user` is to decide about, and sees all of, or has decided about."""
     whole = [pk for pk, is_whole in _about_jobs(user).items() if is_whole]
     rows = ApprovalRequest.objects.filter(Q(pk__in=whole) | Q(decided_by=user.pk), payload__has_key="job_id")
-    return [int(payload["job_id"]) for payload in rows.values_list("payload", flat=True)]
+    return [job_id for payload in rows.values_list("payload", flat=True) if (job_id := job_of(payload)) is not None]

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from billing import money
 from billing.approvals.acts import act_dropped, act_named
-from billing.approvals.deciders import DECIDE, About, deciders_words, job_of, may_decide, unseen_words
+from billing.approvals.deciders import DECIDE, About, deciders_words, unseen_words
 from billing.approvals.limits import within_limit
 from billing.models import ApprovalRequest
 from customers.errors import SollecitoError, check_transition
@@ -35,11 +35,6 @@ class Proposal:
     customer_ids: Collection[int]
     payload: Mapping[str, Any] = field(default_factory=dict)
     invoice_id: int | None = None
-
-    @property
-    def about(self) -> About:
-        """Whose money it is about."""
-        return About(self.customer_ids, job_of(self.payload))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +59,8 @@ def act_or_request(*, proposal: Proposal, actor_id: int, now: datetime) -> Outco
         return Outcome(True, act.run(proposal.payload, proposal.amounts, actor_id, now))
     request = approval_request(proposal=proposal, actor_id=actor_id, now=now)
     words = _("This is above your limit (request %(request)s). %(who)s")
-    return Outcome(False, words % {"request": request, "who": deciders_words(actor_id, proposal.about)}, request.pk)
+    who = deciders_words(actor_id, About.request(request))
+    return Outcome(False, words % {"request": request, "who": who}, request.pk)
 
 
 @transaction.atomic
@@ -120,7 +116,7 @@ def approval_decide(*, request_id: int, approve: bool, note: str, actor_id: int,
     actor = get_user_model().objects.filter(pk=actor_id, is_active=True).first()
     if actor is None or not actor.has_perm(DECIDE):
         raise SollecitoError(_("You may not decide requests for approval."), code="approval_forbidden")
-    if not may_decide(request, actor):
+    if not About.request(request).seen_by(actor):
         raise SollecitoError(unseen_words(request), code="approval_unseen")
     _check(request, Status.DONE if approve else Status.DECLINED)
     if not approve:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from billing.approvals.acts import Act, act_register, adjusted
-from billing.approvals.deciders import deciders_words, jobs_deciding
+from billing.approvals.deciders import About, deciders_words, job_of, jobs_deciding
 from billing.approvals.services import (
     Outcome,
     Proposal,
@@ -79,8 +79,8 @@ def _sums(rows: Collection[Invoice]) -> dict[str, int]:
 
 
 def _run(payload: Mapping[str, Any], amounts: Mapping[str, int], actor_id: int, now: datetime) -> str:
-    if "job_id" in payload:
-        return _release(int(payload["job_id"]), amounts)
+    if (job_id := job_of(payload)) is not None:
+        return _release(job_id, amounts)
     ids = [int(pk) for pk in payload["invoice_ids"]]
     # Owners' rows first (billing.locks), so that no payment changes a balance between the look and the deed.
     owners = Invoice.objects.filter(pk__in=ids).values("customer_id")
@@ -126,10 +126,10 @@ class JobApproval:
 
     def needed(self, job: BulkJob, now: datetime) -> str:
         """Who has to agree; empty where all of it together is within the person's limit."""
-        proposal = self._proposal(job)
-        if allowed_alone(proposal=proposal, actor_id=job.asked_by_id, now=now):
+        if allowed_alone(proposal=self._proposal(job), actor_id=job.asked_by_id, now=now):
             return ""
-        return _("All of it together is above your limit.") + " " + deciders_words(job.asked_by_id, proposal.about)
+        who = deciders_words(job.asked_by_id, About(job_id=job.pk))
+        return _("All of it together is above your limit.") + " " + who
 
     def ask(self, job: BulkJob, now: datetime) -> None:
         """Files the request."""
@@ -170,8 +170,9 @@ def _release(job_id: int, approved: Mapping[str, int]) -> str:
 
 
 def _dropped(payload: Mapping[str, Any], reason: str, now: datetime) -> None:
-    if "job_id" in payload and BulkJob.objects.filter(pk=payload["job_id"], status=BulkStatus.TO_APPROVE).exists():
-        job_refuse(job_id=int(payload["job_id"]), reason=reason, now=now)
+    job_id = job_of(payload)
+    if job_id is not None and BulkJob.objects.filter(pk=job_id, status=BulkStatus.TO_APPROVE).exists():
+        job_refuse(job_id=job_id, reason=reason, now=now)
 
 
 def _spent(actor_id: int, customer_ids: Collection[int], currency: str, since: datetime) -> int:

@@ -30,11 +30,13 @@ def jobs_seen(job_ids: Collection[int], user: Any) -> dict[int, bool]:
     by_model: dict[str, list[int]] = {}
     for pk, slug in BulkJob.objects.filter(pk__in=job_ids).values_list("pk", "act"):
         by_model.setdefault(act_named(slug).model, []).append(pk)
-    theirs: dict[int, set[bool]] = {}
+    found: dict[int, bool] = {}
     for name, ids in by_model.items():
         there = apps.get_model(name)._default_manager.filter(pk=OuterRef("target")).order_by()
-        items = BulkItem.objects.filter(Exists(there), job__in=ids).order_by()
-        pairs = items.annotate(theirs=Exists(seen(there, user))).values_list("job_id", "theirs").distinct()
-        for pk, is_theirs in pairs:
-            theirs.setdefault(pk, set()).add(is_theirs)
-    return {pk: False not in found for pk, found in theirs.items() if True in found}
+        items = BulkItem.objects.filter(job=OuterRef("pk")).order_by()
+        theirs = Exists(seen(there, user))
+        # Each look ends at the first such row: a job may have a hundred thousand.
+        hidden = Exists(items.filter(Exists(there), ~theirs))
+        rows = BulkJob.objects.filter(Exists(items.filter(theirs)), pk__in=ids).order_by().annotate(more=hidden)
+        found |= {pk: not more for pk, more in rows.values_list("pk", "more")}
+    return found

@@ -213,6 +213,15 @@ def test_a_request_about_one_customer_is_decided_by_who_sees_them(office: Office
     assert approve(mine, office.again(office.mia)).status == "done"
 
 
+def test_about_many_customers_without_a_job_only_who_sees_everybody_decides(office: Office) -> None:
+    rows = [office.owing(office.mia).pk for _ in range(2)]
+    asked = invoices_write_off(invoice_ids=rows, reason="x", actor_id=office.anna.pk, now=NOW)
+    assert asked.words.endswith("Waits for one of these to approve it: chief.")
+    with pytest.raises(SollecitoError) as refused:
+        approve(ApprovalRequest.objects.get(), office.again(office.mia))
+    assert refused.value.code == "approval_unseen"
+
+
 def test_looking_costs_the_same_for_one_request_and_for_many(office: Office) -> None:
     def queries() -> int:
         client = Client()
