@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 from billing import money
 from billing.matching import UNRESOLVED
 from billing.models import AttemptStatus, PaymentAttempt, PaymentPlan, PlanInstalment
-from billing.plans.offering import plan_offers, plan_rules
+from billing.plans.offering import plans_online
 from billing.plans.paid import plans_paid
 from billing.plans.services import plan_chargeable, plan_create
 from billing.plans.terms import Offer
 from campaigns.services.confirming import confirmation_queue
 from customers.errors import SollecitoError
-from portal.account import day, open_invoices, zone_of
+from portal.account import day, zone_of
 from portal.models import PortalLink
 from portal.owed import Account
 
@@ -45,6 +45,8 @@ class Shown:
     total_text: str
     offer: Offer
     lines: tuple[Line, ...]
+    #: The one to name first, as the whole seems to be too much at once.
+    suggested: bool = False
 
     @property
     def summary(self) -> str:
@@ -93,22 +95,17 @@ class Running:
 
 
 def offered(*, link: PortalLink, account: Account, now: datetime, language: str) -> tuple[Shown, ...]:
-    """The plans the brand's rules offer over what is late; none while a promise stands, or where the processor goes on
-    charging the whole by itself. A constant number of queries for each currency."""
+    """The plans this customer may agree on here, those over what is too much at once first. A constant number of
+    queries."""
     if account.promised_text or not any(item.late for item in account.payable):
         return ()
-    rules = plan_rules(link.brand_id)
-    if not rules.offered_online:
-        return ()
-    found: list[Shown] = []
-    alone = set(open_invoices(link).filter(processor_next_attempt_at=None).values_list("pk", flat=True))
-    for group in account.groups:
-        late = any(item.late for item in group.items if not item.held)
-        if not late or any(item.id not in alone for item in group.items):
-            continue
-        offers = plan_offers(customer_id=link.customer_id, brand_id=link.brand_id, currency=group.currency, now=now)
-        found += [_shown(offer, link, group.currency, language) for offer in offers]
-    return tuple(found)
+    pair = (link.customer_id, link.brand_id)
+    found = plans_online(pairs=[pair], now=now).get(pair, ())
+    return tuple(
+        _shown(offer, link, each.currency, language, suggested=offer == each.suggested)
+        for each in sorted(found, key=lambda each: each.obstacle is None)
+        for offer in each.offers
+    )
 
 
 def running(*, link: PortalLink, now: datetime, language: str) -> Running | None:
@@ -227,7 +224,7 @@ def _key(link: PortalLink, key: str) -> str:
     return f"portal:{link.pk}:{key}"[:100]
 
 
-def _shown(offer: Offer, link: PortalLink, currency: str, language: str) -> Shown:
+def _shown(offer: Offer, link: PortalLink, currency: str, language: str, *, suggested: bool) -> Shown:
     total = sum(part.amount for part in offer.parts)
     return Shown(
         value=f"{currency}-{offer.interval}-{offer.count}",
@@ -235,6 +232,7 @@ def _shown(offer: Offer, link: PortalLink, currency: str, language: str) -> Show
         total=total,
         total_text=money.display(total, currency, language),
         offer=offer,
+        suggested=suggested,
         lines=tuple(
             Line(
                 part.number, day(part.due_on, link.customer, language), money.display(part.amount, currency, language)

@@ -159,6 +159,17 @@ def offers(rules: Rules, *, total: int, currency: str, payer: Payer, today: date
     return tuple(sorted(found, key=lambda offer: (offer.parts[-1].due_on, offer.count)))
 
 
+def fitting(found: Sequence[Offer], passes: int) -> Offer:
+    """Of plans, the shortest first, the one to name where the whole is too much: the shortest whose largest part is no
+    more than `passes` (minor units a bank lets pass; 0: not known); else the shortest of three parts or more, else the
+    one with the smallest parts."""
+    most = {offer: max(part.amount for part in offer.parts) for offer in found}
+    return next(
+        (offer for offer in found if most[offer] <= passes),
+        next((offer for offer in found if offer.count >= 3), min(found, key=lambda offer: most[offer])),
+    )
+
+
 def because(rules: Rules, payer: Payer) -> tuple[str, ...]:
     """What the customer's risk makes of the offers, in words; nothing where not enough is known."""
     if payer.band == Band.HIGH:

@@ -1,6 +1,6 @@
 """Owns when a retry asks for a part only: lack of funds again and again, and an account whose terms allow it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from billing.models import AttemptStatus, Invoice, PaymentAttempt, ProcessorAccount
 from billing.money import display, step
@@ -25,15 +25,20 @@ def part_of(invoice: Invoice, account: ProcessorAccount, attempts: Sequence[Paym
     return part if 0 < part < balance else 0
 
 
-def lacking(attempts: Sequence[PaymentAttempt]) -> int:
-    """How many of an invoice's attempts (oldest first) were declined for lack of funds since one was approved."""
-    count = 0
+def refused(attempts: Iterable[PaymentAttempt]) -> list[PaymentAttempt]:
+    """Those of an invoice's attempts (oldest first) that were declined since one was approved."""
+    declined: list[PaymentAttempt] = []
     for attempt in attempts:
         if attempt.status == AttemptStatus.SUCCEEDED:
-            count = 0
-        elif attempt.status == AttemptStatus.DECLINED and attempt.decline_category == Category.INSUFFICIENT_FUNDS:
-            count += 1
-    return count
+            declined.clear()
+        elif attempt.status == AttemptStatus.DECLINED:
+            declined.append(attempt)
+    return declined
+
+
+def lacking(attempts: Iterable[PaymentAttempt]) -> int:
+    """How many of an invoice's attempts (oldest first) were declined for lack of funds since one was approved."""
+    return sum(attempt.decline_category == Category.INSUFFICIENT_FUNDS for attempt in refused(attempts))
 
 
 def part_words(invoice: Invoice, part: int, attempts: Sequence[PaymentAttempt]) -> str:
