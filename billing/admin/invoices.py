@@ -23,7 +23,8 @@ from billing.admin.invoice_actions import INVOICE_ACTIONS
 from billing.admin.ledgers import ledger_rows
 from billing.breaker import paused_until
 from billing.category_words import HELP_WORDS, category_words
-from billing.models import AttemptStatus, Fee, Invoice, PaymentAttempt, RetryState
+from billing.models import AttemptStatus, Fee, Invoice, RetryState
+from billing.retries.card import asked_for
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
 from customers.admin.bulk import BulkAdmin
 from customers.admin.filters import MomentRangeFilter
@@ -77,17 +78,9 @@ def _attempts(request: HttpRequest, invoice: Invoice, now: datetime) -> dict[str
         "zone": customer_zone(invoice.customer),
         "allocations": list(invoice.allocations.select_related("payment").order_by("-id")[:100]),
         "retry_badge": choice_badge(invoice, "retry_state", RETRY),
-        "helps": _helps(invoice, attempts),
+        "helps": HELP_WORDS[asked_for(attempts)] if invoice.retry_state == RetryState.STOPPED else "",
         "paused_until": paused_until(source=invoice.source, now=now),
     }
-
-
-def _helps(invoice: Invoice, attempts: list[PaymentAttempt]) -> Any:
-    """What only the customer can do, where the last decline ended the retries."""
-    verdict = next((a.verdict for a in attempts if a.status == AttemptStatus.DECLINED), None)
-    if invoice.retry_state != RetryState.STOPPED or verdict is None or verdict.may_retry:
-        return ""
-    return HELP_WORDS[verdict.asks_for]
 
 
 def _log(request: HttpRequest, invoice: Invoice, now: datetime) -> dict[str, Any]:

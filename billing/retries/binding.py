@@ -26,14 +26,19 @@ def final_verdict(own: Sequence[PastAttempt], declines: Iterable[PastAttempt]) -
     """The verdict that ends the retries of an invoice on a card, or None.
 
     Either a decline among `declines` (of this card, for whatever invoice) finished the card, or the last of `own`
-    (this invoice's on this card, oldest first) allows no further try without the customer, or one of them was the
-    bank's wish to hear the customer confirm: it does not go away because a later try met another obstacle.
+    (this invoice's on this card, oldest first) allows no further try without the customer, or one of them asked for
+    the customer's confirmation.
     """
     last = [own[-1].verdict] if own else []
     hard = [verdict for attempt in declines if (verdict := attempt.verdict).hard]
-    asked = [attempt.verdict for attempt in own if not attempt.approved]
-    confirm = [verdict for verdict in asked if verdict.category is Category.AUTHENTICATION]
-    return next((verdict for verdict in [*hard, *last, *confirm] if not verdict.may_retry), None)
+    return next((verdict for verdict in [*hard, *last, *confirmations(own)] if not verdict.may_retry), None)
+
+
+def confirmations(own: Iterable[PastAttempt]) -> list[DeclineVerdict]:
+    """The declines of an invoice on a card by which the bank asked for the customer's confirmation: that wish does not
+    go away because a later try met another obstacle."""
+    asked = (attempt.verdict for attempt in own if not attempt.approved)
+    return [verdict for verdict in asked if verdict.category is Category.AUTHENTICATION]
 
 
 def wait_of(declines: Iterable[PastAttempt]) -> Wait | None:

@@ -4,22 +4,23 @@ Two workers with invoices of the same card hold different customers and invoices
 wait until the first has its charge in the books, so that both count it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.db import connection
 from django.db.models import Q
 
 from billing.matching import UNRESOLVED
-from billing.models import AttemptOrigin, Invoice, PaymentAttempt, PaymentMethod, ProcessorAccount
+from billing.models import AttemptOrigin, AttemptStatus, Invoice, PaymentAttempt, PaymentMethod, ProcessorAccount
 from billing.retries import limits
-from billing.retries.binding import final_verdict, network_wait_of, wait_of
+from billing.retries.binding import confirmations, final_verdict, network_wait_of, wait_of
 from billing.retries.debits import debit_refusal, mandate_refusal
 from billing.retries.eligibility import card_country_of, credential_of, network_of
 from billing.retries.ledger import CardLedger, ledger_of
 from billing.retries.loading import COUNTED, HISTORY, fee_charges, on_same_cards, past_attempts, profile_of
 from billing.retries.network_fees import Card
-from billing.retries.taxonomy import Category
+from billing.retries.taxonomy import AsksFor
+from billing.retries.types import PastAttempt
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
@@ -46,10 +47,9 @@ def limit_reached(
     """
     made = PaymentAttempt.objects.filter(at__isnull=False, status__in=COUNTED).select_related("payment_method")
     elsewhere = made.filter(on_same_cards([method]), at__gt=now - HISTORY).exclude(invoice=invoice)
-    credential = credential_of(method)
     here = list(made.filter(invoice=invoice).order_by("at", "id"))
     others = [*elsewhere, *fee_charges([method], now)]
-    on_card = [row for row in here if credential_of(row.payment_method) == credential]
+    on_card = [row for row in here if credential_of(row.payment_method) == credential_of(method)]
     verdict = limits.check(
         brand=network_of(method),
         history=[row.at for row in (*others, *on_card) if row.at is not None],
@@ -60,9 +60,8 @@ def limit_reached(
     # What the customer orders in the portal is a debit of its own, not the old one presented again.
     if not verdict.allowed and not (verdict.per_invoice and origin == AttemptOrigin.PORTAL):
         return verdict.sentence
-    # What the planner was told, as it is now: a charge without a method is taken for one on this card.
-    own = [past for past in past_attempts(here, method) if past.fingerprint in ("", credential)]
-    of_others = [past for past in past_attempts(others, method) if past.fingerprint == credential]
+    own = _own(here, method)
+    of_others = [past for past in past_attempts(others, method) if past.fingerprint == credential_of(method)]
     declines = [past for past in (*of_others, *own) if not past.approved]
     # Nobody presses for an instalment when it is charged: what binds retries binds it.
     automatic = origin in (AttemptOrigin.RETRY, AttemptOrigin.INSTALMENT)
@@ -91,12 +90,26 @@ def asks_customer(invoice: Invoice, method: PaymentMethod, now: datetime) -> str
     if refused is not None:
         return refused
     made = invoice.attempts.filter(at__isnull=False, status__in=COUNTED).select_related("payment_method")
-    credential = credential_of(method)
-    own = [past for past in past_attempts(list(made), method) if past.fingerprint in ("", credential)]
-    asked = [past for past in own if not past.approved and past.verdict.category is Category.AUTHENTICATION]
-    if not asked:
+    if not confirmations(_own(list(made), method)):
         return None
     return "The bank wants the customer to confirm: send them the link to the payment page."
+
+
+def asked_for(attempts: Sequence[PaymentAttempt]) -> AsksFor:
+    """What only the customer can do where declines ended the retries of an invoice on the card that was declined last.
+    `attempts` are the invoice's, newest first, with their methods."""
+    last = next((row for row in attempts if row.status == AttemptStatus.DECLINED), None)
+    if last is None:
+        return AsksFor.NOTHING
+    own = _own(attempts[::-1], last.payment_method or PaymentMethod())
+    final = final_verdict(own, [past for past in own if not past.approved])
+    return final.asks_for if final is not None else AsksFor.NOTHING
+
+
+def _own(rows: Sequence[PaymentAttempt], method: PaymentMethod) -> list[PastAttempt]:
+    """Those of an invoice's finished charges that were made on the card, as the planner is told of them: one without a
+    method is taken for one of them."""
+    return [past for past in past_attempts(rows, method) if past.fingerprint in ("", credential_of(method))]
 
 
 def _mandate_refusal(invoice: Invoice, method: PaymentMethod, now: datetime) -> str | None:

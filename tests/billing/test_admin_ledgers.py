@@ -1,4 +1,4 @@
-"""The ledger of a card where staff look at it, the charge past a limit, and the list of unknown codes."""
+"""The ledger of a card where staff look at it, what would help, the charge past a limit, and the unknown codes."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from billing.models import AttemptStatus, UnknownCode
+from billing.models import AttemptStatus, RetryState, UnknownCode
 from dunning_site.roles import roles_sync
 from tests import factories
 from tests.factories import NOW
@@ -66,6 +66,33 @@ def test_a_full_and_finished_card_says_what_a_further_try_costs(manager):
     assert "One more attempt now costs about 0.15 USD (a try after a final code)." in html
     assert "Network code R1." in html
     assert "2.85 USD" in html  # nineteen of them came after a final code, at the price of March 2026
+
+
+@pytest.mark.parametrize(
+    ("declines", "words"),
+    [
+        (["1 expired_card"], "What would help: another card, or new details of this one"),
+        (["1 authentication_required"], "What would help: the customer&#x27;s own confirmation"),
+        (
+            ["1 authentication_required", "1 insufficient_funds"],
+            "What would help: the customer&#x27;s own confirmation",
+        ),
+        # That card is not charged any more.
+        (["1 expired_card", "2 insufficient_funds"], ""),
+        (["1 insufficient_funds"], ""),
+        ([], ""),
+    ],
+)
+def test_a_stop_says_what_would_help(manager, declines, words):
+    owner = factories.customer()
+    factories.account()
+    cards = {name: factories.payment_method(owner) for name in "12"}
+    invoice = factories.invoice(owner, retry_state=RetryState.STOPPED, retry_reason="No.")
+    for n, (card, code) in enumerate(map(str.split, declines)):
+        factories.attempt(invoice, payment_method=cards[card], decline_code=code, at=NOW + n * DAY)
+    shown = page(manager, invoice, "attempts")
+    assert ("What would help" in shown) is bool(words)
+    assert words in shown
 
 
 def test_only_who_may_is_asked_and_asked_for_a_reason(manager):

@@ -6,7 +6,6 @@ import pytest
 from django.urls import reverse
 
 from billing.breaker import paused_until, processor_answered, processor_failed, processor_throttled, silences
-from billing.models import RetryState
 from customers.clock import running_on
 from tests import factories
 from tests.factories import NOW
@@ -62,20 +61,3 @@ def test_the_pause_is_said_where_people_look(admin_client):
     assert not [name for name, page in shown().items() if words[name] in page]
     failing(5)
     assert [name for name, page in shown().items() if words[name] in page] == list(pages)
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        ("expired_card", "What would help: another card, or new details of this one"),
-        ("authentication_required", "What would help: the customer&#x27;s own confirmation"),
-        ("insufficient_funds", ""),
-    ],
-)
-def test_a_stop_says_what_would_help(admin_client, code, words):
-    factories.account()
-    invoice = factories.invoice(factories.customer(), retry_state=RetryState.STOPPED, retry_reason="No.")
-    factories.attempt(invoice, decline_code=code, at=NOW)
-    page = admin_client.get(reverse("admin:billing_invoice_change", args=[invoice.pk])).content.decode()
-    assert ("What would help" in page) is bool(words)
-    assert words in page
