@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from datetime import UTC, date, datetime, timedelta
 from numbers import Real
-from typing import Any
+from typing import Any, get_args
+
+from billing.retries.limits import Profile
 
 #: Moments beyond are read as these: there the hours of a zone could no longer be reckoned.
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
@@ -27,7 +29,7 @@ def moment(told: Any) -> datetime | None:
         at = told if type(told) is datetime else _plain(told)
     elif isinstance(told, date):
         at = datetime(told.year, told.month, told.day, tzinfo=UTC)
-    elif isinstance(told, bool | int | float):
+    elif isinstance(told, Real):
         return None  # seconds or milliseconds, since when?
     else:
         try:
@@ -96,8 +98,8 @@ def span(told: Any) -> timedelta | None:
 
 
 def profile(told: Any) -> str | None:
-    """The name of a limit profile; of an unknown one nothing is known (limits.Profile)."""
-    return told if told in ("cautious", "latest") else None
+    """The name of a limit profile; of an unknown one nothing is known."""
+    return told if told in get_args(Profile) else None
 
 
 def _plain(told: datetime) -> datetime:

@@ -1,6 +1,7 @@
 """Rows and questions as they come from files and tables of others: read as they are meant, or as missing."""
 
 import copy
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ import pytest
 
 from billing.retries import STRATEGIES, reading
 from billing.retries.strategies import RuleStrategy
-from billing.retries.types import PastAttempt, RetryContext
+from billing.retries.types import _OF_ATTEMPTS, _OF_CONTEXTS, PastAttempt, RetryContext
 
 NAN = float("nan")
 FAILED = datetime(2026, 3, 2, 9, 13, tzinfo=UTC)
@@ -44,6 +45,7 @@ FIRST = {"at": FAILED, "approved": False, "attempt_number": 0, "decline_code": "
         (np.datetime64("NaT"), None),
         ("yesterday", None),
         (20260302, None),
+        (np.int64(20260302), None),
         (NAN, None),
         (None, None),
     ],
@@ -86,6 +88,7 @@ def test_moments(told, read):
         (reading.span, 2, None),
         (reading.profile, "latest", "latest"),
         (reading.profile, "reckless", None),
+        (reading.profile, ["latest"], None),
     ],
 )
 def test_values(reader, told, read):
@@ -164,6 +167,11 @@ def test_an_attempt_without_its_moment_binds_by_its_codes():
     assert strategy.next_attempt(CONTEXT, [FIRST, final], NOW) is None
     vague = {"approved": False, "at": "some day", "decline_code": "insufficient_funds"}
     assert strategy.next_attempt(CONTEXT, [vague], NOW) == strategy.next_attempt(CONTEXT, [FIRST], NOW)
+
+
+@pytest.mark.parametrize(("kind", "readers"), [(PastAttempt, _OF_ATTEMPTS), (RetryContext, _OF_CONTEXTS)])
+def test_every_field_is_read(kind, readers):
+    assert {field.name for field in fields(kind)} == set(readers)
 
 
 def test_values_of_our_own_stay_strict():
