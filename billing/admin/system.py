@@ -6,10 +6,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter
 from unfold.decorators import display
 
@@ -20,7 +20,7 @@ from customers import clock
 from customers.admin.base import HistoryAdmin, NoDeleteMixin, ReadOnlyAdmin, badge, choice_badge
 from customers.admin.filters import MomentRangeFilter
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin
-from customers.display import words
+from customers.display import plain
 
 
 def _inbox_facts(request: HttpRequest, event: InboxEvent, now: datetime) -> list[Fact]:
@@ -166,8 +166,8 @@ class ProcessorAccountAdmin(NoDeleteMixin, HistoryAdmin):
         if row.schedule_conflict_at:
             return badge(_("both sides retry"), "danger")
         if row.paused_until is not None and row.paused_until > clock.now():
-            until = words(timezone.localtime(row.paused_until))
-            return badge(_("calls pause until %(until)s") % {"until": until}, "danger")
+            return badge(_("calls pause until %(until)s") % {"until": plain(row.paused_until)}, "danger")
         if row.consecutive_failures:
-            return badge(_("%(n)d failed calls") % {"n": row.consecutive_failures}, "warning")
+            words = ngettext("%(n)d failed call", "%(n)d failed calls", row.consecutive_failures)
+            return badge(words % {"n": row.consecutive_failures}, "warning")
         return badge(_("well"), "success")
