@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import BooleanField, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.text import capfirst
@@ -22,6 +22,7 @@ from django.utils.translation import ngettext
 
 from customers import clock
 from customers.admin.base import BaseAdmin
+from customers.admin.filters import narrowed_words
 from customers.admin.page import EmptyForm, PageAction, Words, staff_id
 from customers.bulk import BulkAct, BulkResult, Params, act_named
 from customers.bulk.jobs import MOST as MOST
@@ -155,28 +156,10 @@ class BulkAdmin(BaseAdmin):
         return found
 
 
-def _narrowed_to(admin: BulkAdmin, request: HttpRequest) -> str:
-    """What a list is narrowed to, as its filters are called and show it."""
-    changelist = admin.get_changelist_instance(request)
-    told = [f"“{changelist.query}”"] if changelist.query else []
-    for spec in changelist.filter_specs:
-        field = getattr(spec, "field", None)
-        choices = getattr(spec, "lookup_choices", None) or getattr(field, "flatchoices", None) or ()
-        named = {str(value): str(label) for value, label in choices}
-        if isinstance(field, BooleanField):
-            named = {"1": _("yes"), "0": _("no")}
-        values: list[str] = []
-        for value in spec.used_parameters.values():
-            values += [str(each) for each in (value if isinstance(value, list | tuple) else [value]) if each != ""]
-        if values:
-            told.append(f"{capfirst(spec.title)}: {', '.join(named.get(each, each) for each in values)}")
-    return "; ".join(told)
-
-
 def _from_list(action: BulkAction, admin: BulkAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
     ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST + 1])
     across = request.POST.get("select_across") == "1"
-    where = _narrowed_to(admin, request) if across else ""
+    where = narrowed_words(admin.get_changelist_instance(request)) if across else ""
     named = capfirst(admin.opts.verbose_name_plural)
     whole = _("%(rows)s, the whole list: %(filter)s") if where else _("%(rows)s, the whole list")
     selection = (whole if across else _("%(rows)s, ticked")) % {"rows": named, "filter": where}

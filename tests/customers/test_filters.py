@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from billing.models import Promise
+from customers.admin.filters import narrowed_words
 from customers.models import Customer
 from tests import factories as f
 
@@ -115,7 +116,9 @@ def test_plain_days_are_read_as_the_language_writes_them_and_both_ends_count(
 
 
 def test_one_end_alone_leaves_the_other_open(desk: Client) -> None:
-    assert days(promised(desk, promised_on_from="2026-03-30")) == list(PROMISED[1:])
+    response = promised(desk, promised_on_from="2026-03-30")
+    assert days(response) == list(PROMISED[1:])
+    assert narrowed_words(response.context_data["cl"]) == "By: from 2026-03-30"
     Promise.objects.all().delete()
     assert days(promised(desk, promised_on_to="2026-03-30")) == list(PROMISED[:2])
 

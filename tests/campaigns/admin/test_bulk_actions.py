@@ -260,14 +260,25 @@ def test_the_whole_filtered_list_is_acted_on_when_asked_for(
     [
         ("?state__exact=open", "Cases, the whole list: State: Open"),
         ("?state__exact=open&q=customer", "Cases, the whole list: “customer”; State: Open"),
-        ("?opened_at_from_0=2026-01-01&opened_at_from_1=08:00", "Cases, the whole list: Opened: 2026-01-01, 08:00"),
+        (
+            "?opened_at_from_0=2026-01-01&opened_at_from_1=08:00",
+            "Cases, the whole list: Opened: from 2026-01-01 08:00",
+        ),
+        ("?opened_at_to_0=2029-01-01", "Cases, the whole list: Opened: until 2029-01-01"),
+        (
+            "?opened_at_from_0=2026-01-01&opened_at_to_0=2029-01-01",
+            "Cases, the whole list: Opened: from 2026-01-01, until 2029-01-01",
+        ),
+        ("?owner__id__exact={owner}", "Cases, the whole list: Owner: maria"),
+        ("?practice=without", "Cases, the whole list: Practice case: Left out, as in figures"),
         ("", "Cases, the whole list"),
     ],
 )
 def test_what_the_list_was_narrowed_to_is_told_in_words(
-    collector: Client, cases: dict[str, Case], query: str, words: str
+    collector: Client, maria: User, cases: dict[str, Case], query: str, words: str
 ) -> None:
-    url = reverse("admin:campaigns_case_changelist") + query
+    Case.objects.update(owner=maria)
+    url = reverse("admin:campaigns_case_changelist") + query.format(owner=maria.pk)
     data = {"action": "cases_pause", "_selected_action": [cases["one"].pk], "index": "0", "select_across": "1"}
     collector.post(url, data)
     assert BulkJob.objects.get().selection == words
