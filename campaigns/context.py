@@ -16,6 +16,7 @@ from billing.models import (
     PaymentMethod,
     Promise,
 )
+from billing.plans.offering import Offered, parts_named
 from campaigns.addressing import readdress
 from campaigns.channels.base import closed_channels
 from campaigns.contacts import CONTACTS_REMEMBERED, NOTHING_LOGGED, Logged, logged
@@ -66,6 +67,8 @@ class Sending:
     #: Open fees of the invoices above.
     fees: tuple[Owed, ...] = ()
     broken_promise: Promise | None = None
+    #: Paying in parts, where it is to be named.
+    parts: Offered | None = None
     #: Why it may not leave at this moment, though the guard has nothing against it.
     hold: Hold | None = None
 
@@ -103,11 +106,12 @@ def sendings(messages: Sequence[Message], now: datetime) -> list[Sending]:
     talked = logged(customer_ids, now)
     promised, broken = _promises(customer_ids, now)
     in_plan = _in_plan(customer_ids)
+    parts = parts_named(invoices=[row for own in invoices.values() for row in own if _pressed(row)], now=now)
     found = []
     for message in messages:
         own = invoices.get(message.case_id, [])
-        unpaid = [row for row in own if row.status == InvoiceStatus.OPEN and row.balance > 0]
-        pressed = [row for row in unpaid if row.disputed_at is None and not row.in_plan]
+        unpaid = [row for row in own if _unpaid(row)]
+        pressed = [row for row in own if _pressed(row)]
         pair = (message.customer_id, message.brand_id)
         about = pressed
         if message.purpose == MessagePurpose.RECEIPT:
@@ -132,12 +136,22 @@ def sendings(messages: Sequence[Message], now: datetime) -> list[Sending]:
                 cards=cards.get(message.customer_id, {}),
                 default_card=next((c for c in cards.get(message.customer_id, {}).values() if c.is_default), None),
                 broken_promise=broken.get(pair),
+                parts=parts.get(pair) if message.purpose != MessagePurpose.RECEIPT else None,
                 fees=tuple(fee for row in about for fee in fees.get(row.pk, ())),
                 next_retry_at=min((planned[row.pk] for row in about if row.pk in planned), default=None),
                 hold=_hold(message, bool(charging & {row.pk for row in unpaid}), message.customer_id in busy, now),
             )
         )
     return found
+
+
+def _unpaid(invoice: Invoice) -> bool:
+    return invoice.status == InvoiceStatus.OPEN and invoice.balance > 0
+
+
+def _pressed(invoice: Invoice) -> bool:
+    """Whether it is unpaid and may be pressed for."""
+    return _unpaid(invoice) and invoice.disputed_at is None and not invoice.in_plan
 
 
 def _hold(message: Message, charging: bool, busy: bool, now: datetime) -> Hold | None:

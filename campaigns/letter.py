@@ -115,6 +115,7 @@ def mail_context(sending: Sending, links: MailLinks, now: datetime, language: st
         "card": _card(sending, oldest),
         "subscription": _subscription(sending, oldest),
         "promise": _promise(sending),
+        "instalments": _instalments(sending, links),
         "owner": {"name": case.owner.get_full_name(), "email": case.owner.email}
         if case.owner and case.owner.get_full_name()
         else None,
@@ -210,6 +211,18 @@ def _promise(sending: Sending) -> variables.Promise | None:
     if promise is None:
         return None
     return {"amount": promise.amount, "currency": promise.currency, "due_on": promise.promised_on}
+
+
+def _instalments(sending: Sending, links: MailLinks) -> variables.Instalments | None:
+    suggested = sending.parts.suggested if sending.parts is not None else None
+    if sending.parts is None or suggested is None:
+        return None
+    return {
+        "count": suggested.count,
+        "amount": suggested.parts[0].amount,
+        "currency": sending.parts.currency,
+        "url": links.parts,
+    }
 
 
 def _payment(sending: Sending, local: ZoneInfo, now: datetime) -> variables.Payment | None:

@@ -36,6 +36,8 @@ class MailLinks:
 
     portal: str
     pay: str
+    #: Where a plan to pay in parts is offered and agreed on.
+    parts: str
     update_card: str
     preferences: str
     unsubscribe: str

@@ -22,7 +22,13 @@ from customers.models import Contact, Customer
 def _example_links() -> MailLinks:
     page = f"{settings.BASE_URL}/p/example"
     return MailLinks(
-        portal=page, pay=page, update_card=page, preferences=page, unsubscribe=page, redact=lambda text: text
+        portal=page,
+        pay=page,
+        parts=page,
+        update_card=page,
+        preferences=page,
+        unsubscribe=page,
+        redact=lambda text: text,
     )
 
 

@@ -95,8 +95,8 @@ class Running:
 
 
 def offered(*, link: PortalLink, account: Account, now: datetime, language: str) -> tuple[Shown, ...]:
-    """The plans this customer may agree on here, those over what is too much at once first. A constant number of
-    queries."""
+    """The plans this customer may agree on here, first the one to name where the whole is too much at once. A constant
+    number of queries."""
     if account.promised_text or not any(item.late for item in account.payable):
         return ()
     pair = (link.customer_id, link.brand_id)
@@ -104,8 +104,14 @@ def offered(*, link: PortalLink, account: Account, now: datetime, language: str)
     return tuple(
         _shown(offer, link, each.currency, language, suggested=offer == each.suggested)
         for each in sorted(found, key=lambda each: each.obstacle is None)
-        for offer in each.offers
+        for offer in sorted(each.offers, key=lambda offer: offer != each.suggested)
     )
+
+
+def too_much(*, link: PortalLink, now: datetime) -> bool:
+    """Whether the whole seems to be too much at once, and parts are offered. A constant number of queries."""
+    pair = (link.customer_id, link.brand_id)
+    return any(each.obstacle for each in plans_online(pairs=[pair], now=now).get(pair, ()))
 
 
 def running(*, link: PortalLink, now: datetime, language: str) -> Running | None:

@@ -90,6 +90,7 @@ def _mail_links(token: str, sign: str) -> MailLinks:
     return MailLinks(
         portal=home,
         pay=f"{home}#pay",
+        parts=f"{home}#parts",
         update_card=page_url("card", token),
         preferences=page_url("preferences", token),
         unsubscribe=page_url("stop-mail", sign),

@@ -60,6 +60,11 @@ class Result:
         return bool(self.lines) and all(line.outcome is Outcome.PAID for line in self.lines)
 
     @property
+    def refused(self) -> bool:
+        """Whether a bank refused, and nothing is to be heard from it any more."""
+        return not self.waiting and any(line.outcome is Outcome.DECLINED for line in self.lines)
+
+    @property
     def title(self) -> str:
         """The heading."""
         if self.waiting:

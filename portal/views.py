@@ -25,7 +25,7 @@ from customers.errors import SollecitoError
 from customers.models.customer import LANGUAGES
 from portal import limits, preferences, reissue
 from portal.account import read_account
-from portal.arranging import offered, running
+from portal.arranging import offered, running, too_much
 from portal.cards import can_store_card, card_begin, card_finish
 from portal.checkout import checkout_claim, checkout_run
 from portal.fees import expected_of
@@ -208,7 +208,8 @@ def result(request: HttpRequest, link: PortalLink, now: datetime, checkout_id: i
     if checkout is None:
         return redirect("portal:home", token_of(request))
     outcome = read_result(checkout=checkout, link=link, now=now, language=language_now())
-    return linked_page(request, link, "result", {"result": outcome})
+    in_parts = outcome.refused and too_much(link=link, now=now)
+    return linked_page(request, link, "result", {"result": outcome, "in_parts": in_parts})
 
 
 @require_http_methods(["GET", "POST"])

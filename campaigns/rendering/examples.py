@@ -6,6 +6,8 @@ import datetime
 from typing import Literal
 
 from billing.fees import late_payment_law
+from billing.plans.terms import split
+from billing.retries.taxonomy import Category
 
 from .reasons import decline_for
 from .variables import Balance, Fees, Invoice, MailContext
@@ -121,6 +123,7 @@ def example_context(
         "card": {"brand": "Visa", "last4": "4242", "exp_month": 8, "exp_year": 2027, "expiry": "08/2027"},
         "subscription": {"plan_name": plan, "ends_on": _TODAY + datetime.timedelta(days=18)},
         "promise": {"amount": 14_900, "currency": currency, "due_on": _TODAY - datetime.timedelta(days=1)},
+        "instalments": None,
         "owner": {"name": owner, "email": "billing@lumen.example"},
         "payment": {"amount": 14_900, "currency": currency, "paid_on": _TODAY},
         "links": {
@@ -137,6 +140,13 @@ def example_context(
             "next_retry_on": _TODAY + datetime.timedelta(days=2),
         },
     }
+    if category in (Category.INSUFFICIENT_FUNDS, Category.LIMIT_VELOCITY) and variant != "bare":
+        context["instalments"] = {
+            "count": 3,
+            "amount": split(balances[0]["amount"], 3)[0],
+            "currency": currency,
+            "url": f"{_PAGES}#parts",
+        }
     if variant == "bare":
         context["customer"]["first_name"] = context["customer"]["contact_name"] = ""
         context["customer"]["country"] = context["customer"]["late_payment_law"] = ""

@@ -141,6 +141,15 @@ class Owner(TypedDict):
     email: Annotated[str, _("Address; may be empty")]
 
 
+class Instalments(TypedDict):
+    """Paying in parts, named where all at once seems to be too much and the brand offers plans."""
+
+    count: Annotated[int, _("How many parts; others may be offered beside it")]
+    amount: Annotated[int, _("The first part in minor units; write it with | money: instalments.currency")]
+    currency: Annotated[str, _("Currency code")]
+    url: Annotated[str, _("Where the customer chooses and agrees")]
+
+
 class Payment(TypedDict):
     """The payment we thank for."""
 
@@ -170,6 +179,10 @@ class MailContext(TypedDict):
     card: Annotated[Card | None, _("The card on file, if there is one")]
     subscription: Annotated[Subscription | None, _("The subscription at stake, if there is one")]
     promise: Annotated[Promise | None, _("The promise to pay that was not kept, if there is one")]
+    instalments: Annotated[
+        Instalments | None,
+        _("Paying in parts, if the amount seems to be the obstacle and a plan is offered to this customer"),
+    ]
     owner: Annotated[Owner | None, _("The person on our side who looks after the case, if one does")]
     payment: Annotated[Payment | None, _("The payment we thank for")]
     links: Annotated[Links, _("The customer's personal pages")]

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from billing.charging import charge_due
 from billing.models import PaymentPlan, Promise
 from customers import clock
+from tests import factories
 from tests.browser.test_portal import link_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -37,6 +38,23 @@ def test_a_plan_is_chosen_agreed_on_and_its_first_part_paid(site: Any, open_page
     assert site.charged(first) + site.charged(second) == [4900]
     page.go_back()
     assert PaymentPlan.objects.count() == 1
+
+
+def test_where_the_amount_is_the_obstacle_the_mails_link_leads_to_the_parts(site: Any, open_page: Any) -> None:
+    (invoice,) = site.subscribed(1)
+    type(invoice).objects.update(last_decline_category="insufficient_funds")
+    for _ in range(2):
+        factories.attempt(invoice, payment_method=invoice.customer.payment_methods.get(), at=clock.now())
+    page = open_page(width=390, java_script_enabled=False)
+    page.goto(f"{link_of(invoice.customer)}#parts")
+    pay_in_parts = page.get_by_role("link", name="Pay in parts")
+    expect(pay_in_parts).to_be_in_viewport()
+    whole = page.get_by_role("button", name="Pay €49.00 now")
+    above, below = pay_in_parts.bounding_box(), whole.bounding_box()
+    assert above["y"] < below["y"]
+    pay_in_parts.click()
+    page.get_by_role("link", name="Choose 2 payments of €24.50").first.click()
+    expect(page.get_by_label("I agree to pay €49.00")).to_be_visible()
 
 
 def test_a_day_is_promised(site: Any, open_page: Any) -> None:

@@ -15,6 +15,7 @@ def _links(token: str) -> MailLinks:
     return MailLinks(
         portal=home,
         pay=f"{home}/pay",
+        parts=f"{home}#parts",
         update_card=f"{home}/card",
         preferences=f"{home}/preferences",
         unsubscribe=f"{home}/unsubscribe",

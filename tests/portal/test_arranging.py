@@ -26,8 +26,10 @@ from campaigns.engine.assess import assess_customers
 from campaigns.models import Message
 from customers.errors import SollecitoError
 from customers.models import Customer, Interaction
+from portal.models import Checkout
 from tests import factories as f
 from tests.factories import NOW
+from tests.hindered import AGAINST, hindered
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -199,6 +201,58 @@ def test_where_no_plan_is_offered_the_page_has_none(
     Invoice.objects.filter(pk=owing.pk).update(**invoice)
     assert "Pay in parts" not in client.get(home).content.decode()
     assert client.get(f"{home}plan/").status_code == 302
+
+
+FIRST = "Your bank did not let the whole sum through at once."
+
+
+@pytest.mark.parametrize(
+    ("language", "currency", "amount", "told"),
+    [("en", "EUR", 9000, "€30.00"), ("it", "EUR", 9000, "30,00 €"), ("pl", "JPY", 9000, "3 000 JPY")],
+)
+def test_where_the_amount_is_the_obstacle_parts_come_before_the_whole(
+    client: Client, link_of: Any, language: str, currency: str, amount: int, told: str
+) -> None:
+    invoice = hindered(customer=f.customer(language=language), currency=currency, amount_due=amount)
+    page = client.get(link_of(invoice.customer).url).content.decode().replace("\xa0", " ")
+    parts, whole = page.index('id="parts"'), page.index(f'form="pay-{currency}"')
+    assert page.count('id="parts"') == 1
+    assert parts < page.index(told) < whole
+    assert 'class="button second" form="pay-' in page
+    assert page.index(f"?plan={currency}-fortnight-3") < page.index(f"?plan={currency}-fortnight-2") < whole
+    if language == "en":
+        assert page.index("go through") < page.index(FIRST) < whole
+
+
+@pytest.mark.parametrize("against", AGAINST)
+def test_parts_do_not_come_first_where_they_are_not_offered_or_not_needed(
+    client: Client, link_of: Any, against: Any
+) -> None:
+    invoice = hindered()
+    home = link_of(invoice.customer).url
+    assert FIRST in client.get(home).content.decode()
+    against(invoice)
+    page = client.get(home).content.decode()
+    assert FIRST not in page
+    assert page.count('id="parts"') == page.count("Pay in parts")
+
+
+def test_what_came_of_a_press_names_parts_where_the_whole_was_refused_again(client: Client, link_of: Any) -> None:
+    invoice = hindered()
+    link = link_of(invoice.customer)
+    press = Checkout.objects.create(
+        link=link.link, key="k", kind="stored", invoice_ids=[invoice.pk], started_at=NOW, claimed_at=NOW,
+        finished_at=NOW,
+    )  # fmt: skip
+    refused = f.attempt(invoice, at=NOW, claimed_at=NOW, origin="portal")
+    address = f"{link.url}result/{press.pk}/"
+    page = client.get(address).content.decode()
+    assert FIRST in page
+    assert page.index("Pay in parts") < page.index("Try another card")
+    PaymentAttempt.objects.filter(pk=refused.pk).update(decline_category="expired")
+    page = client.get(address).content.decode()
+    assert FIRST not in page
+    assert 'class="button" href' in page
 
 
 def test_high_risk_is_offered_a_deposit_and_fewer_parts(client: Client, owing: Invoice, home: str) -> None:

@@ -1,6 +1,5 @@
 """When the amount counts as the obstacle, what is then offered to whom, and what it costs to find out."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,15 +7,7 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.models import (
-    CustomerRisk,
-    Dispute,
-    Invoice,
-    PaymentAttempt,
-    PaymentPlan,
-    PlanPolicy,
-    Promise,
-)
+from billing.models import Invoice, PaymentAttempt
 from billing.money import step
 from billing.plans.obstacle import obstacle_of
 from billing.plans.offering import obstacles, parts_named, plans_online
@@ -24,10 +15,10 @@ from billing.plans.terms import Payer, Rules, fitting, offers
 from customers.display import zone
 from tests import factories as f
 from tests.factories import NOW
+from tests.hindered import AGAINST, DAY, FUNDS, VAGUE, hindered, promise
 
 pytestmark = pytest.mark.django_db
-DAY = timedelta(days=1)
-FUNDS, LIMIT, VAGUE = "insufficient_funds", "limit_velocity", "do_not_honor"
+LIMIT = "limit_velocity"
 
 
 def tried(category: str, days_ago: float = 1, **fields: Any) -> PaymentAttempt:
@@ -109,20 +100,9 @@ def test_what_is_named_is_offered_and_within_what_passes_where_anything_is(
 
 
 @pytest.fixture
-def hindered() -> Invoice:
+def owed() -> Invoice:
     """Ninety euros, refused twice for lack of funds."""
-    f.account()
-    return _hindered()
-
-
-def _hindered(**fields: Any) -> Invoice:
-    customer = f.customer()
-    card = f.payment_method(customer)
-    values = {"amount_due": 9000, "last_decline_category": FUNDS} | fields
-    invoice = f.invoice(customer, **values)
-    for days in (3, 1):
-        f.attempt(invoice, payment_method=card, at=NOW - days * DAY)
-    return invoice
+    return hindered()
 
 
 def named(invoice: Invoice) -> Any:
@@ -130,104 +110,40 @@ def named(invoice: Invoice) -> Any:
     return parts_named(invoices=[row], now=NOW).get((row.customer_id, row.brand_id))
 
 
-def test_parts_are_named_where_the_amount_is_the_obstacle(hindered: Invoice) -> None:
-    found = named(hindered)
+def test_parts_are_named_where_the_amount_is_the_obstacle(owed: Invoice) -> None:
+    found = named(owed)
     assert (found.suggested.count, found.suggested.parts[0].amount) == (3, 3000)
-    other = f.invoice(hindered.customer, amount_due=1200, status="paid", amount_paid=1200)
-    f.attempt(other, status="succeeded", decline_category="", payment_method=hindered.customer.payment_methods.get())
-    assert named(hindered).obstacle.approved == 1200
+    other = f.invoice(owed.customer, amount_due=1200, status="paid", amount_paid=1200)
+    f.attempt(other, status="succeeded", decline_category="", payment_method=owed.customer.payment_methods.get())
+    assert named(owed).obstacle.approved == 1200
     # No part is as small as what passed: the usual one is named.
-    assert named(hindered).suggested.count == 3
+    assert named(owed).suggested.count == 3
     PaymentAttempt.objects.filter(invoice=other).update(amount=2300)
-    assert named(hindered).suggested.count == 4
-
-
-def _policy(invoice: Invoice) -> None:
-    PlanPolicy.objects.create(brand=invoice.brand, offered_online=False)
-
-
-def _active_plan(invoice: Invoice) -> None:
-    PaymentPlan.objects.create(
-        customer=invoice.customer, brand=invoice.brand, currency="EUR", amount=1, created_at=NOW
-    )
-
-
-def _promise(invoice: Invoice, status: str = "open") -> None:
-    Promise.objects.create(
-        customer=invoice.customer, brand=invoice.brand, amount=1, currency="EUR", promised_on=NOW.date(),
-        expires_at=NOW, status=status, created_at=NOW, closed_at=None if status == "open" else NOW,
-    )  # fmt: skip
-
-
-def _words_broken(invoice: Invoice) -> None:
-    _promise(invoice, "broken")
-    _promise(invoice, "broken")
-
-
-def _charging(invoice: Invoice) -> None:
-    f.attempt(invoice, status="unknown", decline_category="", claimed_at=NOW)
-
-
-def _disputed(invoice: Invoice) -> None:
-    Dispute.objects.create(invoice=invoice, amount=9000, currency="EUR", opened_at=NOW)
-    Invoice.objects.filter(pk=invoice.pk).update(disputed_at=NOW)
-
-
-def _processor_retries(invoice: Invoice) -> None:
-    Invoice.objects.filter(pk=invoice.pk).update(processor_next_attempt_at=NOW + DAY)
-
-
-def _agency(invoice: Invoice) -> None:
-    Invoice.objects.filter(pk=invoice.pk).update(at_agency=True)
-
-
-def _too_small(invoice: Invoice) -> None:
-    Invoice.objects.filter(pk=invoice.pk).update(amount_due=3000)
-    invoice.attempts.update(amount=3000)
-
-
-def _risky(invoice: Invoice) -> None:
-    PlanPolicy.objects.create(brand=invoice.brand, risky_instalments=1)
-    CustomerRisk.objects.create(customer=invoice.customer, band="high", rating="E", basis="history", scored_at=NOW)
-
-
-def _masked(invoice: Invoice) -> None:
-    invoice.attempts.update(decline_category=VAGUE)
-
-
-def _of_a_duplicate(invoice: Invoice) -> None:
-    Invoice.objects.filter(pk=invoice.pk).update(held_as="cus_merged")
-
-
-#: What each forbids to name parts; tests of the messages use it too.
-AGAINST = [
-    _policy, _active_plan, _promise, _words_broken, _charging, _disputed, _processor_retries, _agency, _too_small,
-    _risky, _masked, _of_a_duplicate,
-]  # fmt: skip
+    assert named(owed).suggested.count == 4
 
 
 @pytest.mark.parametrize("against", AGAINST)
-def test_parts_are_not_named(hindered: Invoice, against: Any) -> None:
-    assert named(hindered) is not None
-    against(hindered)
-    assert named(hindered) is None
+def test_parts_are_not_named(owed: Invoice, against: Any) -> None:
+    assert named(owed) is not None
+    against(owed)
+    assert named(owed) is None
 
 
-def test_customers_and_brands_are_not_mixed_up(hindered: Invoice) -> None:
-    other = _hindered(currency="JPY", amount_due=9000)
+def test_customers_and_brands_are_not_mixed_up(owed: Invoice) -> None:
+    other = hindered(currency="JPY", amount_due=9000)
     other.attempts.update(currency="JPY")
-    _promise(hindered)
+    promise(owed)
     elsewhere = f.invoice(other.customer, brand=f.brand(code="two"), due_at=NOW - DAY)
-    found = parts_named(invoices=[hindered, other, elsewhere], now=NOW)
+    found = parts_named(invoices=[owed, other, elsewhere], now=NOW)
     assert [(pair, each.currency) for pair, each in found.items()] == [((other.customer_id, other.brand_id), "JPY")]
-    online = plans_online(pairs=[(other.customer_id, elsewhere.brand_id), (hindered.customer_id, 0)], now=NOW)
+    online = plans_online(pairs=[(other.customer_id, elsewhere.brand_id), (owed.customer_id, 0)], now=NOW)
     assert [(pair[1], each.obstacle) for pair, [each] in online.items()] == [(elsewhere.brand_id, None)]
 
 
-def test_it_costs_the_same_for_one_and_for_thirty(hindered: Invoice, django_assert_num_queries: Any) -> None:
+def test_it_costs_the_same_for_one_and_for_thirty(owed: Invoice, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(14) as one:
-        assert len(parts_named(invoices=[hindered], now=NOW)) == 1
-    many = [hindered, *(_hindered() for _ in range(29))]
+        assert len(parts_named(invoices=[owed], now=NOW)) == 1
+    many = [owed, *(hindered() for _ in range(29))]
     with django_assert_num_queries(len(one)):
         assert len(parts_named(invoices=many, now=NOW)) == 30
     untroubled = [f.invoice(f.customer()) for _ in range(3)]
