@@ -1,4 +1,4 @@
-"""What staff see of an account that is not called for a while."""
+"""How long an account is not called, and what staff see of it meanwhile."""
 
 from datetime import timedelta
 
@@ -38,6 +38,21 @@ def test_too_many_requests_is_no_silence():
     processor_throttled(source="stripe", now=NOW, retry_after=60)
     assert silences() == []
     assert paused_until(source="stripe", now=NOW) == NOW + 60 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [(None, 1), (0.0, 1), (0.25, 0.25), (90.0, 90), (10.0**9, 3600), (float("inf"), 3600)],
+)
+def test_calls_pause_as_long_as_asked_but_not_for_ever(told, seconds):
+    account = factories.account()
+    until = processor_throttled(source="stripe", now=NOW, retry_after=told)
+    account.refresh_from_db()
+    assert account.paused_until == until == NOW + seconds * SECOND
+    # A shorter pause does not end a longer one.
+    processor_throttled(source="stripe", now=NOW, retry_after=0.1)
+    account.refresh_from_db()
+    assert account.paused_until == max(until, NOW + 0.1 * SECOND)
 
 
 def test_the_pause_is_said_where_people_look(admin_client):

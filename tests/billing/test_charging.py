@@ -7,7 +7,6 @@ import pytest
 from django.db import connection
 
 from billing import attempts, charge_path, charging, resolving
-from billing.breaker import processor_throttled
 from billing.charging import charge_due, charge_now
 from billing.matching import ChargeFact
 from billing.models import (
@@ -205,21 +204,6 @@ def test_a_rate_limit_is_honoured_and_the_same_retry_planned_again(stripe_world)
     assert run(NOW).total == 0
     assert run(NOW + timedelta(seconds=1)).succeeded == 1
     assert stripe_world.charged(invoice) == [4900]
-
-
-@pytest.mark.parametrize(
-    ("told", "seconds"),
-    [(None, 1), (0.0, 1), (0.25, 0.25), (90.0, 90), (10.0**9, 3600), (float("inf"), 3600)],
-)
-@pytest.mark.django_db
-def test_calls_pause_as_long_as_asked_but_not_for_ever(stripe_world, told, seconds):
-    stripe_world.owing()
-    until = processor_throttled(source="stripe", now=NOW, retry_after=told)
-    assert until == NOW + timedelta(seconds=seconds)
-    assert ProcessorAccount.objects.get().paused_until == until
-    # A shorter pause does not end a longer one.
-    processor_throttled(source="stripe", now=NOW, retry_after=0.1)
-    assert ProcessorAccount.objects.get().paused_until == max(until, NOW + timedelta(seconds=0.1))
 
 
 @pytest.mark.django_db
