@@ -4,6 +4,9 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
 from billing.models import (
     AttemptOrigin,
     AttemptStatus,
@@ -33,12 +36,37 @@ from campaigns.models import (
     VersionStatus,
 )
 from campaigns.services.versions import VERSION_FIELDS
-from customers.models import Brand, Contact, Customer
+from customers.models import Brand, Contact, Customer, RoleVisibility, Sees
 
 _serial = itertools.count(1)
 
 #: A Tuesday noon, far from month ends and clock changes.
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+def staff(role: str, name: str = "") -> User:
+    """Somebody with a role, called like it unless told otherwise. Their password is "a-long-password"."""
+    name = name or role
+    user = User.objects.create_user(name, f"{name}@example.com", "a-long-password", is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    return user
+
+
+def narrowed(role: str, sees: Sees = Sees.OWN) -> RoleVisibility:
+    """From now on people of this role see some of the customers only."""
+    return RoleVisibility.objects.create(group=Group.objects.get(name=role), sees=sees)
+
+
+def afresh(user: User) -> User:
+    """Somebody as another request finds them: what they see and may do is read once for each."""
+    return User.objects.get(pk=user.pk)
+
+
+def desk(user: User) -> Client:
+    """The browser of somebody who is logged in."""
+    client = Client()
+    client.force_login(user)
+    return client
 
 
 def brand(**fields: Any) -> Brand:

@@ -5,7 +5,6 @@ import io
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -13,7 +12,6 @@ from django.urls import reverse
 from billing.imports.work import imports_run
 from billing.models import ImportMapping, ImportRun, Invoice
 from customers import clock
-from dunning_site.roles import roles_sync
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -26,15 +24,6 @@ UNKNOWN = """Fattura n.;Ragione sociale;Importo;Data;Scadenza;Reparto
 F-1;Acme Srl;1.234,50;31/01/2026;28/02/2026;Nord
 F-2;Beta Srl;10,00;01/02/2026;28/02/2026;Sud
 """
-
-
-def as_role(name: str) -> Client:
-    roles_sync()
-    user = User.objects.create_user(name, f"{name}@example.com", "a-long-password", is_staff=True)
-    user.groups.add(Group.objects.get(name=name))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def send(client: Client, text: str, **more: str) -> ImportRun:
@@ -55,7 +44,7 @@ def work() -> None:
 
 
 def test_a_file_is_looked_at_and_written_on_confirmation() -> None:
-    client = as_role("manager")
+    client = make.desk(make.staff("manager"))
     run = send(client, FILE)
     work()
     shown = client.get(page(run)).content.decode()
@@ -72,7 +61,7 @@ def test_a_file_is_looked_at_and_written_on_confirmation() -> None:
 
 
 def test_rejected_rows_come_back_with_their_reasons_and_without_formulas() -> None:
-    client = as_role("manager")
+    client = make.desk(make.staff("manager"))
     run = send(client, FILE)
     work()
     answer = client.get(page(run, "rejected", "csv"))
@@ -84,7 +73,7 @@ def test_rejected_rows_come_back_with_their_reasons_and_without_formulas() -> No
 
 
 def test_columns_of_an_unknown_file_are_guessed_corrected_and_kept() -> None:
-    client = as_role("manager")
+    client = make.desk(make.staff("manager"))
     run = send(client, UNKNOWN)
     assert run.status == "mapping"
     assert client.get(page(run)).url == page(run, "columns")
@@ -116,7 +105,7 @@ def test_columns_of_an_unknown_file_are_guessed_corrected_and_kept() -> None:
 
 
 def test_the_same_bytes_are_not_taken_for_other_debts() -> None:
-    client = as_role("manager")
+    client = make.desk(make.staff("manager"))
     run = send(client, FILE)
     work()
     client.post(page(run, "do", "write"))
@@ -130,10 +119,10 @@ def test_the_same_bytes_are_not_taken_for_other_debts() -> None:
 
 @pytest.mark.parametrize("role", ["collector", "auditor"])
 def test_only_who_may_import_does(role: str) -> None:
-    manager = as_role("manager")
+    manager = make.desk(make.staff("manager"))
     run = send(manager, FILE)
     work()
-    other = as_role(role)
+    other = make.desk(make.staff(role))
     assert other.get(page(run)).status_code == 200
     assert other.get(reverse("admin:billing_importrun_add")).status_code == 403
     assert other.post(page(run, "do", "write")).status_code == 403
@@ -142,7 +131,7 @@ def test_only_who_may_import_does(role: str) -> None:
 
 
 def test_a_page_costs_the_same_whatever_the_rows(django_assert_max_num_queries) -> None:
-    client = as_role("manager")
+    client = make.desk(make.staff("manager"))
     lines = [f"R-{n},C-{n},,,,{n}.00,EUR,2026-01-10,2026-02-10,," for n in range(1, 400)]
     run = send(client, FILE.splitlines()[0] + "\n" + "\n".join(lines))
     work()
@@ -152,7 +141,7 @@ def test_a_page_costs_the_same_whatever_the_rows(django_assert_max_num_queries) 
 
 
 def test_the_page_tells_how_fast_it_goes_and_how_long_it_will_take() -> None:
-    client = as_role("manager")
+    client = make.desk(make.staff("manager"))
     run = send(client, FILE)
     began = run.created_at
     ImportRun.objects.filter(pk=run.pk).update(

@@ -4,11 +4,9 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
-from django.test import Client
 from django.urls import reverse
 
 from billing.models import AttemptStatus, RetryState, UnknownCode
-from dunning_site.roles import roles_sync
 from tests import factories
 from tests.factories import NOW
 
@@ -19,12 +17,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def manager(monkeypatch):
     monkeypatch.setattr("customers.clock.now", lambda: NOW)
-    roles_sync()
-    user = User.objects.create_user("mara", "mara@example.com", "a-long-password", is_staff=True)
-    user.groups.add(Group.objects.get(name="manager"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return factories.desk(factories.staff("manager", "mara"))
 
 
 def failed(times=7, **codes):

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -15,7 +14,6 @@ from billing.retries import STRATEGIES
 from billing.retries.champion.learnable import Effect
 from billing.retries.champion.switching import note
 from campaigns.models import Segment
-from dunning_site.roles import roles_sync
 from tests import factories
 from tests.billing.retries.champion.world import Approvals, stored
 from tests.factories import NOW
@@ -42,12 +40,7 @@ COMPARED = {
 def manager(monkeypatch):
     monkeypatch.setattr("customers.clock.now", lambda: NOW)
     monkeypatch.setitem(STRATEGIES._homes, "learned", "tests.billing.retries.champion.world:Approvals")
-    roles_sync()
-    user = User.objects.create_user("mara", "mara@example.com", "a-long-password", is_staff=True)
-    user.groups.add(Group.objects.get(name="manager"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return factories.desk(factories.staff("manager", "mara"))
 
 
 def url(model, what="changelist", *args):

@@ -4,20 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 
 from customers.clock import wall_clock
 from customers.log import Entry, record_many
-from dunning_site.roles import roles_sync
 from tests import factories as make
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def test_a_collector_reads_the_timeline_and_writes_a_note(open_page: Any, live_server: Any) -> None:
-    roles_sync()
-    anna = User.objects.create_user("anna", "anna@example.com", "a-long-password", is_staff=True)
-    anna.groups.add(Group.objects.get(name="collector"))
+    make.staff("collector", "anna")
     customer = make.customer(name="Hanna Brzęczyszczykiewicz i Wspólnicy Sp. z o.o.")
     case = make.case(customer)
     now = wall_clock()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 
 from campaigns.models import Agency
 from campaigns.playbooks.shipped import playbooks_load
@@ -14,16 +13,13 @@ from customers.bulk.run import jobs_run
 from customers.clock import wall_clock
 from customers.log import Entry, record
 from customers.models import BulkJob, Customer
-from dunning_site.roles import roles_sync
 from tests import factories as make
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def log_in(page: Any, url: str) -> None:
-    roles_sync()
-    mara = User.objects.create_user("mara", "mara@example.com", "a-long-password", is_staff=True)
-    mara.groups.add(Group.objects.get(name="manager"))
+    make.staff("manager", "mara")
     page.goto(f"{url}/admin/")
     page.fill("#id_username", "mara")
     page.fill("#id_password", "a-long-password")

@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
-from django.test import Client
+from django.contrib.auth.models import User
 
 from campaigns.models import Task
 from customers.clock import wall_clock
 from customers.log import Entry, record_many
-from dunning_site.roles import roles_sync
 from tests import factories as make
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -20,10 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def anna(settings: Any, tmp_path: Path) -> User:
     settings.MEDIA_ROOT = tmp_path
-    roles_sync()
-    anna = User.objects.create_user("anna", "anna@example.com", "a-long-password", is_staff=True)
-    anna.groups.add(Group.objects.get(name="collector"))
-    return anna
+    return make.staff("collector", "anna")
 
 
 def logged_in(open_page: Any, live_server: Any) -> Any:
@@ -119,8 +114,7 @@ def test_without_scripts_the_log_goes_on_by_links(anna: User, open_page: Any, li
         Entry(customer_id=customer.pk, at=now - timedelta(minutes=i), kind="case.rested", summary=f"Line {i}.")
         for i in range(60)
     )
-    client = Client()
-    client.force_login(anna)
+    client = make.desk(anna)
     page = open_page(width=1280, height=900, java_script_enabled=False)
     session = client.cookies["sessionid"].value
     page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])

@@ -5,7 +5,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 
 from billing.models import Invoice, Promise
 from campaigns.engine.assess import assess_customers
@@ -17,7 +17,6 @@ from campaigns.worklist.marks import work_mark
 from campaigns.worklist.refresh import work_refresh_all
 from customers import clock
 from customers.models import Interaction
-from dunning_site.roles import roles_sync
 from tests import factories as make
 from tests.factories import NOW
 
@@ -47,10 +46,7 @@ def at() -> Iterator[Callable[[datetime], None]]:
 
 @pytest.fixture
 def anna() -> User:
-    roles_sync()
-    user = User.objects.create_user("anna", "anna@example.com", "a-long-password", is_staff=True)
-    user.groups.add(Group.objects.get(name="collector"))
-    return user
+    return make.staff("collector", "anna")
 
 
 def owing(name: str, balance: int, **fields: Any) -> Invoice:

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 
 from billing.imports.work import imports_run
 from billing.models import ImportMapping, ImportRun, Invoice
 from customers.clock import wall_clock
-from dunning_site.roles import roles_sync
 from tests import factories as make
 from tests.billing.imports.test_broken_rows import AS_OF, BROKEN, broken_file, canonical, wipe
 
@@ -34,9 +32,7 @@ F-7;Beta Srl;77,00;01/02/2026;28/02/2026;Sud
 
 
 def log_in(page: Any, url: str) -> None:
-    roles_sync()
-    mara = User.objects.create_user("mara", "mara@example.com", "a-long-password", is_staff=True)
-    mara.groups.add(Group.objects.get(name="manager"))
+    make.staff("manager", "mara")
     page.goto(f"{url}/admin/")
     page.fill("#id_username", "mara")
     page.fill("#id_password", "a-long-password")

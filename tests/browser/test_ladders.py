@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from playwright.sync_api import expect
 
 from campaigns.engine.assess import assess_customers
@@ -13,7 +12,6 @@ from campaigns.services.shipped import shipped_load
 from campaigns.services.simulations import simulations_run
 from customers.clock import wall_clock
 from customers.models import Customer
-from dunning_site.roles import roles_sync
 from tests import factories as make
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -33,9 +31,7 @@ def fails_to_pay(n: int) -> list[Case]:
 
 
 def manager(page: Any, site: str) -> None:
-    roles_sync()
-    marta = User.objects.create_user("marta", "marta@example.com", "a-long-password", is_staff=True)
-    marta.groups.add(Group.objects.get(name="manager"))
+    make.staff("manager", "marta")
     page.goto(f"{site}/admin/")
     page.fill("#id_username", "marta")
     page.fill("#id_password", "a-long-password")

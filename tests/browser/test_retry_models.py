@@ -4,11 +4,10 @@ import os
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 
 from billing.models import RetryModel
 from billing.retries import STRATEGIES
-from dunning_site.roles import roles_sync
+from tests import factories
 from tests.billing.retries.champion.world import stored
 from tests.billing.test_admin_retry_models import FIGURES
 
@@ -19,9 +18,7 @@ def test_a_manager_reads_how_well_a_model_foretells_and_promotes_it(
     open_page: Any, live_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STRATEGIES._homes, "learned", "tests.billing.retries.champion.world:Approvals")
-    roles_sync()
-    mara = User.objects.create_user("mara", "mara@example.com", "a-long-password", is_staff=True)
-    mara.groups.add(Group.objects.get(name="manager"))
+    factories.staff("manager", "mara")
     old, new = stored(), stored(RetryModel.State.CANDIDATE, figures=FIGURES)
     page = open_page(width=1024, height=900)
     page.goto(f"{live_server.url}/admin/login/?next=/admin/billing/retrymodel/")

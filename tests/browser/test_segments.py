@@ -4,21 +4,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from playwright.sync_api import expect
 
 from campaigns.models import Segment
 from customers.clock import wall_clock
-from dunning_site.roles import roles_sync
 from tests import factories as make
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def test_a_manager_writes_a_segment_and_filters_by_it(open_page: Any, live_server: Any) -> None:
-    roles_sync()
-    maria = User.objects.create_user("maria", "maria@example.com", "a-long-password", is_staff=True)
-    maria.groups.add(Group.objects.get(name="manager"))
+    make.staff("manager", "maria")
     late = wall_clock() - timedelta(days=40)
     for name in ("Bolt GmbH", "Acme Srl"):
         make.invoice(make.customer(name=name, kind="business"), first_failed_at=late, due_at=late)

@@ -6,22 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 
 from campaigns.models import SimulationRun
 from campaigns.services.simulations import simulations_run
 from campaigns.services.versions import ladder_draft
 from customers.clock import wall_clock
-from dunning_site.roles import roles_sync
 from tests import factories as make
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def log_in(page: Any, url: str) -> None:
-    roles_sync()
-    mara = User.objects.create_user("mara", "mara@example.com", "a-long-password", is_staff=True)
-    mara.groups.add(Group.objects.get(name="manager"))
+    make.staff("manager", "mara")
     page.goto(f"{url}/admin/")
     page.fill("#id_username", "mara")
     page.fill("#id_password", "a-long-password")

@@ -3,20 +3,17 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from playwright.sync_api import expect
 
 from campaigns.models import Template, TemplateText, TemplateVersion
-from dunning_site.roles import roles_sync
+from tests import factories
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 BODY = "<mj-section><mj-column><mj-text>{word} {{{{ customer.name }}}}</mj-text></mj-column></mj-section>"
 
 
 def test_a_text_is_shown_while_it_is_written(open_page: Any, live_server: Any) -> None:
-    roles_sync()
-    maria = User.objects.create_user("maria", "maria@example.com", "a-long-password", is_staff=True)
-    maria.groups.add(Group.objects.get(name="manager"))
+    factories.staff("manager", "maria")
     version = TemplateVersion.objects.create(template=Template.objects.create(code="x", name="X"), number=1)
     for language, word in (("en", "Dear"), ("it", "Gentile")):
         TemplateText.objects.create(version=version, language=language, subject=word, body=BODY.format(word=word))

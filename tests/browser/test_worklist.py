@@ -5,13 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 
 from campaigns.models import Case, Task, WorkFilter, WorkItem
 from campaigns.worklist.marks import work_mark
 from campaigns.worklist.refresh import work_refresh_all
 from customers import clock
-from dunning_site.roles import roles_sync
 from tests import factories as make
 from tests.factories import NOW
 
@@ -27,10 +26,7 @@ def _noon() -> Iterator[None]:
 
 @pytest.fixture
 def anna() -> User:
-    roles_sync()
-    user = User.objects.create_user("anna", "anna@example.com", "a-long-password", is_staff=True)
-    user.groups.add(Group.objects.get(name="collector"))
-    return user
+    return make.staff("collector", "anna")
 
 
 def owing(name: str, balance: int, **fields: Any) -> Case:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
@@ -14,7 +14,6 @@ from campaigns.rendering.lint import check_template
 from campaigns.services.template_history import missing_languages, template_restore, texts_diff, texts_of
 from customers.errors import SollecitoError
 from customers.models import Brand, Customer, Interaction
-from dunning_site.roles import roles_sync
 from portal.models import PortalLink
 from tests import factories as f
 from tests.factories import NOW
@@ -139,12 +138,7 @@ def test_subjects_that_look_like_spam_are_told(subject: str, language: str, word
 
 @pytest.fixture
 def manager() -> Client:
-    roles_sync()
-    user = User.objects.create_user("maria", "maria@acme.example", is_staff=True)
-    user.groups.add(Group.objects.get(name="manager"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return f.desk(f.staff("manager", "maria"))
 
 
 def test_the_page_shows_a_case_a_width_and_the_plain_text(manager: Client, case: Case) -> None:

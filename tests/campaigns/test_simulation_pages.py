@@ -1,26 +1,14 @@
 """Pages of simulations: asked for by managers only, refused with the field at fault, read by everybody."""
 
 import pytest
-from django.contrib.auth.models import Group, User
-from django.test import Client
 from django.urls import reverse
 
 from campaigns.models import Case, SimulationRun
 from campaigns.services.simulations import simulations_run
-from dunning_site.roles import roles_sync
 from tests import factories
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(role):
-    roles_sync()
-    user = User.objects.create_user(role, f"{role}@example.com", "a-long-password", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def ask(client, version, /, **data):
@@ -35,10 +23,10 @@ def page(client, run, query=""):
 def test_a_manager_asks_and_an_auditor_reads_and_neither_a_collector_nor_an_auditor_asks():
     version = factories.ladder()
     factories.case(factories.customer(name="Hanna"), ladder_version=version)
-    assert ask(client_of("collector"), version).status_code == 403
-    auditor = client_of("auditor")
+    assert ask(factories.desk(factories.staff("collector")), version).status_code == 403
+    auditor = factories.desk(factories.staff("auditor"))
     assert ask(auditor, version).status_code == 403
-    assert ask(client_of("manager"), version).status_code == 302
+    assert ask(factories.desk(factories.staff("manager")), version).status_code == 302
     run = SimulationRun.objects.get()
     assert run.asked_by.username == "manager"
     assert "Waiting for a worker" in page(auditor, run)
@@ -69,7 +57,7 @@ def test_a_manager_asks_and_an_auditor_reads_and_neither_a_collector_nor_an_audi
     ],
 )
 def test_what_is_missing_is_told_beside_its_field(data, field):
-    answer = ask(client_of("manager"), factories.ladder(), **data)
+    answer = ask(factories.desk(factories.staff("manager")), factories.ladder(), **data)
     assert answer.status_code == 200
     assert field in answer.context["form"].errors
     assert not SimulationRun.objects.exists()
@@ -77,7 +65,7 @@ def test_what_is_missing_is_told_beside_its_field(data, field):
 
 def test_what_the_service_refuses_is_shown():
     version = factories.ladder()
-    client = client_of("manager")
+    client = factories.desk(factories.staff("manager"))
     answer = ask(client, version, other=version.pk)
     assert answer.status_code == 302
     assert "two different versions" in client.get(answer.url).content.decode()
@@ -88,14 +76,14 @@ def test_a_failure_is_told():
     run = SimulationRun.objects.create(
         ladder=version.ladder, version=version, source="open_cases", created_at=NOW, status="failed", error="<boom>"
     )
-    shown = page(client_of("auditor"), run)
+    shown = page(factories.desk(factories.staff("auditor")), run)
     assert "&lt;boom&gt;" in shown
 
 
 def test_strange_addresses_are_read_as_the_first_page():
     version = factories.ladder()
     factories.case(factories.customer(), ladder_version=version)
-    client = client_of("manager")
+    client = factories.desk(factories.staff("manager"))
     ask(client, version)
     simulations_run(now=NOW)
     run = SimulationRun.objects.get()

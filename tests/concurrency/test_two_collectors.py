@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -15,7 +14,6 @@ from campaigns.models import Case
 from customers import meanwhile
 from customers.admin import acting
 from customers.models import Interaction
-from dunning_site.roles import roles_sync
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,16 +21,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def case() -> Case:
-    roles_sync()
     return factories.case(factories.customer(name="Żółć i Synowie"))
 
 
 def collector(name: str) -> Client:
-    user = User.objects.create_user(name, f"{name}@example.com", "x", is_staff=True)
-    user.groups.add(Group.objects.get(name="collector"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return factories.desk(factories.staff("collector", name))
 
 
 def url(case: Case, slug: str) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -26,7 +26,6 @@ from customers.bulk.jobs import (
 from customers.bulk.run import jobs_run
 from customers.errors import SollecitoError
 from customers.models import BulkJob, Customer, Interaction
-from dunning_site.roles import roles_sync
 from tests import factories as make
 from tests.factories import NOW
 
@@ -36,10 +35,7 @@ TAG = {"tag": "vip"}
 
 @pytest.fixture
 def maria() -> User:
-    roles_sync()
-    user = User.objects.create_user("maria", is_staff=True)
-    user.groups.add(Group.objects.get(name="manager"))
-    return user
+    return make.staff("manager", "maria")
 
 
 def people(count: int) -> list[int]:
@@ -268,8 +264,7 @@ def test_from_a_list_to_the_result_file(maria: User, client: Client) -> None:
 def test_only_who_counted_confirms_and_auditors_are_offered_nothing(maria: User, client: Client) -> None:
     job = job_draft(act="customers.tag", targets=people(1), selection="", actor_id=maria.pk, now=NOW)
     for name, role in (("other", "manager"), ("audit", "auditor")):
-        user = User.objects.create_user(name, is_staff=True)
-        user.groups.add(Group.objects.get(name=role))
+        user = make.staff(role, name)
         client.force_login(user)
         assert client.post(reverse("admin:customers_bulkjob_confirm", args=[job.pk]), TAG).status_code == 403
     listed = client.get(reverse("admin:customers_customer_changelist")).content.decode()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
@@ -18,9 +18,8 @@ from customers.admin.exports import open_list
 from customers.clock import wall_clock
 from customers.export_lists import column_names, column_titles, lists
 from customers.export_runs import exports_run
-from customers.models import Customer, DataFile, DataPiece, ExportRun, RoleVisibility, Sees
+from customers.models import Customer, DataFile, DataPiece, ExportRun
 from customers.visibility import path_to_customer
-from dunning_site.roles import roles_sync
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -41,15 +40,6 @@ LISTS = sorted(lists(), key=lambda model: model._meta.label_lower)
 ABOUT_CUSTOMERS = [model for model in LISTS if path_to_customer(model) is not None]
 
 
-def client_of(role: str) -> Client:
-    roles_sync()
-    user = User.objects.create_user(role, f"{role}@example.com", "a-long-password", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def url(model: type[Model], query: str = "") -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_export") + query
 
@@ -68,7 +58,10 @@ def test_every_list_goes_out_or_is_left_in_on_purpose(model: type[Model]) -> Non
 @pytest.mark.parametrize("model", LISTS, ids=lambda model: model._meta.label_lower)
 def test_nobody_gets_a_list_they_may_not_see_or_take(model: type[Model]) -> None:
     for role in ("collector", "senior"):
-        assert client_of(role).post(url(model), {"format": "csv", "columns": column_names(model)}).status_code == 403
+        assert (
+            make.desk(make.staff(role)).post(url(model), {"format": "csv", "columns": column_names(model)}).status_code
+            == 403
+        )
     assert Client().post(url(model)).status_code == 302
     assert not ExportRun.objects.exists()
 
@@ -88,8 +81,8 @@ def test_headings_are_words_with_a_zone_or_names_and_never_secrets(model: type[M
 
 @pytest.mark.parametrize("model", ABOUT_CUSTOMERS, ids=lambda model: model._meta.label_lower)
 def test_a_list_ends_where_sight_ends(model: type[Model], monkeypatch: pytest.MonkeyPatch) -> None:
-    client = client_of("manager")
-    RoleVisibility.objects.create(group=Group.objects.get(name="manager"), sees=Sees.OWN)
+    client = make.desk(make.staff("manager"))
+    make.narrowed("manager")
     asked: list[Any] = []
     page = type(admin.site.get_model_admin(model))
     real = page.rows_seen
@@ -106,8 +99,8 @@ def test_headings_follow_the_readers_language() -> None:
 
 
 def test_a_narrow_manager_takes_out_their_own_customers_only() -> None:
-    client = client_of("manager")
-    RoleVisibility.objects.create(group=Group.objects.get(name="manager"), sees=Sees.OWN)
+    client = make.desk(make.staff("manager"))
+    make.narrowed("manager")
     mine, other = make.customer(name="Mine"), make.customer(name="Other")
     make.case(mine, owner=User.objects.get())
     for customer in (mine, other):
@@ -122,7 +115,7 @@ def test_words_are_in_the_readers_language_and_formulas_harmless_in_both_formats
     from billing.models import Invoice
 
     make.invoice(make.customer(name="=1+1"), number="+39 =cmd()", status="open")
-    client = client_of("manager")
+    client = make.desk(make.staff("manager"))
     rows = take(client, Invoice, headings="words")
     told = dict(zip(rows[0], rows[1], strict=True))
     assert (told["Status"], told["In a payment plan"]) == ("Open", "no")
@@ -145,7 +138,7 @@ def test_a_long_list_shows_how_far_it_is_and_starts_afresh_after_a_death(monkeyp
     monkeypatch.setattr("customers.export_runs.BEAT", 10)
     for number in range(35):
         make.customer(name=f"Customer {number}")
-    client = client_of("manager")
+    client = make.desk(make.staff("manager"))
     client.post(url(Customer), {"format": "csv", "columns": ["name"], "headings": "words"})
     seen: list[tuple[int, int]] = []
 

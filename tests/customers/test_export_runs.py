@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -16,20 +16,10 @@ from customers.admin.exports import open_list
 from customers.export_lists import column_names, lists
 from customers.export_runs import STALE, exports_run, exports_tidy
 from customers.models import Customer, DataPiece, ExportRun
-from dunning_site.roles import roles_sync
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
 NOW = make.NOW
-
-
-def as_role(name: str) -> Client:
-    roles_sync()
-    user = User.objects.create_user(name, f"{name}@example.com", "a-long-password", is_staff=True)
-    user.groups.add(Group.objects.get(name=name))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def url(model: str, query: str = "") -> str:
@@ -44,7 +34,7 @@ def take(client: Client, model: str, query: str = "", **more: str) -> list[list[
 
 @pytest.mark.parametrize("model", sorted(m._meta.label_lower for m in lists()))
 def test_every_list_with_columns_goes_out(model: str) -> None:
-    rows = take(as_role("auditor"), model)
+    rows = take(make.desk(make.staff("auditor")), model)
     assert rows[0] == column_names(next(m for m in lists() if m._meta.label_lower == model))
     run = ExportRun.objects.get()
     # The log of exports holds this one.
@@ -65,7 +55,7 @@ def test_the_lists_people_work_with_have_columns() -> None:
 def test_an_export_keeps_to_filters_search_and_ticked_rows_and_holds_no_formulas() -> None:
     evil = make.customer(name="=HYPERLINK(evil)", country="IT", external_id="c-1")
     make.customer(name="Łucja", country="PL", external_id="c-2")
-    client = as_role("manager")
+    client = make.desk(make.staff("manager"))
     everyone = take(client, "customers.customer")
     assert len(everyone) == 3
     names = [row[everyone[0].index("name")] for row in everyone]
@@ -80,7 +70,7 @@ def test_an_export_keeps_to_filters_search_and_ticked_rows_and_holds_no_formulas
 
 def test_amounts_are_in_major_units() -> None:
     make.invoice(make.customer(), number="N-1", amount_due=4900, currency="EUR")
-    rows = take(as_role("manager"), "billing.invoice")
+    rows = take(make.desk(make.staff("manager")), "billing.invoice")
     told = dict(zip(*rows, strict=True))
     assert (told["number"], told["amount"], told["balance"]) == ("N-1", "49.00", "49.00")
 
@@ -89,7 +79,7 @@ def test_amounts_are_in_major_units() -> None:
     ("role", "may"), [("collector", False), ("senior", False), ("auditor", True), ("manager", True)]
 )
 def test_only_who_may_take_data_out_does(role: str, may: bool) -> None:
-    client = as_role(role)
+    client = make.desk(make.staff(role))
     listed = client.get(reverse("admin:customers_customer_changelist")).content.decode()
     assert ("/export-list" in listed) == may
     assert client.get(url("customers.customer")).status_code == (200 if may else 403)
@@ -103,7 +93,7 @@ def test_long_lists_are_written_by_a_worker_and_wait_for_whoever_asked(monkeypat
     monkeypatch.setattr(exports, "DIRECT", 2)
     for number in range(5):
         make.customer(name=f"Customer {number}")
-    client = as_role("manager")
+    client = make.desk(make.staff("manager"))
     answer = client.post(url("customers.customer"), {"format": "xlsx", "columns": ["name"]})
     run = ExportRun.objects.get()
     assert (answer.status_code, run.status) == (302, "queued")
@@ -113,7 +103,7 @@ def test_long_lists_are_written_by_a_worker_and_wait_for_whoever_asked(monkeypat
     assert "Download" in client.get(answer.url).content.decode()
     file = reverse("admin:customers_exportrun_file", args=[run.pk])
     assert client.get(file).getvalue().startswith(b"PK")
-    other = as_role("auditor")
+    other = make.desk(make.staff("auditor"))
     assert other.get(file).status_code == 403
     assert exports_tidy(now=run.created_at + timedelta(days=7)) == 1
     assert not DataPiece.objects.exists()
@@ -121,7 +111,7 @@ def test_long_lists_are_written_by_a_worker_and_wait_for_whoever_asked(monkeypat
 
 
 def test_a_dead_workers_export_is_written_anew_and_a_lost_permission_ends_it() -> None:
-    client = as_role("manager")
+    client = make.desk(make.staff("manager"))
     user = User.objects.get()
     run = export_runs.export_start(model="customers.customer", query="", form="csv", actor_id=user.pk, now=NOW)
     ExportRun.objects.filter(pk=run.pk).update(status="running", claimed_at=NOW)
@@ -135,7 +125,7 @@ def test_a_dead_workers_export_is_written_anew_and_a_lost_permission_ends_it() -
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(django_assert_max_num_queries) -> None:
     brand = make.brand()
-    client = as_role("manager")
+    client = make.desk(make.staff("manager"))
     for number in range(60):
         customer = Customer.objects.create(name=f"C {number}", brand=brand)
         make.invoice(customer, number=f"N-{number}")

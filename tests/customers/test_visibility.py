@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.test import Client
 from django.urls import reverse
 
 from billing.models import ApprovalRequest
@@ -14,15 +13,9 @@ from customers.clock import running_on
 from customers.errors import SollecitoError
 from customers.models import BulkItem, BulkJob, Customer, RoleVisibility, Sees, Team
 from customers.visibility import must_see, only_seen, path_to_customer, seen, seen_ids, sees
-from dunning_site.roles import roles_sync
 from tests import factories as f
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _roles() -> None:
-    roles_sync()
 
 
 def person(name: str, *roles: str) -> User:
@@ -31,18 +24,10 @@ def person(name: str, *roles: str) -> User:
     return user
 
 
-def narrow(role: str, to: Sees) -> None:
-    RoleVisibility.objects.create(group=Group.objects.get(name=role), sees=to)
-
-
 def owned(owner: User | None, **fields: Any) -> Customer:
     customer = f.customer()
     f.case(customer, owner=owner, **fields)
     return customer
-
-
-def afresh(user: User) -> User:
-    return User.objects.get(pk=user.pk)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +46,7 @@ def test_the_team_goes_before_the_role_and_the_widest_counts(
 ) -> None:
     user = person("anna", *roles)
     for role, value in role_sees.items():
-        narrow(role, value)
+        f.narrowed(role, value)
     Team.objects.create(name="North", sees=team_sees).members.add(user)
     assert sees(user) == expected
 
@@ -72,13 +57,13 @@ def test_own_and_team_and_what_nobody_has() -> None:
     hers, his, other = owned(anna), owned(bruno), owned(carla)
     ended = owned(anna, state="recovered", closed_at=f.NOW, close_reason="paid", next_action_at=None)
     nobodys, none = owned(None), f.customer()
-    narrow("collector", Sees.OWN)
-    assert set(seen(Customer.objects.all(), afresh(anna))) == {hers, ended}
+    f.narrowed("collector", Sees.OWN)
+    assert set(seen(Customer.objects.all(), f.afresh(anna))) == {hers, ended}
     RoleVisibility.objects.update(sees=Sees.TEAM)
-    assert set(seen(Customer.objects.all(), afresh(anna))) == {hers, ended, his, nobodys, none}
-    assert seen_ids(afresh(carla)) == sorted(row.pk for row in (other, nobodys, none, ended))
+    assert set(seen(Customer.objects.all(), f.afresh(anna))) == {hers, ended, his, nobodys, none}
+    assert seen_ids(f.afresh(carla)) == sorted(row.pk for row in (other, nobodys, none, ended))
     RoleVisibility.objects.update(sees=Sees.ALL)
-    assert seen_ids(afresh(anna)) is None
+    assert seen_ids(f.afresh(anna)) is None
     assert seen_ids(User.objects.create_superuser("boss")) is None
 
 
@@ -94,8 +79,8 @@ def test_what_tells_of_many_is_seen_by_who_asked_for_it() -> None:
         )
         for number, (customer, who) in enumerate([(hers, bruno), (his, bruno), (None, anna), (None, bruno)])
     ]
-    narrow("collector", Sees.OWN)
-    user = afresh(anna)
+    f.narrowed("collector", Sees.OWN)
+    user = f.afresh(anna)
     assert list(seen(BulkJob.objects.all(), user, asked_by="asked_by")) == [mine]
     assert not seen(BulkJob.objects.all(), user, asked_by="").exists()
     assert set(seen(BulkJob.objects.all(), user)) == {mine, others}
@@ -103,19 +88,19 @@ def test_what_tells_of_many_is_seen_by_who_asked_for_it() -> None:
     assert set(seen(rows, user, asked_by="requested_by")) == {asked[0], asked[2]}
     assert set(seen(rows, user, asked_by="")) == {asked[0]}
     RoleVisibility.objects.update(sees=Sees.ALL)
-    assert set(seen(rows, afresh(anna), asked_by="")) == set(asked)
+    assert set(seen(rows, f.afresh(anna), asked_by="")) == set(asked)
 
 
 def test_who_sees_some_customers_has_to_name_one_of_them() -> None:
     anna, bruno = person("anna"), person("bruno")
     hers, his = owned(anna), owned(bruno)
     for customer_id in (hers.pk, his.pk, None):
-        must_see(afresh(anna), customer_id)
-    narrow("collector", Sees.OWN)
-    must_see(afresh(anna), hers.pk)
+        must_see(f.afresh(anna), customer_id)
+    f.narrowed("collector", Sees.OWN)
+    must_see(f.afresh(anna), hers.pk)
     for customer_id in (his.pk, None):
         with pytest.raises(SollecitoError) as error:
-            must_see(afresh(anna), customer_id)
+            must_see(f.afresh(anna), customer_id)
         assert error.value.code == "customer_unseen"
     assert only_seen([3, 2, 1], None) == [3, 2, 1]
     assert only_seen([3, 2, 1], [1, 3, 9]) == [1, 3]
@@ -137,9 +122,8 @@ def test_every_row_about_a_customer_leads_to_it() -> None:
 def test_lists_pages_exports_and_look_ups_end_where_sight_ends() -> None:
     anna, bruno = person("anna", "manager"), person("bruno")
     hers, his = owned(anna), owned(bruno)
-    narrow("manager", Sees.OWN)
-    client = Client()
-    client.force_login(anna)
+    f.narrowed("manager", Sees.OWN)
+    client = f.desk(anna)
     rows = {row.pk: row.invoices.get() for row in (hers, his)}
     listed = client.get(reverse("admin:customers_customer_changelist")).content.decode()
     assert (hers.name in listed, his.name in listed) == (True, False)
@@ -165,9 +149,8 @@ def test_segments_and_the_dashboard_count_only_whom_one_sees() -> None:
     anna, bruno = person("anna", "manager"), person("bruno")
     hers, his = owned(anna), owned(bruno)
     f.invoice(his, amount_due=770_000)
-    narrow("manager", Sees.OWN)
-    client = Client()
-    client.force_login(anna)
+    f.narrowed("manager", Sees.OWN)
+    client = f.desk(anna)
     segment = Segment.objects.create(code="late", name="Late", query="open_invoices > 0")
     page = client.get(reverse("admin:campaigns_segment_change", args=[segment.pk])).content.decode()
     assert (hers.name in page, his.name in page) == (True, False)
@@ -179,12 +162,11 @@ def test_segments_and_the_dashboard_count_only_whom_one_sees() -> None:
 
 def test_the_worklist_and_bulk_acts_end_where_sight_ends() -> None:
     me, other = person("me", "manager"), person("other", "manager")
-    narrow("manager", Sees.OWN)
+    f.narrowed("manager", Sees.OWN)
     mine, theirs = f.customer(name="Rossi Mine"), f.customer(name="Rossi Theirs")
     cases = [f.case(mine, owner=me), f.case(theirs, owner=other)]
     work_refresh(now=f.NOW, only=[mine.pk, theirs.pk])
-    client = Client()
-    client.force_login(me)
+    client = f.desk(me)
     with running_on(lambda: f.NOW):
         for query in ("tab=team", "tab=team&show=later", "tab=free", "tab=mine", "tab=team&q=rossi"):
             page = client.get(reverse("admin:campaigns_workitem_changelist") + f"?{query}").content.decode()

@@ -164,6 +164,5 @@ def test_the_audit_tab_tells_each_edit_with_its_author(boss: Client) -> None:
         assert words in shown, words
     user = User.objects.create_user("narrow", is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="view_customer", content_type__app_label="customers"))
-    narrow = Client()
-    narrow.force_login(user)
+    narrow = make.desk(user)
     assert "+391" not in page(narrow, customer, "?tab=audit")

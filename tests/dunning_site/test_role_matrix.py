@@ -246,8 +246,7 @@ def staff(db: None, settings: Any, tmp_path: Path) -> dict[str, User]:
     EventDelivery.objects.create(endpoint=endpoint, event_id="e1", kind="case.opened", payload={}, created_at=NOW)
     people = {"boss": boss}
     for role in ROLES:
-        people[role] = User.objects.create_user(role, is_staff=True)
-        people[role].groups.add(Group.objects.get(name=role))
+        people[role] = make.staff(role)
     return people
 
 

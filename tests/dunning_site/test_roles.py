@@ -19,21 +19,14 @@ def people(db: None) -> dict[str, User]:
     roles_sync()
     users = {}
     for name in ROLES:
-        users[name] = User.objects.create_user(name, f"{name}@example.com", "a-long-password", is_staff=True)
-        users[name].groups.add(Group.objects.get(name=name))
+        users[name] = make.staff(name)
     return users
-
-
-def as_(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))
 def test_every_role_sees_every_list_and_page(people: dict[str, User], role: str) -> None:
     world(1)
-    client = as_(people[role])
+    client = make.desk(people[role])
     for model in MODELS:
         assert client.get(changelist(model)).status_code == 200, model
         row = model._default_manager.order_by("pk").first()
@@ -43,7 +36,7 @@ def test_every_role_sees_every_list_and_page(people: dict[str, User], role: str)
 @pytest.mark.parametrize("role", sorted(ROLES))
 def test_adding_and_changing_is_allowed_as_the_map_says(people: dict[str, User], role: str) -> None:
     world(1)
-    client, user = as_(people[role]), people[role]
+    client, user = make.desk(people[role]), people[role]
     request = RequestFactory().get("/")
     request.user = user
     opened = set()
@@ -80,7 +73,7 @@ def test_adding_and_changing_is_allowed_as_the_map_says(people: dict[str, User],
 
 def test_an_auditor_may_do_nothing_on_any_page(people: dict[str, User]) -> None:
     world(1)
-    client = as_(people["auditor"])
+    client = make.desk(people["auditor"])
     tried = 0
     for model in MODELS:
         row = model._default_manager.order_by("pk").first()
@@ -96,14 +89,14 @@ def test_an_auditor_may_do_nothing_on_any_page(people: dict[str, User]) -> None:
 def test_only_managers_publish(people: dict[str, User], role: str, status: int) -> None:
     version = make.ladder()
     url = reverse("admin:campaigns_ladderversion_do", args=[version.pk, "publish"])
-    assert as_(people[role]).get(url).status_code == status
+    assert make.desk(people[role]).get(url).status_code == status
 
 
 @pytest.mark.parametrize(("role", "status"), [("auditor", 403), ("collector", 403), ("manager", 200)])
 def test_only_managers_choose_a_customers_own_ladder(people: dict[str, User], role: str, status: int) -> None:
     customer, version = make.customer(), make.ladder(name="Gently")
     LadderOverride.objects.create(customer=customer, ladder=version.ladder, actor=people["manager"], at=make.NOW)
-    client = as_(people[role])
+    client = make.desk(people[role])
     for slug in ("own-ladder", "own-ladder-clear"):
         url = reverse("admin:customers_customer_do", args=[customer.pk, slug])
         assert client.get(url).status_code == status

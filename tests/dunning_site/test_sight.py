@@ -182,8 +182,7 @@ def test_files_of_strangers_are_handed_to_nobody_else(staff: dict[str, User], na
 
 def test_what_somebody_asked_for_themselves_stays_theirs(narrow: User) -> None:
     batch = PrintBatch.objects.create(created_at=NOW, created_by=narrow)
-    client = Client()
-    client.force_login(narrow)
+    client = make.desk(narrow)
     assert client.get(reverse("admin:campaigns_printbatch_change", args=[batch.pk])).status_code == 200
     mine = Suppression.objects.create(channel="email", address="mine@example.com", reason="manual", created_at=NOW)
     url = reverse("admin:customers_suppression_change", args=[mine.pk])
@@ -301,8 +300,7 @@ def test_ids_in_an_addresss_query_open_nothing(place: str, staff: dict[str, User
 
 
 def test_rows_named_in_a_bulk_act_are_passed_by(narrow: User) -> None:
-    client = Client()
-    client.force_login(narrow)
+    client = make.desk(narrow)
     acts = (
         (Case, "cases_pause"), (Customer, "customers_tag"), (Invoice, "invoices_write_off"),
         (Promise, "promises_cancel"),

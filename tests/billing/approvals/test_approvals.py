@@ -14,23 +14,11 @@ from billing.approvals.write_off import invoices_write_off
 from billing.models import Adjustment, ApprovalLimit, ApprovalRequest, Invoice
 from customers.errors import SollecitoError
 from customers.models import Interaction
-from dunning_site.roles import roles_sync
 from tests import factories as f
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def _roles() -> None:
-    roles_sync()
-
-
-def person(role: str, name: str = "") -> User:
-    user = User.objects.create_user(name or role, is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    return user
 
 
 def own(amount: int = 4900, **fields: Any) -> Invoice:
@@ -62,7 +50,7 @@ def decide(outcome: Outcome, user: User, *, approve: bool = True) -> ApprovalReq
 )
 def test_limits_hold_by_role_and_currency(role: str, amount: int, currency: str, alone: bool) -> None:
     invoice = own(amount, currency=currency)
-    outcome = write_off([invoice], person(role))
+    outcome = write_off([invoice], f.staff(role))
     invoice.refresh_from_db()
     assert outcome.done is alone
     assert invoice.status == ("uncollectible" if alone else "open")
@@ -70,7 +58,7 @@ def test_limits_hold_by_role_and_currency(role: str, amount: int, currency: str,
 
 
 def test_many_small_sums_on_one_customer_count_together_for_thirty_days() -> None:
-    user, first = person("senior"), own(6000)
+    user, first = f.staff("senior"), own(6000)
     second, third = (f.invoice(first.customer, source="manual", amount_due=6000) for _ in range(2))
     elsewhere = own(6000)
     assert write_off([first], user).done
@@ -82,13 +70,13 @@ def test_many_small_sums_on_one_customer_count_together_for_thirty_days() -> Non
 def test_of_several_invoices_the_sum_counts_by_currency() -> None:
     customer = f.customer(source="manual")
     rows = [f.invoice(customer, source="manual", amount_due=6000, currency=c) for c in ("EUR", "USD")]
-    assert write_off(rows, person("senior")).done
+    assert write_off(rows, f.staff("senior")).done
     rows = [own(6000), own(6000)]
     assert not write_off(rows, User.objects.get(username="senior")).done
 
 
 def test_another_person_approves_and_it_happens_once_for_who_asked() -> None:
-    asker, boss = person("collector"), person("manager")
+    asker, boss = f.staff("collector"), f.staff("manager")
     invoice = own(5000)
     outcome = write_off([invoice], asker)
     with pytest.raises(SollecitoError) as refused:
@@ -110,9 +98,9 @@ def test_another_person_approves_and_it_happens_once_for_who_asked() -> None:
 
 
 def test_nobody_decides_their_own_request_nor_without_the_permission() -> None:
-    asker = person("manager")
+    asker = f.staff("manager")
     outcome = write_off([own(500_000)], asker)
-    for user, code in ((asker, "approval_own"), (person("senior"), "approval_forbidden")):
+    for user, code in ((asker, "approval_own"), (f.staff("senior"), "approval_forbidden")):
         for approve in (True, False):
             with pytest.raises(SollecitoError) as refused:
                 decide(outcome, user, approve=approve)
@@ -120,17 +108,17 @@ def test_nobody_decides_their_own_request_nor_without_the_permission() -> None:
     request = ApprovalRequest.objects.get()
     with pytest.raises(IntegrityError), transaction.atomic():
         ApprovalRequest.objects.filter(pk=request.pk).update(status="done", decided_by=asker, decided_at=NOW)
-    gone = person("manager", "left")
+    gone = f.staff("manager", "left")
     gone.is_active = False
     gone.save()
     with pytest.raises(SollecitoError):
         decide(outcome, gone)
-    assert decide(outcome, person("admin"), approve=False).status == "declined"
+    assert decide(outcome, f.staff("admin"), approve=False).status == "declined"
     assert not Adjustment.objects.exists()
 
 
 def test_what_has_grown_or_was_paid_meanwhile_is_not_given_up() -> None:
-    asker, boss = person("collector"), person("manager")
+    asker, boss = f.staff("collector"), f.staff("manager")
     grown, paid, partly = own(5000), own(5000), own(5000)
     asked = [write_off([row], asker) for row in (grown, paid, partly)]
     Invoice.objects.filter(pk=grown.pk).update(amount_due=6000)
@@ -143,25 +131,25 @@ def test_what_has_grown_or_was_paid_meanwhile_is_not_given_up() -> None:
 
 
 def test_who_asked_takes_it_back_and_may_ask_anew() -> None:
-    asker, invoice = person("collector"), own(5000)
+    asker, invoice = f.staff("collector"), own(5000)
     outcome = write_off([invoice], asker)
     assert outcome.request_id is not None
     with pytest.raises(SollecitoError):
-        approval_withdraw(request_id=outcome.request_id, note="", actor_id=person("manager").pk, now=NOW)
+        approval_withdraw(request_id=outcome.request_id, note="", actor_id=f.staff("manager").pk, now=NOW)
     approval_withdraw(request_id=outcome.request_id, note="", actor_id=asker.pk, now=NOW)
     assert not write_off([invoice], asker).done
 
 
 def test_the_badge_counts_what_others_asked_for() -> None:
-    asker, boss = person("collector"), person("manager")
+    asker, boss = f.staff("collector"), f.staff("manager")
     write_off([own(5000)], asker)
     write_off([own(500_000)], boss)
-    assert (approvals_waiting(boss), approvals_waiting(person("admin")), approvals_waiting(asker)) == (1, 2, 0)
+    assert (approvals_waiting(boss), approvals_waiting(f.staff("admin")), approvals_waiting(asker)) == (1, 2, 0)
 
 
 def test_one_person_alone_may_switch_four_eyes_off(settings: Any) -> None:
     settings.FOUR_EYES = False
-    assert write_off([own(10**9)], person("collector")).done
+    assert write_off([own(10**9)], f.staff("collector")).done
 
 
 def test_superusers_have_the_administrators_limits_and_deleted_limits_stay_deleted() -> None:
@@ -174,7 +162,7 @@ def test_superusers_have_the_administrators_limits_and_deleted_limits_stay_delet
 
 
 def test_pages_ask_approve_and_hide_from_who_asked() -> None:
-    asker, boss = person("manager"), person("admin")
+    asker, boss = f.staff("manager"), f.staff("admin")
     invoice = own(500_000)
     client, other = Client(), Client()
     client.force_login(asker)
@@ -197,8 +185,7 @@ def test_a_case_is_written_off_as_a_whole_and_limits_are_typed_in_major_units() 
     customer = f.customer(source="manual")
     rows = [f.invoice(customer, source="manual", amount_due=1000) for _ in range(2)]
     case = f.case(customer, invoices=rows)
-    client = Client()
-    client.force_login(boss)
+    client = f.desk(boss)
     client.post(reverse("admin:campaigns_case_do", args=[case.pk, "write-off"]), {"reason": "Gone"})
     assert {row.status for row in Invoice.objects.all()} == {"uncollectible"}
     group = Group.objects.get(name="senior")

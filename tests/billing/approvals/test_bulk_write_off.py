@@ -4,7 +4,7 @@ from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -15,18 +15,15 @@ from customers.bulk.jobs import job_confirm, job_draft, reasons_of
 from customers.bulk.run import jobs_run
 from customers.errors import SollecitoError
 from customers.models import BulkJob
-from dunning_site.roles import roles_sync
 from tests import factories as f
 from tests.factories import NOW
 
 
 @pytest.fixture
 def staff(db: None) -> dict[str, User]:
-    roles_sync()
     people = {}
     for name, role in (("maria", "senior"), ("boss", "manager"), ("chief", "admin"), ("audit", "auditor")):
-        people[name] = User.objects.create_user(name, is_staff=True)
-        people[name].groups.add(Group.objects.get(name=role))
+        people[name] = f.staff(role, name)
     return people
 
 

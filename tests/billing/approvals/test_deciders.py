@@ -3,9 +3,8 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -15,8 +14,7 @@ from billing.approvals.write_off import invoices_write_off
 from billing.models import ApprovalRequest, Invoice
 from customers.bulk.jobs import job_confirm, job_draft
 from customers.errors import SollecitoError
-from customers.models import BulkJob, RoleVisibility, Sees
-from dunning_site.roles import roles_sync
+from customers.models import BulkJob
 from tests import factories as f
 from tests.factories import NOW
 
@@ -27,22 +25,12 @@ class Office:
     """A senior who asks, a manager who sees their own customers only, and an admin who sees everybody."""
 
     def __init__(self) -> None:
-        roles_sync()
         self.anna, self.mia, self.chief = (
-            self.person(name, role) for name, role in (("anna", "senior"), ("mia", "manager"), ("chief", "admin"))
+            f.staff("senior", "anna"),
+            f.staff("manager", "mia"),
+            f.staff("admin", "chief"),
         )
-        RoleVisibility.objects.create(group=Group.objects.get(name="manager"), sees=Sees.OWN)
-
-    @staticmethod
-    def person(name: str, role: str) -> User:
-        user = User.objects.create_user(name, is_staff=True)
-        user.groups.add(Group.objects.get(name=role))
-        return user
-
-    @staticmethod
-    def again(user: User) -> User:
-        """As another request finds them: what they see is read once for each."""
-        return User.objects.get(pk=user.pk)
+        f.narrowed("manager")
 
     def owing(self, owner: User | None) -> Invoice:
         invoice = f.invoice(f.customer(source="manual"), source="manual", amount_due=80_000)
@@ -63,9 +51,7 @@ def office() -> Office:
 
 
 def page(user: User, name: str, *args: Any) -> Any:
-    client = Client()
-    client.force_login(user)
-    return client.get(reverse(f"admin:{name}", args=args))
+    return f.desk(user).get(reverse(f"admin:{name}", args=args))
 
 
 def words_of(response: Any) -> str:
@@ -81,7 +67,7 @@ def approve(request: ApprovalRequest, user: User, *, yes: bool = True) -> Approv
 def test_who_sees_every_row_decides_and_looks_at_the_rows_before_and_after(office: Office, rows: int) -> None:
     request = office.asked(*[office.mia] * rows)
     job = BulkJob.objects.get()
-    assert approvals_waiting(office.again(office.mia)) == 1
+    assert approvals_waiting(f.afresh(office.mia)) == 1
     assert f"Write off {rows} invoice" in words_of(page(office.mia, "billing_approvalrequest_changelist"))
     told = words_of(page(office.mia, "billing_approvalrequest_change", request.pk))
     assert reverse("admin:customers_bulkjob_change", args=[job.pk]) in told
@@ -89,15 +75,14 @@ def test_who_sees_every_row_decides_and_looks_at_the_rows_before_and_after(offic
     asking = words_of(page(office.mia, "billing_approvalrequest_do", request.pk, "approve"))
     assert "Gone away" in asking  # why, on the form itself
     assert page(office.mia, "customers_bulkjob_change", job.pk).status_code == 200
-    assert approve(request, office.again(office.mia)).status == "done"
+    assert approve(request, f.afresh(office.mia)).status == "done"
     assert page(office.mia, "customers_bulkjob_change", job.pk).status_code == 200
     assert page(office.mia, "billing_approvalrequest_change", request.pk).status_code == 200
 
 
 def test_the_rows_say_what_is_owed_on_each(office: Office) -> None:
     office.asked(office.mia)
-    client = Client()
-    client.force_login(office.chief)
+    client = f.desk(office.chief)
     url = reverse("admin:customers_bulkjob_change", args=[BulkJob.objects.get().pk])
     with CaptureQueriesContext(connection) as few:
         words = words_of(client.get(url, {"section": "rows"}))
@@ -124,10 +109,10 @@ def test_who_sees_some_rows_is_told_why_not_and_who(office: Office) -> None:
         assert page(office.mia, "billing_approvalrequest_do", request.pk, name).status_code == 403
     assert job_url not in told
     assert page(office.mia, "customers_bulkjob_change", job.pk).status_code == 404
-    assert approvals_waiting(office.again(office.mia)) == 0
+    assert approvals_waiting(f.afresh(office.mia)) == 0
     for yes in (True, False):
         with pytest.raises(SollecitoError, match="chief") as refused:
-            approve(request, office.again(office.mia), yes=yes)
+            approve(request, f.afresh(office.mia), yes=yes)
         assert refused.value.code == "approval_unseen"
     # Who asked reads the same.
     shown = words_of(page(office.anna, "customers_bulkjob_change", job.pk))
@@ -149,12 +134,12 @@ def test_who_sees_no_row_learns_nothing(office: Office) -> None:
     assert "Write off 2" not in words_of(page(office.mia, "billing_approvalrequest_changelist"))
     assert page(office.mia, "billing_approvalrequest_change", request.pk).status_code == 404
     assert page(office.mia, "customers_bulkjob_change", BulkJob.objects.get().pk).status_code == 404
-    assert approvals_waiting(office.again(office.mia)) == 0
+    assert approvals_waiting(f.afresh(office.mia)) == 0
 
 
 def test_whoever_may_not_decide_is_shown_nothing_for_seeing_the_rows(office: Office) -> None:
-    carl = office.person("carl", "collector")
-    RoleVisibility.objects.create(group=Group.objects.get(name="collector"), sees=Sees.OWN)
+    carl = f.staff("collector", "carl")
+    f.narrowed("collector")
     request = office.asked(carl, carl)
     assert page(carl, "billing_approvalrequest_change", request.pk).status_code == 404
     assert page(carl, "customers_bulkjob_change", BulkJob.objects.get().pk).status_code == 404
@@ -181,12 +166,12 @@ def test_rows_that_were_left_alone_count_too_for_they_are_shown(office: Office) 
     job_confirm(job_id=job.pk, params={"reason": "x"}, actor_id=office.anna.pk, now=NOW)
     request = ApprovalRequest.objects.get()
     assert request.customer is not None  # the only one of whom anything would be given up
-    assert approvals_waiting(office.again(office.mia)) == 0
+    assert approvals_waiting(f.afresh(office.mia)) == 0
     assert page(office.mia, "customers_bulkjob_change", job.pk).status_code == 404
     listed = words_of(page(office.mia, "billing_approvalrequest_changelist"))
     assert "somebody else decides" in listed
     with pytest.raises(SollecitoError) as refused:
-        approve(request, office.again(office.mia))
+        approve(request, f.afresh(office.mia))
     assert refused.value.code == "approval_unseen"
 
 
@@ -196,7 +181,7 @@ def test_rows_that_are_gone_hide_nothing(office: Office) -> None:
     stranger = Invoice.objects.get(pk__in=job.items.values("target"), customer__cases__owner=office.chief)
     stranger.customer.cases.all().delete()
     stranger.delete()
-    assert approve(request, office.again(office.mia)).status == "done"
+    assert approve(request, f.afresh(office.mia)).status == "done"
 
 
 def test_a_request_about_one_customer_is_decided_by_who_sees_them(office: Office) -> None:
@@ -204,13 +189,13 @@ def test_a_request_about_one_customer_is_decided_by_who_sees_them(office: Office
     for row in (hers, other):
         invoices_write_off(invoice_ids=[row.pk], reason="x", actor_id=office.anna.pk, now=NOW)
     mine, others = ApprovalRequest.objects.order_by("pk")
-    assert approvals_waiting(office.again(office.mia)) == 1
-    assert approvals_waiting(office.again(office.chief)) == 2
+    assert approvals_waiting(f.afresh(office.mia)) == 1
+    assert approvals_waiting(f.afresh(office.chief)) == 2
     assert deciders_words(office.anna.pk, About.request(others)) == "Waits for one of these to approve it: chief."
     with pytest.raises(SollecitoError) as refused:
-        approve(others, office.again(office.mia))
+        approve(others, f.afresh(office.mia))
     assert refused.value.code == "approval_unseen"
-    assert approve(mine, office.again(office.mia)).status == "done"
+    assert approve(mine, f.afresh(office.mia)).status == "done"
 
 
 def test_about_many_customers_without_a_job_only_who_sees_everybody_decides(office: Office) -> None:
@@ -218,14 +203,13 @@ def test_about_many_customers_without_a_job_only_who_sees_everybody_decides(offi
     asked = invoices_write_off(invoice_ids=rows, reason="x", actor_id=office.anna.pk, now=NOW)
     assert asked.words.endswith("Waits for one of these to approve it: chief.")
     with pytest.raises(SollecitoError) as refused:
-        approve(ApprovalRequest.objects.get(), office.again(office.mia))
+        approve(ApprovalRequest.objects.get(), f.afresh(office.mia))
     assert refused.value.code == "approval_unseen"
 
 
 def test_looking_costs_the_same_for_one_request_and_for_many(office: Office) -> None:
     def queries() -> int:
-        client = Client()
-        client.force_login(office.mia)
+        client = f.desk(office.mia)
         url = reverse("admin:billing_approvalrequest_changelist")
         client.get(url)
         with CaptureQueriesContext(connection) as captured:

@@ -17,7 +17,6 @@ from customers.bulk.jobs import job_confirm, job_draft, job_undo_draft, reasons_
 from customers.bulk.run import jobs_run
 from customers.errors import SollecitoError
 from customers.models import BulkJob, Customer, Interaction
-from dunning_site.roles import roles_sync
 from tests import factories as f
 from tests.factories import NOW
 
@@ -27,17 +26,12 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def maria() -> User:
-    roles_sync()
-    user = User.objects.create_user("maria", is_staff=True)
-    user.groups.add(Group.objects.get(name="collector"))
-    return user
+    return f.staff("collector", "maria")
 
 
 @pytest.fixture
 def collector(maria: User) -> Client:
-    client = Client()
-    client.force_login(maria)
-    return client
+    return f.desk(maria)
 
 
 @pytest.fixture
@@ -285,11 +279,8 @@ def test_what_the_list_was_narrowed_to_is_told_in_words(
 
 
 def test_who_may_not_change_cases_is_not_offered_it(cases: dict[str, Case]) -> None:
-    roles_sync()
-    user = User.objects.create_user("audit", is_staff=True)
-    user.groups.add(Group.objects.get(name="auditor"))
-    client = Client()
-    client.force_login(user)
+    user = f.staff("auditor", "audit")
+    client = f.desk(user)
     url = reverse("admin:campaigns_case_changelist")
     assert "cases_pause" not in client.get(url).content.decode()
     client.post(url, {"action": "cases_pause", "_selected_action": [cases["one"].pk], "index": "0"})

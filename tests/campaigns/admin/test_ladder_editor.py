@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -18,24 +18,14 @@ from campaigns.models import Ladder, LadderVersion, Step, Template
 from campaigns.services.versions import ladder_draft
 from customers import clock
 from customers.bulk.run import jobs_run
-from dunning_site.roles import roles_sync
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
 
 
-def person(role: str) -> Client:
-    roles_sync()
-    user = User.objects.create_user(role, f"{role}@example.com", "a-long-password", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
 def manager() -> Client:
-    return person("manager")
+    return make.desk(make.staff("manager"))
 
 
 @pytest.fixture
@@ -187,7 +177,7 @@ def test_gaps_and_the_end_are_edited(manager: Client, draft: LadderVersion) -> N
 
 
 def test_collectors_read_and_edit_nothing(draft: LadderVersion) -> None:
-    collector = person("collector")
+    collector = make.desk(make.staff("collector"))
     shown = collector.get(page(draft, edit="new"))
     assert shown.status_code == 200
     assert "rung-form" not in shown.content.decode()
@@ -386,8 +376,7 @@ def test_whoever_saves_a_step_second_is_told_and_keeps_what_they_wrote(
     data = {**RUNG, "step": str(step.pk)}
     opened = seen(manager.get(page(draft, edit=step.pk)).content.decode())
     hanna = User.objects.create_superuser("hanna", "hanna@example.com", "a-long-password")
-    other = Client()
-    other.force_login(hanna)
+    other = make.desk(hanna)
     assert other.post(rungs(draft), {**data, "seen": opened, "name": "Hers"}).status_code == 302
     answer = manager.post(rungs(draft), {**data, "seen": opened, "name": "Mine own"}, headers=headers)
     shown = answer.content.decode()

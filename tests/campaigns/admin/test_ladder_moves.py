@@ -3,14 +3,12 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
 from campaigns.models import Case, LadderVersion, Segment
 from campaigns.services.versions import ladder_draft, ladder_publish
 from customers.bulk.run import jobs_run
-from dunning_site.roles import roles_sync
 from tests import factories
 from tests.factories import NOW
 
@@ -19,12 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def manager() -> Client:
-    roles_sync()
-    user = User.objects.create_user("mara", "mara@example.com", "a-long-password", is_staff=True)
-    user.groups.add(Group.objects.get(name="manager"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return factories.desk(factories.staff("manager", "mara"))
 
 
 @pytest.fixture

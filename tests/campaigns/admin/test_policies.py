@@ -10,6 +10,7 @@ from django.urls import reverse
 from campaigns.guard.overrides import current_book
 from campaigns.guard.policy import shipped
 from campaigns.models import PolicyOverride
+from tests import factories
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -142,8 +143,7 @@ def test_who_may_only_look_cannot_write(boss: Client) -> None:
 
     user = User.objects.create_user("looker", password="x", is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="view_policyoverride"))
-    client = Client()
-    client.force_login(user)
+    client = factories.desk(user)
     text = client.get(reverse(LIST), {"policy": "it"}).content.decode()
     assert "UNIREC" in text
     assert "Write own rules" not in text

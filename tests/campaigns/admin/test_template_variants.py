@@ -1,13 +1,11 @@
 """Variants are edited on the template's page, the preview of a case says which it gets, a used segment stays."""
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
 from campaigns.models import Segment, TemplateVariant
 from campaigns.services.segments import segment_uses
-from dunning_site.roles import roles_sync
 from tests import factories as f
 
 pytestmark = pytest.mark.django_db
@@ -15,12 +13,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def manager() -> Client:
-    roles_sync()
-    user = User.objects.create_user("maria", is_staff=True)
-    user.groups.add(Group.objects.get(name="manager"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return f.desk(f.staff("manager", "maria"))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -23,7 +23,6 @@ from campaigns.models import Agency, AgencyRecovery, Case, Handover, Task
 from customers.errors import SollecitoError
 from customers.log import Entry, record
 from customers.models import Interaction
-from dunning_site.roles import roles_sync
 from tests import factories as make
 from tests.factories import NOW
 
@@ -33,10 +32,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def boss() -> User:
-    roles_sync()
-    user = User.objects.create_user("boss", is_staff=True)
-    user.groups.add(Group.objects.get(name="manager"))
-    return user
+    return make.staff("manager", "boss")
 
 
 @pytest.fixture
@@ -275,8 +271,7 @@ def test_from_the_case_to_the_agencys_account(agency: Agency, boss: User, client
 
 
 def test_collectors_neither_hand_over_nor_export(agency: Agency, boss: User, client: Client) -> None:
-    user = User.objects.create_user("maria", is_staff=True)
-    user.groups.add(Group.objects.get(name="collector"))
+    user = make.staff("collector", "maria")
     client.force_login(user)
     case = make.case(make.customer())
     row = hand_over(case, agency, boss)

@@ -3,12 +3,10 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
 from campaigns.models import Experiment, ExperimentExposure, ExperimentStatus
-from dunning_site.roles import roles_sync
 from tests import factories as f
 from tests.factories import NOW
 
@@ -17,12 +15,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def manager() -> Client:
-    roles_sync()
-    user = User.objects.create_user("maria", is_staff=True)
-    user.groups.add(Group.objects.get(name="manager"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return f.desk(f.staff("manager", "maria"))
 
 
 def form(ladder_id: int, shares: tuple[int, int], **fields: Any) -> dict[str, Any]:

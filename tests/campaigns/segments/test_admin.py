@@ -3,14 +3,13 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from campaigns.models import Segment
-from dunning_site.roles import roles_sync
 from tests import factories as f
 
 pytestmark = pytest.mark.django_db
@@ -18,12 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def manager() -> Client:
-    roles_sync()
-    user = User.objects.create_user("maria", is_staff=True)
-    user.groups.add(Group.objects.get(name="manager"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return f.desk(f.staff("manager", "maria"))
 
 
 def test_a_mistake_is_refused_with_its_place_and_nothing_is_saved(manager: Client) -> None:

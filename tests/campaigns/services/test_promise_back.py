@@ -17,7 +17,6 @@ from customers.bulk.jobs import job_confirm, job_draft, job_undo_draft, reasons_
 from customers.bulk.run import jobs_run
 from customers.errors import SollecitoError
 from customers.models import BulkJob, Customer, Interaction
-from dunning_site.roles import roles_sync
 from tests import factories as make
 from tests.factories import NOW
 
@@ -28,10 +27,7 @@ WHY = "The sheet was last month's."
 
 @pytest.fixture
 def maria() -> User:
-    roles_sync()
-    user = User.objects.create_user("maria", is_staff=True)
-    user.groups.add(Group.objects.get(name="collector"))
-    return user
+    return make.staff("collector", "maria")
 
 
 def promised(user: User, *, days: int = 5, case: Case | None = None) -> Promise:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,7 +14,6 @@ from campaigns.models import Case, Task, WorkFilter, WorkItem
 from campaigns.worklist.marks import work_mark
 from campaigns.worklist.refresh import work_refresh, work_refresh_all
 from customers import clock
-from dunning_site.roles import roles_sync
 from tests import factories as make
 from tests.factories import NOW
 
@@ -28,11 +27,8 @@ def _noon() -> Any:
 
 
 def staff(role: str, name: str = "") -> tuple[User, Client]:
-    roles_sync()
-    user = User.objects.create_user(name or role, password="a-long-password", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user)
+    user = make.staff(role, name)
+    client = make.desk(user)
     return user, client
 
 
