@@ -58,10 +58,10 @@ def silences() -> list[Silence]:
     return [Silence(pk, name, failures, until) for pk, name, failures, until in rows if until is not None]
 
 
-def paused_until(*, source: str, now: datetime) -> datetime | None:
-    """Until when calls to the account pause (UTC); None where they go on."""
-    pauses = ProcessorAccount.objects.filter(code=source, paused_until__gt=now)
-    return pauses.values_list("paused_until", flat=True).first()
+def paused_until(account: ProcessorAccount | None, now: datetime) -> datetime | None:
+    """Until when calls to the account pause (UTC); None where they go on, and without an account."""
+    until = account.paused_until if account is not None else None
+    return until if until is not None and until > now else None
 
 
 def processor_answered(*, source: str) -> None:

@@ -126,7 +126,7 @@ def charge_now(
         reached = limit_reached(invoice, method, origin, now, account)
         if reached is not None and not override:
             raise SollecitoError(reached, code="limit_reached", permanent=False)
-        if account is not None and account.paused_until is not None and account.paused_until > now:
+        if breaker.paused_until(account, now) is not None:
             raise SollecitoError(
                 "The payment processor cannot be reached.", code="processor_unavailable", permanent=False
             )
@@ -183,7 +183,7 @@ def _claim(attempt_id: int, invoice_id: int, now: datetime) -> Order | str:
         if attempt is None or invoice.attempts.filter(status__in=UNRESOLVED).exists():
             return "skipped"
         account = account_of(invoice)
-        if account is not None and account.paused_until is not None and account.paused_until > now:
+        if breaker.paused_until(account, now) is not None:
             return "skipped"
         refused = refusal_now(invoice, account, rules_of(attempt), now)
         if refused is not None:

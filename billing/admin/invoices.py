@@ -23,6 +23,7 @@ from billing.admin.invoice_actions import INVOICE_ACTIONS
 from billing.admin.ledgers import ledger_rows
 from billing.breaker import paused_until
 from billing.category_words import HELP_WORDS, category_words
+from billing.charge_path import account_of
 from billing.models import AttemptStatus, Fee, Invoice, RetryState
 from billing.retries.card import asked_for
 from customers.admin.base import ReadOnlyAdmin, badge, choice_badge
@@ -79,7 +80,7 @@ def _attempts(request: HttpRequest, invoice: Invoice, now: datetime) -> dict[str
         "allocations": list(invoice.allocations.select_related("payment").order_by("-id")[:100]),
         "retry_badge": choice_badge(invoice, "retry_state", RETRY),
         "helps": HELP_WORDS[asked_for(attempts)] if invoice.retry_state == RetryState.STOPPED else "",
-        "paused_until": paused_until(source=invoice.source, now=now),
+        "paused_until": paused_until(account_of(invoice), now),
     }
 
 

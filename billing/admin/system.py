@@ -14,6 +14,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter
 from unfold.decorators import display
 
 from billing.admin.columns import WORK
+from billing.breaker import paused_until
 from billing.ingest.again import inbox_retry
 from billing.models import InboxEvent, ProcessorAccount, ProcessorCommand
 from customers import clock
@@ -165,8 +166,8 @@ class ProcessorAccountAdmin(NoDeleteMixin, HistoryAdmin):
     def health(self, row: ProcessorAccount) -> str:
         if row.schedule_conflict_at:
             return badge(_("both sides retry"), "danger")
-        if row.paused_until is not None and row.paused_until > clock.now():
-            return badge(_("calls pause until %(until)s") % {"until": plain(row.paused_until)}, "danger")
+        if pause := paused_until(row, clock.now()):
+            return badge(_("calls pause until %(until)s") % {"until": plain(pause)}, "danger")
         if row.consecutive_failures:
             words = ngettext("%(n)d failed call", "%(n)d failed calls", row.consecutive_failures)
             return badge(words % {"n": row.consecutive_failures}, "warning")

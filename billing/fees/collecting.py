@@ -123,7 +123,7 @@ def _method(customer: Customer, method_id: int, fee: Owed, now: datetime) -> Pay
     reached = limit_reached(Invoice.objects.get(pk=fee.invoice_id), method, AttemptOrigin.PORTAL, now, account)
     if reached is not None:
         raise SollecitoError(reached, code="limit_reached", permanent=False)
-    if account is not None and account.paused_until is not None and account.paused_until > now:
+    if breaker.paused_until(account, now) is not None:
         raise SollecitoError("The payment processor cannot be reached.", code="processor_unavailable", permanent=False)
     return method
 

@@ -6,12 +6,17 @@ import pytest
 from django.urls import reverse
 
 from billing.breaker import paused_until, processor_answered, processor_failed, processor_throttled, silences
+from billing.models import ProcessorAccount
 from customers.clock import running_on
 from tests import factories
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
+
+
+def pause(now=NOW):
+    return paused_until(ProcessorAccount.objects.get(), now)
 
 
 def failing(times):
@@ -22,22 +27,22 @@ def failing(times):
 def test_a_silent_account_is_told_until_it_answers():
     factories.account()
     failing(4)
-    assert (silences(), paused_until(source="stripe", now=NOW)) == ([], None)
+    assert (silences(), pause()) == ([], None)
     failing(1)
     (found,) = silences()
     assert (found.name, found.failures, found.until) == ("Stripe", 5, NOW + 30 * SECOND)
-    assert paused_until(source="stripe", now=NOW) == found.until
-    assert paused_until(source="stripe", now=found.until) is None
-    assert paused_until(source="other", now=NOW) is None
+    assert pause() == found.until
+    assert pause(found.until) is None
+    assert paused_until(None, NOW) is None
     processor_answered(source="stripe")
-    assert (silences(), paused_until(source="stripe", now=NOW)) == ([], None)
+    assert (silences(), pause()) == ([], None)
 
 
 def test_too_many_requests_is_no_silence():
     factories.account()
     processor_throttled(source="stripe", now=NOW, retry_after=60)
     assert silences() == []
-    assert paused_until(source="stripe", now=NOW) == NOW + 60 * SECOND
+    assert pause() == NOW + 60 * SECOND
 
 
 @pytest.mark.parametrize(
