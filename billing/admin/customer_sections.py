@@ -16,10 +16,11 @@ from billing.admin.facts import method_badge
 from billing.admin.ledgers import ledger_rows
 from billing.ageing import BUCKETS, Owed, owed_by, value_of
 from billing.models import AttemptStatus, Fee, InvoiceStatus, PaymentAttempt, Subscription
+from billing.plans.offering import obstacles_told
 from customers.admin.base import choice_badge
 from customers.admin.customer import CustomerAdmin
 from customers.admin.page import Fact, Section
-from customers.display import customer_zone, day
+from customers.display import customer_zone, day, zone
 from customers.models import Customer
 
 LIMIT = 100
@@ -96,6 +97,7 @@ def _invoices(request: HttpRequest, customer: Customer, now: datetime) -> dict[s
         "other_invoices": [
             (r, choice_badge(r, "status", INVOICE), choice_badge(r, "recovered_by", {})) for r in others
         ],
+        "obstacles": obstacles_told(rows, get_language() or "en", zone(customer_zone(customer))),
         "zone": customer_zone(customer),
         "subscriptions": _subscriptions(request, customer),
     }

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
@@ -24,7 +25,7 @@ from billing.approvals.credit import PERMISSION as MAY_CREDIT
 from billing.approvals.credit import credit_request
 from billing.disputes import dispute_open
 from billing.models import Invoice, InvoiceStatus, PaymentPlan
-from billing.plans.offering import plan_because, plan_offers
+from billing.plans.offering import obstacles_told, plan_because, plan_offers
 from billing.plans.services import plan_create
 from billing.retries.eligibility import usable
 from customers.admin.page import Asked, PageAction
@@ -157,7 +158,9 @@ def _offers(customer: Customer, brand_id: int, now: datetime) -> dict[str, Any]:
         for currency in currencies
         for each in plan_because(customer_id=customer.pk, brand_id=brand_id, currency=currency, now=now)
     ]
-    return {"offers": shown, "because": dict.fromkeys(told)}
+    owed = open_invoices(customer, brand_id)
+    why = obstacles_told(owed, get_language() or "en", zone(customer_zone(customer)))
+    return {"offers": shown, "because": dict.fromkeys(told), "obstacles": why}
 
 
 def _open_dispute(asked: Asked) -> str:

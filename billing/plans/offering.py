@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from billing.behaviour import lifetime_of
 from billing.matching import UNRESOLVED
@@ -180,8 +180,13 @@ def _late(invoice: Invoice, now: datetime) -> bool:
 
 
 def obstacles(invoices: Iterable[Invoice]) -> dict[int, Obstacle]:
-    """By invoice, where the amount seems to be what stands in the way. Two queries at most."""
-    failed = {row.pk: row for row in invoices if row.last_decline_category}
+    """By invoice, where the amount seems to be what stands in the way; disputed ones and those in a plan rest. Two
+    queries at most."""
+    failed = {
+        row.pk: row
+        for row in invoices
+        if row.last_decline_category and row.balance > 0 and row.disputed_at is None and not row.in_plan
+    }
     if not failed:
         return {}
     attempts: dict[int, list[PaymentAttempt]] = defaultdict(list)
@@ -195,6 +200,13 @@ def obstacles(invoices: Iterable[Invoice]) -> dict[int, Obstacle]:
     approved = rows(PaymentAttempt, _APPROVED, [list(methods), min(times) - LATELY]) if methods else []
     told = {pk: obstacle_of(failed[pk], own, approved) for pk, own in attempts.items()}
     return {pk: obstacle for pk, obstacle in told.items() if obstacle is not None}
+
+
+def obstacles_told(invoices: Iterable[Invoice], language: str, zone: tzinfo) -> list[tuple[Invoice, str]]:
+    """The invoices whose amount seems to be what stands in the way, each with why; see Obstacle.words."""
+    listed = list(invoices)
+    found = obstacles(listed)
+    return [(row, found[row.pk].words(language, zone)) for row in listed if row.pk in found]
 
 
 def parts_named(*, invoices: Iterable[Invoice], now: datetime) -> dict[Pair, Offered]:

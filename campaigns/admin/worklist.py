@@ -10,10 +10,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
+from billing.plans.offering import obstacles_told
 from campaigns.admin.cases import CaseAdmin
 from campaigns.admin.rungs import ladder_shown
 from campaigns.admin.standing import live_cases
@@ -42,6 +43,7 @@ from customers.admin.customer import CustomerAdmin
 from customers.admin.page import Fact, PageAdmin, Section, came_from, staff_id
 from customers.admin.timeline import lines
 from customers.display import customer_zone
+from customers.display import zone as tz_of
 from customers.errors import SollecitoError
 from customers.models import Interaction
 
@@ -71,12 +73,14 @@ def _everything(request: HttpRequest, item: WorkItem, now: datetime) -> dict[str
         .select_related("invoice")
         .order_by("invoice__due_at", "pk")
     )
+    owed = [member.invoice for member in members[:50]]
     tasks = Task.objects.filter(customer=item.pk, status=Task.Status.OPEN).order_by("due_at", "pk")
     log = Interaction.objects.filter(customer=item.pk).select_related("actor").order_by("-at", "-pk")
     return {
         "row": work_row(item, now, back),
         "case": case,
-        "invoices": [member.invoice for member in members[:50]],
+        "invoices": owed,
+        "obstacles": obstacles_told(owed, get_language() or "en", tz_of(zone)),
         "tasks": tasks[:20],
         "timeline": lines(request, list(log[:_LINES])),
         **(ladder_shown(case, now, zone) if case is not None else {"zone": zone}),

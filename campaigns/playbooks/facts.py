@@ -1,7 +1,7 @@
 """Owns the lines of the call brief, each with the row it was read from."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,8 +20,9 @@ from billing.models import (
     Promise,
 )
 from billing.money import display, totals
-from billing.plans.offering import broken_words, plan_because, plan_offers
-from billing.plans.terms import Offer
+from billing.plans.obstacle import Obstacle
+from billing.plans.offering import broken_words, obstacles, plan_because, plan_offers
+from billing.plans.terms import Offer, fitting
 from billing.retries.declines import classify
 from campaigns.engine.load import load_cases
 from campaigns.guard.types import GuardSnapshot
@@ -62,6 +63,8 @@ class Facts:
     zone: str
     now: datetime
     invoices: Sequence[Invoice]
+    #: By invoice, where its amount seems to be what stands in the way.
+    obstacles: Mapping[int, Obstacle]
     contacts: Sequence[Contact]
     guard: GuardSnapshot | None
     language: str
@@ -73,12 +76,14 @@ def load(customer: Customer, case: Case | None, zone: str, now: datetime) -> Fac
     if case is not None:
         owed = owed.filter(brand=case.brand_id)
     loaded = load_cases([case.pk], now).cases if case is not None else []
+    invoices = list(owed.select_related("subscription").order_by("due_at", "pk")[:50])
     return Facts(
         customer=customer,
         case=case,
         zone=zone,
         now=now,
-        invoices=list(owed.select_related("subscription").order_by("due_at", "pk")[:50]),
+        invoices=invoices,
+        obstacles=obstacles(invoices),
         contacts=list(Contact.objects.filter(customer=customer, active=True).order_by("-is_primary", "pk")[:MOST]),
         guard=loaded[0].snapshot.guard if loaded else None,
         language=get_language() or "en",
@@ -146,6 +151,9 @@ def reason(facts: Facts) -> list[Line]:
         lines.append(Line(f"{told['message']}{code}", "billing_paymentattempt", newest.pk))
         if told["asks_for"] in _HELPS:
             lines.append(Line(_HELPS[told["asks_for"]]()))
+    for obstacle in list(facts.obstacles.values())[:MOST]:
+        words = obstacle.words(facts.language, tz_of(facts.zone))
+        lines.append(Line(words, "billing_paymentattempt", obstacle.attempt_id))
     card = PaymentMethod.objects.filter(customer=facts.customer, is_default=True, detached_at__isnull=True).first()
     if card is None:
         lines.append(Line(_("No payment method is stored.")))
@@ -240,6 +248,11 @@ def offer(facts: Facts) -> list[Line]:
         found = plan_offers(customer_id=facts.customer.pk, brand_id=brand_id, currency=currency, now=facts.now)
         told = plan_because(customer_id=facts.customer.pk, brand_id=brand_id, currency=currency, now=facts.now)
         lines += [Line(each) for each in told if found]
+        hindering = [each for each in facts.obstacles.values() if each.currency == currency]
+        if found and hindering:
+            named = fitting(found, max(each.approved for each in hindering))
+            words = _("All at once seems to be too much; offer parts: %(parts)s.")
+            lines.append(Line(words % {"parts": _terms(named, currency, facts)}))
         if found:
             words = _("%(sum)s in instalments: %(first)s to %(last)s.")
             values = {"sum": display(sums[currency], currency, facts.language)}

@@ -18,6 +18,7 @@ from campaigns.rendering.examples import example_context
 from customers.log import Entry, record
 from tests import factories as make
 from tests.factories import NOW
+from tests.hindered import active_plan, hindered
 
 pytestmark = pytest.mark.django_db
 
@@ -175,6 +176,23 @@ def test_the_brief_tells_what_rows_hold_and_links_to_them() -> None:
         expires_at=NOW, status="broken", created_at=NOW - timedelta(days=4), closed_at=NOW,
     )  # fmt: skip
     assert "No plan by the rules: 2 words broken within a year." in said(brief_for(customer, NOW))
+
+
+def test_where_the_amount_is_the_obstacle_the_brief_and_the_script_offer_parts() -> None:
+    playbooks_load()
+    invoice = hindered()
+    row = make.case(invoice.customer, invoices=[invoice])
+    brief = brief_for(row, NOW)
+    [why] = [line for part in brief.parts for line in part.lines if "obstacle" in line.text]
+    assert why.text == "The amount seems to be the obstacle: refused for lack of funds 2 times."
+    assert (why.model, why.pk) == ("billing_paymentattempt", invoice.attempts.order_by("number").last().pk)
+    assert "All at once seems to be too much; offer parts: 3 × €30.00 until" in said(brief)
+    assert "offer 3 parts, the first of €30.00" in brief.scripts[0].html
+    active_plan(invoice)
+    rested = brief_for(row, NOW)
+    assert "offer parts" not in said(rested)
+    assert "3 parts" not in rested.scripts[0].html
+    assert "offer instalments within the rules" in rested.scripts[0].html
 
 
 def test_a_brief_costs_the_same_however_much_there_is() -> None:
