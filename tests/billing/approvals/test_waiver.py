@@ -13,7 +13,6 @@ from billing.models import ApprovalRequest, Fee
 from customers.errors import SollecitoError
 from dunning_site.roles import roles_sync
 from tests import factories as f
-from tests.billing.approvals.test_approvals import person
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +33,7 @@ def status(fee: Fee) -> str:
 
 
 def test_what_one_person_waives_on_a_customer_counts_together_for_thirty_days() -> None:
-    senior, invoice = person("senior"), f.invoice(f.customer())
+    senior, invoice = f.staff("senior"), f.invoice(f.customer())
     first, second, third = (f.fee(invoice=f.invoice(invoice.customer), amount=6000) for _ in range(3))
     assert waive(first, senior).done
     assert not waive(second, senior).done
@@ -43,7 +42,7 @@ def test_what_one_person_waives_on_a_customer_counts_together_for_thirty_days() 
 
 
 def test_beyond_the_limit_another_person_decides_and_it_happens_once() -> None:
-    asker, boss, fee = person("senior"), person("manager"), f.fee(f.invoice(f.customer()), amount=10_001)
+    asker, boss, fee = f.staff("senior"), f.staff("manager"), f.fee(f.invoice(f.customer()), amount=10_001)
     outcome = waive(fee, asker)
     with pytest.raises(SollecitoError) as again:
         waive(fee, asker)
@@ -58,8 +57,8 @@ def test_beyond_the_limit_another_person_decides_and_it_happens_once() -> None:
 
 
 def test_interest_that_grew_beyond_what_was_approved_is_not_waived() -> None:
-    fee, boss = f.fee(f.invoice(f.customer()), amount=10_001), person("manager")
-    outcome = waive(fee, person("senior"))
+    fee, boss = f.fee(f.invoice(f.customer()), amount=10_001), f.staff("manager")
+    outcome = waive(fee, f.staff("senior"))
     Fee.objects.filter(pk=fee.pk).update(amount=10_002)
     request = approval_decide(request_id=outcome.request_id, approve=True, note="", actor_id=boss.pk, now=NOW)
     assert (request.status, status(fee)) == ("failed", "open")
@@ -67,7 +66,7 @@ def test_interest_that_grew_beyond_what_was_approved_is_not_waived() -> None:
 
 def test_the_page_s_button_asks_for_a_second_person(client: Client) -> None:
     fee = f.fee(f.invoice(f.customer()), amount=100_001)
-    client.force_login(person("manager"))
+    client.force_login(f.staff("manager"))
     client.post(reverse("admin:billing_fee_do", args=[fee.pk, "waive"]), {"reason": "Goodwill"})
     assert status(fee) == "open"
     assert ApprovalRequest.objects.get().act == "waiver"
