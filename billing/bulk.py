@@ -5,14 +5,13 @@ from datetime import datetime, timedelta
 
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from billing.approvals.write_off import BULK, JobApproval
 from billing.approvals.write_off import PERMISSION as WRITE_OFF
 from billing.models import AttemptOrigin, AttemptStatus, Invoice, InvoiceStatus, PaymentAttempt
-from billing.money import display
+from billing.money import shown
 from billing.retries.services import retries_hasten
 from billing.uncollectible import invoices_give_up
 from customers.bulk import BulkAct, Did, Params, Row, act_register
@@ -74,7 +73,7 @@ def _not_open(rows: Sequence[Row], params: Params, now: datetime) -> Mapping[int
 
 def _owed(ids: Collection[int]) -> Mapping[int, str]:
     rows = Invoice.objects.filter(pk__in=list(ids)).values_list("pk", "balance", "currency")
-    return {pk: display(balance, currency, get_language() or "en") for pk, balance, currency in rows}
+    return {pk: shown(balance, currency) for pk, balance, currency in rows}
 
 
 def _write_off(rows: Sequence[Row], params: Params, actor_id: int, now: datetime) -> Mapping[int, Did]:

@@ -1,12 +1,13 @@
 """Money as integer minor units with an ISO 4217 code: conversion and display. No floats, no mixed sums."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
 from babel import Locale
 from babel.numbers import format_currency, get_currency_precision
+from django.utils.translation import get_language
 from moneyed import get_currency
 from moneyed.classes import CurrencyDoesNotExist
 
@@ -63,6 +64,16 @@ def display(amount: int, currency: str, language: str | Locale = "en") -> str:
     """Minor units as people of `language` read them, exactly: (123456, "EUR", "it") → "1.234,56 €"."""
     locale = language.replace("-", "_") if isinstance(language, str) else language
     return _display(amount, currency.upper(), locale)
+
+
+def shown(amount: int | None, currency: str) -> str:
+    """Minor units as the reader's language writes them; a dash for none."""
+    return "–" if amount is None else display(amount, currency, get_language() or "en")
+
+
+def sums_shown(amounts: Mapping[str, int]) -> str:
+    """Sums by currency (minor units) as the reader's language writes them, in order of currency code."""
+    return ", ".join(shown(amount, currency) for currency, amount in sorted(amounts.items()))
 
 
 @lru_cache(maxsize=8192)

@@ -10,8 +10,8 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.formats import date_format
-from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from billing import money
 from billing.breaker import silences
@@ -40,7 +40,7 @@ class Card:
 
 
 def _money(amount: int, currency: str) -> str:
-    return money.display(amount, currency, get_language() or "en")
+    return money.shown(amount, currency)
 
 
 def _lines(sums: Iterable[Sum]) -> list[str]:

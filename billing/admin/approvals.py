@@ -32,7 +32,6 @@ from billing.approvals.deciders import (
     others_decide,
     requests_shown,
 )
-from billing.approvals.services import amounts_words
 from billing.approvals.write_off import job_request
 from billing.models import ApprovalLimit, ApprovalRequest
 from customers.admin.base import HistoryAdmin, ReadOnlyAdmin, choice_badge
@@ -90,7 +89,7 @@ def _facts(request: HttpRequest, obj: ApprovalRequest, now: datetime) -> list[Fa
     asked = format_html("{}<span class='sol-sub'>{}</span>", obj.requested_by, when(obj.requested_at))
     facts = [
         Fact(_("Status"), choice_badge(obj, "status", APPROVAL), 10),
-        Fact(_("At most"), amounts_words(obj.amounts), 20),
+        Fact(_("At most"), money.sums_shown(obj.amounts), 20),
         Fact(_("Asked by"), asked, 30),
         Fact(_("Reason"), obj.reason or "–", 40),
     ]
@@ -192,7 +191,7 @@ class ApprovalRequestAdmin(PageAdmin, ReadOnlyAdmin):
 
     @display(description=_("at most"))
     def money(self, row: ApprovalRequest) -> str:
-        return amounts_words(row.amounts)
+        return money.sums_shown(row.amounts)
 
     def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         others = others_decide(rows, request.user)

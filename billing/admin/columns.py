@@ -5,7 +5,6 @@ from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
 from unfold.decorators import display
 
 from billing import money
@@ -45,7 +44,7 @@ def ageing_bar(currency: str, words: Sequence[Any], amounts: Sequence[int]) -> S
             f"sol-age-{place}",
             round(100 * part / total, 1),
             title,
-            money.display(part, currency, get_language() or "en"),
+            money.shown(part, currency),
         )
         for place, (title, part) in enumerate(zip(words, amounts, strict=True))
         if part
@@ -57,8 +56,7 @@ def ageing_bar(currency: str, words: Sequence[Any], amounts: Sequence[int]) -> S
 
 def amount(value: int | None, currency: str) -> SafeString:
     """An amount in minor units, right-aligned, as the reader's language writes it."""
-    text = "–" if value is None else money.display(value, currency, get_language() or "en")
-    return format_html('<span class="sol-money">{}</span>', text)
+    return format_html('<span class="sol-money">{}</span>', money.shown(value, currency))
 
 
 def money_column(field: str, title: Any) -> Callable[[Any, Any], SafeString]:

@@ -7,8 +7,8 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import get_language, ngettext
 
 from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, PROMISE, RETRY, SUBSCRIPTION, ageing_bar
@@ -30,11 +30,10 @@ MOST_INVOICES = 400
 
 def _balances(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
     """Open balance per currency and how late it is; nothing is summed across currencies."""
-    language = get_language() or "en"
     owed = owed_by(customer_id=customer.pk, now=now)
     lines = [
         (
-            money.display(r.total, r.currency, language),
+            money.shown(r.total, r.currency),
             ngettext("%(n)d invoice", "%(n)d invoices", r.invoices) % {"n": r.invoices},
         )
         for r in owed
@@ -46,20 +45,18 @@ def _balances(request: HttpRequest, customer: Customer, now: datetime) -> list[F
         .order_by("currency")
     )
     # Beside the balance, never in it: no charge takes them.
-    lines += [(money.display(r["owed"], r["currency"], language), str(_("late fees and interest"))) for r in fees]
+    lines += [(money.shown(r["owed"], r["currency"]), str(_("late fees and interest"))) for r in fees]
     text = format_html_join("", "<div>{} <span class='sol-muted'>· {}</span></div>", lines)
     facts = [Fact(_("Owes"), text or _("Nothing"), order=11)]
     if owed:
-        facts.append(Fact(_("How late"), format_html_join("", "{}", ((_ageing(r, language),) for r in owed)), 12))
+        facts.append(Fact(_("How late"), format_html_join("", "{}", ((_ageing(r),) for r in owed)), 12))
     return facts
 
 
-def _ageing(owed: Owed, language: str) -> SafeString:
+def _ageing(owed: Owed) -> SafeString:
     """One currency's balance as a bar of its buckets, and in words."""
     parts = [
-        (words, money.display(part, owed.currency, language))
-        for words, part in zip(BUCKETS, owed.buckets, strict=True)
-        if part
+        (words, money.shown(part, owed.currency)) for words, part in zip(BUCKETS, owed.buckets, strict=True) if part
     ]
     told = format_html_join(" · ", "{1} {0}", parts)
     return format_html("{}<span class='sol-sub'>{}</span>", ageing_bar(owed.currency, BUCKETS, owed.buckets), told)
@@ -68,10 +65,9 @@ def _ageing(owed: Owed, language: str) -> SafeString:
 def _value(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]:
     """What the customer has paid so far."""
     value = value_of(customer_id=customer.pk)
-    language = get_language() or "en"
     if not value.paid:
         return [Fact(_("Paid so far"), _("Nothing"), 48)]
-    sums = format_html_join("", "<div>{}</div>", ((money.display(a, c, language),) for c, a in value.paid.items()))
+    sums = format_html_join("", "<div>{}</div>", ((money.shown(a, c),) for c, a in value.paid.items()))
     since = (
         format_html("<span class='sol-sub'>{}</span>", _("since %(day)s") % {"day": day(value.since)})
         if value.since

@@ -9,12 +9,11 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.formats import date_format, number_format
 from django.utils.timezone import localtime
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from billing import money
 from billing.models import ImportRow, ImportRun, Invoice
-from billing.money import display
 from customers.display import ago, choice_badge
 
 _PER_PAGE = 100
@@ -99,7 +98,7 @@ def _told(row: ImportRow, run: ImportRun) -> dict[str, Any]:
 
 def _in_words(item: Mapping[str, Any]) -> str:
     """What a new row brings: an invoice's sum and days, or a charge's sum, moment and answer."""
-    told = {"sum": display(int(item["amount"]), item["currency"], get_language() or "en")}
+    told = {"sum": money.shown(int(item["amount"]), item["currency"])}
     if "due" in item:
         told |= {name: date_format(date.fromisoformat(item[name])) for name in ("issued", "due")}
         words = _now("%(sum)s, issued %(issued)s, due %(due)s") % told

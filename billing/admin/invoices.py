@@ -8,7 +8,6 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
@@ -37,7 +36,6 @@ from customers.models import Interaction
 
 
 def _facts(request: HttpRequest, invoice: Invoice, now: datetime) -> list[Fact]:
-    language = get_language() or "en"
     facts = [
         Fact(
             _("Customer"),
@@ -48,8 +46,8 @@ def _facts(request: HttpRequest, invoice: Invoice, now: datetime) -> list[Fact]:
             ),
             10,
         ),
-        Fact(_("Balance"), money.display(invoice.balance, invoice.currency, language), 20),
-        Fact(_("Amount"), money.display(invoice.amount_due, invoice.currency, language), 30),
+        Fact(_("Balance"), money.shown(invoice.balance, invoice.currency), 20),
+        Fact(_("Amount"), money.shown(invoice.amount_due, invoice.currency), 30),
         Fact(_("Status"), choice_badge(invoice, "status", INVOICE), 40),
         Fact(_("Due"), when(invoice.due_at), 50),
     ]
@@ -60,7 +58,7 @@ def _facts(request: HttpRequest, invoice: Invoice, now: datetime) -> list[Fact]:
     fees = [fee for fee in invoice.fees.all() if fee.status == Fee.Status.OPEN]
     if fees:
         # Beside the balance, never in it: no charge takes them.
-        words = ", ".join(f"{money.display(f.amount, f.currency, language)} {f.get_kind_display()}" for f in fees)
+        words = ", ".join(f"{money.shown(f.amount, f.currency)} {f.get_kind_display()}" for f in fees)
         facts.append(Fact(_("Late fees"), words, 25))
     if invoice.recovered_by:
         facts.append(Fact(_("Recovered by"), badge(invoice.get_recovered_by_display(), "success"), 80))

@@ -7,10 +7,8 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from billing import money
 from billing.approvals.acts import act_dropped, act_named
 from billing.approvals.deciders import DECIDE, About, deciders_words, unseen_words
 from billing.approvals.limits import within_limit
@@ -138,12 +136,6 @@ def approval_withdraw(*, request_id: int, note: str, actor_id: int, now: datetim
         raise SollecitoError(_("Only who asked takes a request back."), code="approval_not_own")
     _check(request, Status.WITHDRAWN)
     return _end(request, Status.WITHDRAWN, note, "", actor_id, now)
-
-
-def amounts_words(amounts: Mapping[str, int]) -> str:
-    """Amounts by currency as the reader's language writes them."""
-    language = get_language() or "en"
-    return ", ".join(money.display(amount, currency, language) for currency, amount in sorted(amounts.items()))
 
 
 def _locked(request_id: int) -> ApprovalRequest:

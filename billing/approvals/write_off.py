@@ -16,10 +16,10 @@ from billing.approvals.services import (
     Proposal,
     act_or_request,
     allowed_alone,
-    amounts_words,
     approval_request,
 )
 from billing.models import Adjustment, ApprovalRequest, Invoice, InvoiceStatus
+from billing.money import sums_shown
 from billing.uncollectible import invoices_give_up
 from customers.bulk.jobs import job_refuse, job_release
 from customers.errors import SollecitoError
@@ -48,7 +48,7 @@ def write_off_proposal(*, invoice_ids: Collection[int], reason: str) -> Proposal
     return Proposal(
         act=Adjustment.Kind.WRITE_OFF.value,
         amounts=amounts,
-        summary=what % {"n": len(rows), "invoice": rows[0], "amounts": amounts_words(amounts)},
+        summary=what % {"n": len(rows), "invoice": rows[0], "amounts": sums_shown(amounts)},
         reason=reason,
         # A list of thousands is named by its digest.
         key=f"write_off:{listed if len(listed) < 100 else hashlib.sha256(listed.encode()).hexdigest()}",
@@ -95,7 +95,7 @@ def _run(payload: Mapping[str, Any], amounts: Mapping[str, int], actor_id: int, 
     )
     return ngettext("%(n)d invoice written off: %(amounts)s.", "%(n)d invoices written off: %(amounts)s.", done) % {
         "n": done,
-        "amounts": amounts_words(_sums(rows)),
+        "amounts": sums_shown(_sums(rows)),
     }
 
 
@@ -104,7 +104,7 @@ def _check(owed: Mapping[str, int], approved: Mapping[str, int]) -> None:
     for currency, amount in owed.items():
         if amount > approved.get(currency, 0):
             words = _("Meanwhile %(owed)s is owed, more than what was approved.")
-            raise SollecitoError(words % {"owed": amounts_words({currency: amount})}, code="approval_exceeded")
+            raise SollecitoError(words % {"owed": sums_shown({currency: amount})}, code="approval_exceeded")
 
 
 # --- many invoices at once: the job waits for the answer
@@ -146,7 +146,7 @@ class JobApproval:
         return Proposal(
             act=Adjustment.Kind.WRITE_OFF.value,
             amounts=amounts,
-            summary=words % {"n": count, "amounts": amounts_words(amounts)},
+            summary=words % {"n": count, "amounts": sums_shown(amounts)},
             reason=str(job.params.get("reason", "")),
             key=_key(job.pk),
             customer_ids=set(rows.order_by().values_list("customer_id", flat=True).distinct()),

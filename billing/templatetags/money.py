@@ -1,7 +1,6 @@
 """Amounts and refusals in templates."""
 
 from django import template
-from django.utils.translation import get_language
 
 from billing import money as money_
 from billing.category_words import category_words
@@ -12,7 +11,7 @@ register = template.Library()
 @register.filter
 def money(amount: int | None, currency: str) -> str:
     """Minor units as the reader's language writes them; a dash for none."""
-    return "–" if amount is None else money_.display(amount, currency, get_language() or "en")
+    return money_.shown(amount, currency)
 
 
 @register.filter

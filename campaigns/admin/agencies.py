@@ -9,7 +9,6 @@ from django.contrib import admin
 from django.db.models import Count, Sum
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -68,10 +67,9 @@ def _account(request: HttpRequest, agency: Agency, now: datetime) -> dict[str, A
     by_currency: dict[str, dict[str, Any]] = {row["currency"]: {"given": row["n"]} for row in given}
     for row in came:
         by_currency.setdefault(row["currency"], {}).update(came=row["n"], commission=row["c"])
-    language = get_language() or "en"
 
     def shown(code: str, amount: int | None) -> str:
-        return money.display(amount or 0, code, language)
+        return money.shown(amount or 0, code)
 
     return {
         "sums": [

@@ -9,7 +9,6 @@ from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
@@ -60,8 +59,7 @@ def _owed(case: Case) -> str:
         .annotate(owed=Sum("invoice__balance"))
         .order_by("currency")
     )
-    language = get_language() or "en"
-    return format_html_join("", "<div>{}</div>", ((money.display(r["owed"], r["currency"], language),) for r in rows))
+    return format_html_join("", "<div>{}</div>", ((money.shown(r["owed"], r["currency"]),) for r in rows))
 
 
 def _facts(request: HttpRequest, case: Case, now: datetime) -> list[Fact]:

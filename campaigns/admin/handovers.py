@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -31,8 +30,7 @@ from customers.errors import SollecitoError
 
 
 def _sums(rows: list[tuple[str, int]]) -> str:
-    language = get_language() or "en"
-    return ", ".join(money.display(amount, code, language) for code, amount in rows) or "–"
+    return ", ".join(money.shown(amount, code) for code, amount in rows) or "–"
 
 
 def _done(did: dict[int, Did], pk: int) -> None:
@@ -65,16 +63,15 @@ def _facts(request: HttpRequest, row: Handover, now: datetime) -> list[Fact]:
 
 
 def _recoveries(request: HttpRequest, row: Handover, now: datetime) -> dict[str, Any]:
-    language = get_language() or "en"
     return {
         "invoices": [
-            (each.invoice, money.display(each.balance, each.currency, language),
-             money.display(each.invoice.balance, each.currency, language))
+            (each.invoice, money.shown(each.balance, each.currency),
+             money.shown(each.invoice.balance, each.currency))
             for each in row.handover_invoices.select_related("invoice").order_by("pk")[:SHOWN]
         ],
         "recoveries": [
-            (each, money.display(each.amount, each.currency, language),
-             money.display(each.commission, each.currency, language))
+            (each, money.shown(each.amount, each.currency),
+             money.shown(each.commission, each.currency))
             for each in row.recoveries.select_related("allocation__payment").order_by("-at", "-pk")[:SHOWN]
         ],
     }  # fmt: skip

@@ -13,7 +13,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse, reverse_lazy
 from django.utils.functional import lazystr
 from django.utils.html import format_html
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
@@ -134,10 +133,9 @@ def _sample(found: Found) -> list[dict[str, Any]]:
         .annotate(owed=Sum("balance"))
         .order_by("currency")
     )
-    language = get_language() or "en"
     owes: dict[int, list[str]] = {}
     for row in sums:
-        owes.setdefault(row["customer_id"], []).append(money.display(row["owed"], row["currency"], language))
+        owes.setdefault(row["customer_id"], []).append(money.shown(row["owed"], row["currency"]))
     return [{"customer": customers[pk], "owes": owes.get(pk, [])} for pk in found.sample if pk in customers]
 
 

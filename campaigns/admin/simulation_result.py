@@ -8,7 +8,6 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
@@ -51,7 +50,7 @@ def _rows(told: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 
 def _money(amount: int, currency: str) -> str:
-    return money.display(amount, currency, get_language() or "en") if currency else "–"
+    return money.shown(amount, currency) if currency else "–"
 
 
 def _table(told: Sequence[Mapping[str, Any]], name: str, label: Any = str) -> list[Row]:

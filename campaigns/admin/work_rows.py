@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join, strip_tags
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
@@ -70,7 +69,6 @@ class WorkRow:
 def work_row(item: WorkItem, now: datetime, back: str) -> WorkRow:
     """The row of an item at `now` (aware UTC); acts started from it lead back to `back`. Asks the database nothing
     beyond what the item was read with."""
-    language = get_language() or "en"
     rest = ""
     if item.rest and (item.due_at is None or item.due_at > now):
         rest = str(RESTS.get(item.rest, item.rest))
@@ -82,7 +80,7 @@ def work_row(item: WorkItem, now: datetime, back: str) -> WorkRow:
         flags=_flags(item),
         call=call_badge(item, now),
         local=f"{now.astimezone(zone(item.zone)):%H:%M}",
-        owed=[money.display(amount, currency, language) for currency, amount in item.balances.items()],
+        owed=[money.shown(amount, currency) for currency, amount in item.balances.items()],
         ageing=ageing(item),
         reason=str(REASONS.get(item.reason, item.reason)) if item.balances else "",
         touch=_touch(item, now),

@@ -7,7 +7,6 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -51,8 +50,7 @@ def _fact(request: HttpRequest, customer: Customer, now: datetime) -> list[Fact]
 
 
 def _worth(risk: CustomerRisk) -> str:
-    language = get_language() or "en"
-    return ", ".join(money.display(amount, currency, language) for currency, amount in sorted(risk.lifetime.items()))
+    return money.sums_shown(risk.lifetime)
 
 
 def reason_rows(reasons: list[Any]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from django.utils import translation
 
 from billing import money
 from customers.errors import SollecitoError
@@ -59,3 +60,12 @@ def test_charges_are_multiples_of_what_networks_can_move(currency: str, step: in
 
 def test_totals_never_mix_currencies() -> None:
     assert money.totals([(1, "USD"), (2, "EUR"), (3, "USD")]) == {"EUR": 2, "USD": 4}
+
+
+def test_staff_read_amounts_as_their_language_writes_them() -> None:
+    with translation.override("it"):
+        assert money.shown(123456, "EUR") == "1.234,56\xa0€"
+        assert money.sums_shown({"USD": 100, "EUR": 250}) == "2,50\xa0€, 1,00\xa0USD"
+    with translation.override(None):
+        assert money.shown(123456, "EUR") == "€1,234.56"
+    assert (money.shown(None, "EUR"), money.sums_shown({})) == ("–", "")
