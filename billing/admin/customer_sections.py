@@ -7,8 +7,8 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
 from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, PROMISE, RETRY, SUBSCRIPTION, ageing_bar
