@@ -160,14 +160,13 @@ def offers(rules: Rules, *, total: int, currency: str, payer: Payer, today: date
 
 
 def fitting(found: Sequence[Offer], passes: int) -> Offer:
-    """Of plans, the shortest first, the one to name where the whole is too much: the shortest whose largest part is no
-    more than `passes` (minor units a bank lets pass; 0: not known); else the shortest of three parts or more, else the
-    one with the smallest parts."""
+    """Of plans, the shortest first, the one to name where the whole is too much. `passes` (minor units) is what a bank
+    is known to let pass: the shortest whose largest part is no more, else the one with the smallest parts. 0, where
+    nothing is known: the shortest of three parts or more, where there is one."""
+    if not passes:
+        return next((offer for offer in found if offer.count >= 3), found[0])
     most = {offer: max(part.amount for part in offer.parts) for offer in found}
-    return next(
-        (offer for offer in found if most[offer] <= passes),
-        next((offer for offer in found if offer.count >= 3), min(found, key=lambda offer: most[offer])),
-    )
+    return next((offer for offer in found if most[offer] <= passes), min(found, key=most.__getitem__))
 
 
 def because(rules: Rules, payer: Payer) -> tuple[str, ...]:

@@ -116,10 +116,10 @@ def test_parts_are_named_where_the_amount_is_the_obstacle(owed: Invoice) -> None
     other = f.invoice(owed.customer, amount_due=1200, status="paid", amount_paid=1200)
     f.attempt(other, status="succeeded", decline_category="", payment_method=owed.customer.payment_methods.get())
     assert named(owed).obstacle.approved == 1200
-    # No part is as small as what passed: the usual one is named.
-    assert named(owed).suggested.count == 3
-    PaymentAttempt.objects.filter(invoice=other).update(amount=2300)
-    assert named(owed).suggested.count == 4
+    # No part is as small as what passed: the smallest there are.
+    assert named(owed).suggested.parts[0].amount == 2250
+    PaymentAttempt.objects.filter(invoice=other).update(amount=4500)
+    assert named(owed).suggested.parts[0].amount == 4500
 
 
 @pytest.mark.parametrize("against", AGAINST)
