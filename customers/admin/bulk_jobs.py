@@ -21,7 +21,7 @@ from customers import clock
 from customers.admin.base import ReadOnlyAdmin
 from customers.admin.bulk import face_of, job_url
 from customers.admin.page import Asked, Fact, PageAction, PageAdmin, Section, staff_id
-from customers.bulk import act_named, owners
+from customers.bulk import BulkAct, act_known, act_named, owners
 from customers.bulk.jobs import job_confirm, job_stop, job_undo_draft, reasons_of, undo_of
 from customers.bulk.sight import jobs_shown
 from customers.display import badge, choice_badge, when
@@ -40,17 +40,12 @@ VIEW = "customers.view_bulkjob"
 
 
 def _label(job: BulkJob) -> str:
-    try:
-        return str(act_named(job.act).label)
-    except SollecitoError:  # an act of a version before this one
-        return job.act
+    act = act_known(job.act)
+    return str(act.label) if act is not None else job.act
 
 
 def _progress(request: HttpRequest, job: BulkJob, now: datetime) -> dict[str, Any]:
-    try:
-        no_undo = act_named(job.act).no_undo
-    except SollecitoError:
-        no_undo = ""
+    act = act_known(job.act)
     return {
         "job": job,
         "live": job.status in (BulkStatus.QUEUED, BulkStatus.RUNNING),
@@ -58,7 +53,7 @@ def _progress(request: HttpRequest, job: BulkJob, now: datetime) -> dict[str, An
         "reasons": [
             (badge(BulkOutcome(outcome).label, OUTCOME[outcome]), *rest) for outcome, *rest in reasons_of(job)
         ],
-        "no_undo": no_undo if job.done else "",
+        "no_undo": act.no_undo if act is not None and job.done else "",
         "confirm_url": job_url(job, "confirm"),
         "result_url": job_url(job, "result"),
     }
@@ -72,28 +67,28 @@ def _rows(request: HttpRequest, job: BulkJob, now: datetime) -> dict[str, Any]:
         rows = rows.filter(outcome=chosen)
     items = list(rows.order_by("target")[: SHOWN + 1])
     more = items[SHOWN - 1].target if len(items) > SHOWN else None
-    act = act_named(job.act)
+    act = act_known(job.act)
     return {
-        "items": _shown(job, items[:SHOWN]),
+        "items": _shown(act, items[:SHOWN]),
         "outcomes": BulkOutcome.choices,
         "chosen": chosen,
         "after": more,
-        "with_customer": act.model != "customers.Customer",
-        "stake": act.stake[0] if act.stake else "",
+        "with_customer": act is None or act.model != "customers.Customer",
+        "stake": act.stake[0] if act is not None and act.stake else "",
     }
 
 
-def _shown(job: BulkJob, items: list[BulkItem]) -> list[dict[str, Any]]:
-    act = act_named(job.act)
+def _shown(act: BulkAct | None, items: list[BulkItem]) -> list[dict[str, Any]]:
     ids = [item.target for item in items]
-    named, stakes = owners(act, ids), act.stake[1](ids) if act.stake else {}
-    app, model = act.model.lower().split(".")
+    named = owners(act, ids) if act is not None else {}
+    stakes = act.stake[1](ids) if act is not None and act.stake else {}
+    page = f"admin:{act.model.lower().replace('.', '_')}_change" if act is not None else ""
     return [
         {
             "item": item,
             "name": named.get(item.target, (f"#{item.target}", None, ""))[0],
             "customer": named.get(item.target, ("", None, ""))[2],
-            "url": reverse(f"admin:{app}_{model}_change", args=[item.target]) if item.target in named else "",
+            "url": reverse(page, args=[item.target]) if item.target in named else "",
             "stake": stakes.get(item.target, "–"),
             "badge": choice_badge(item, "outcome", OUTCOME),
         }
@@ -273,9 +268,9 @@ class BulkJobAdmin(PageAdmin, ReadOnlyAdmin):
 
 
 def _result(job: BulkJob) -> Iterator[tuple[Any, ...]]:
-    act, after = act_named(job.act), 0
+    act, after = act_known(job.act), 0
     while items := list(job.items.filter(target__gt=after).order_by("target")[:READ]):
-        named = owners(act, [item.target for item in items])
+        named = owners(act, [item.target for item in items]) if act is not None else {}
         for item in items:
             name, _pk, customer = named.get(item.target, ("", None, ""))
             yield item.target, name, customer, item.get_outcome_display(), item.reason, item.at

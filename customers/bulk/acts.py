@@ -106,9 +106,15 @@ def act_register(act: BulkAct) -> BulkAct:
 
 def act_named(slug: str) -> BulkAct:
     """Raises SollecitoError (`act_unknown`) for one no app registered."""
-    if slug not in _acts:
+    act = act_known(slug)
+    if act is None:
         raise SollecitoError(_("There is no bulk act “%(slug)s”.") % {"slug": slug}, code="act_unknown")
-    return _acts[slug]
+    return act
+
+
+def act_known(slug: str) -> BulkAct | None:
+    """None for an act of a version before this one: what it did is still looked at."""
+    return _acts.get(slug)
 
 
 def second_persons() -> list[SecondPerson]:

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
-from customers.bulk.acts import BulkAct, Params, Row, act_named
+from customers.bulk.acts import BulkAct, Params, Row, act_known, act_named
 from customers.errors import SollecitoError, check_transition
 from customers.models import BulkJob, BulkOutcome, BulkStatus
 from customers.models.bulk import TRANSITIONS
@@ -150,7 +150,8 @@ def undo_of(job: BulkJob) -> BulkAct | None:
     """The act that takes this job back; None where it has not ended, did nothing, or cannot be taken back."""
     if job.status not in (BulkStatus.DONE, BulkStatus.STOPPED) or not job.done:
         return None
-    slug = act_named(job.act).undo
+    act = act_known(job.act)
+    slug = act.undo if act is not None else ""
     taken = BulkJob.objects.filter(undoes=job).exclude(status=BulkStatus.DRAFT)
     return act_named(slug) if slug and not taken.exists() else None
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Exists, OuterRef, QuerySet
 
-from customers.bulk.acts import act_named, second_persons
+from customers.bulk.acts import act_known, second_persons
 from customers.models import BulkItem, BulkJob, Sees
 from customers.visibility import seen, sees
 
@@ -29,7 +29,8 @@ def jobs_seen(job_ids: Collection[int], user: Any) -> dict[int, bool]:
         return dict.fromkeys(job_ids, True)
     by_model: dict[str, list[int]] = {}
     for pk, slug in BulkJob.objects.filter(pk__in=job_ids).values_list("pk", "act"):
-        by_model.setdefault(act_named(slug).model, []).append(pk)
+        if act := act_known(slug):
+            by_model.setdefault(act.model, []).append(pk)
     found: dict[int, bool] = {}
     for name, ids in by_model.items():
         there = apps.get_model(name)._default_manager.filter(pk=OuterRef("target")).order_by()

@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from customers.admin.bulk import job_url
 from customers.bulk import BulkAct, Did, Row, act_named
 from customers.bulk import acts as registry
 from customers.bulk.jobs import (
@@ -25,7 +26,7 @@ from customers.bulk.jobs import (
 )
 from customers.bulk.run import jobs_run
 from customers.errors import SollecitoError
-from customers.models import BulkJob, Customer, Interaction
+from customers.models import BulkItem, BulkJob, Customer, Interaction
 from tests import factories as make
 from tests.factories import NOW
 
@@ -270,3 +271,17 @@ def test_only_who_counted_confirms_and_auditors_are_offered_nothing(maria: User,
     listed = client.get(reverse("admin:customers_customer_changelist")).content.decode()
     assert "customers_tag" not in listed
     assert BulkJob.objects.get().status == "draft"
+
+
+def test_what_an_act_did_that_is_no_more_is_still_looked_at(client: Client) -> None:
+    boss = User.objects.create_superuser("boss")
+    client.force_login(boss)
+    job = BulkJob.objects.create(
+        act="gone.act", asked_by=boss, created_at=NOW, confirmed_at=NOW, status="done", total=1, done=1
+    )
+    BulkItem.objects.create(job=job, target=5, outcome="done")
+    url = job_url(job)
+    assert "gone.act" in client.get(url).content.decode()
+    assert "#5" in client.get(url, {"tab": "rows"}).content.decode()
+    result = client.get(job_url(job, "result"))
+    assert b"5,,,Done" in b"".join(result.streaming_content)  # type: ignore[attr-defined]
