@@ -7,8 +7,8 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from billing import money
 from billing.admin.columns import ATTEMPT, INVOICE, PROMISE, RETRY, SUBSCRIPTION, ageing_bar
@@ -93,7 +93,7 @@ def _invoices(request: HttpRequest, customer: Customer, now: datetime) -> dict[s
         "other_invoices": [
             (r, choice_badge(r, "status", INVOICE), choice_badge(r, "recovered_by", {})) for r in others
         ],
-        "obstacles": obstacles_told(rows, get_language() or "en", zone(customer_zone(customer))),
+        "obstacles": obstacles_told(rows, zone(customer_zone(customer))),
         "zone": customer_zone(customer),
         "subscriptions": _subscriptions(request, customer),
     }

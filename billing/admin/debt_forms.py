@@ -8,7 +8,6 @@ from typing import Any
 from django import forms
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
@@ -159,7 +158,7 @@ def _offers(customer: Customer, brand_id: int, now: datetime) -> dict[str, Any]:
         for each in plan_because(customer_id=customer.pk, brand_id=brand_id, currency=currency, now=now)
     ]
     owed = open_invoices(customer, brand_id)
-    why = obstacles_told(owed, get_language() or "en", zone(customer_zone(customer)))
+    why = obstacles_told(owed, zone(customer_zone(customer)))
     return {"offers": shown, "because": dict.fromkeys(told), "obstacles": why}
 
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from billing.models import Invoice, PaymentAttempt
-from billing.money import display
+from billing.money import shown
 from billing.retries.parts import refused
 from billing.retries.taxonomy import VAGUE, Category
 
@@ -43,8 +43,8 @@ class Obstacle:
     approved_at: datetime | None = None
     currency: str = ""
 
-    def words(self, language: str, zone: tzinfo) -> str:
-        """The reason in one sentence of the active language; sums as `language` writes them, days in `zone`."""
+    def words(self, zone: tzinfo) -> str:
+        """The reason for staff, one sentence in the active language; days in `zone`."""
         said = []
         if self.funds:
             told = ngettext("refused for lack of funds once", "refused for lack of funds %(n)d times", self.funds)
@@ -55,7 +55,7 @@ class Obstacle:
         if self.approved_at is not None:
             day = date_format(self.approved_at.astimezone(zone))
             told = _("%(sum)s approved on %(day)s")
-            said.append(told % {"sum": display(self.approved, self.currency, language), "day": day})
+            said.append(told % {"sum": shown(self.approved, self.currency), "day": day})
         return _("The amount seems to be the obstacle: %(evidence)s.") % {"evidence": ", ".join(said)}
 
 

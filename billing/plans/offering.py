@@ -202,11 +202,11 @@ def obstacles(invoices: Iterable[Invoice]) -> dict[int, Obstacle]:
     return {pk: obstacle for pk, obstacle in told.items() if obstacle is not None}
 
 
-def obstacles_told(invoices: Iterable[Invoice], language: str, zone: tzinfo) -> list[tuple[Invoice, str]]:
+def obstacles_told(invoices: Iterable[Invoice], zone: tzinfo) -> list[tuple[Invoice, str]]:
     """The invoices whose amount seems to be what stands in the way, each with why; see Obstacle.words."""
     listed = list(invoices)
     found = obstacles(listed)
-    return [(row, found[row.pk].words(language, zone)) for row in listed if row.pk in found]
+    return [(row, found[row.pk].words(zone)) for row in listed if row.pk in found]
 
 
 def parts_named(*, invoices: Iterable[Invoice], now: datetime) -> dict[Pair, Offered]:

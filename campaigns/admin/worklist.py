@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from billing.plans.offering import obstacles_told
 from campaigns.admin.cases import CaseAdmin
@@ -80,7 +80,7 @@ def _everything(request: HttpRequest, item: WorkItem, now: datetime) -> dict[str
         "row": work_row(item, now, back),
         "case": case,
         "invoices": owed,
-        "obstacles": obstacles_told(owed, get_language() or "en", tz_of(zone)),
+        "obstacles": obstacles_told(owed, tz_of(zone)),
         "tasks": tasks[:20],
         "timeline": lines(request, list(log[:_LINES])),
         **(ladder_shown(case, now, zone) if case is not None else {"zone": zone}),

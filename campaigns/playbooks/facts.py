@@ -152,7 +152,7 @@ def reason(facts: Facts) -> list[Line]:
         if told["asks_for"] in _HELPS:
             lines.append(Line(_HELPS[told["asks_for"]]()))
     for obstacle in list(facts.obstacles.values())[:MOST]:
-        words = obstacle.words(facts.language, tz_of(facts.zone))
+        words = obstacle.words(tz_of(facts.zone))
         lines.append(Line(words, "billing_paymentattempt", obstacle.attempt_id))
     card = PaymentMethod.objects.filter(customer=facts.customer, is_default=True, detached_at__isnull=True).first()
     if card is None:

@@ -73,11 +73,11 @@ def test_the_reason_in_words() -> None:
     found = obstacle_of(invoice, [tried(FUNDS)] * 3, [passed(1200, 3)])
     assert found is not None
     rome = zone("Europe/Rome")
-    assert found.words("en", rome) == (
+    assert found.words(rome) == (
         "The amount seems to be the obstacle: refused for lack of funds 3 times, €12.00 approved on 7 Mar 2026."
     )
     with translation.override("it"):
-        assert "fondi insufficienti 3 volte" in found.words("it", rome)
+        assert "fondi insufficienti 3 volte" in found.words(rome)
 
 
 @given(
