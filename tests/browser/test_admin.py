@@ -8,6 +8,7 @@ import pytest
 from customers.clock import wall_clock
 from customers.log import Entry, record_many
 from tests import factories as make
+from tests.browser.door import enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -24,10 +25,7 @@ def test_a_collector_reads_the_timeline_and_writes_a_note(open_page: Any, live_s
         for i in range(60)
     )
     page = open_page(width=1280, height=900)
-    page.goto(f"{live_server.url}/admin/")
-    page.fill("#id_username", "anna")
-    page.fill("#id_password", "a-long-password")
-    page.click("button[type=submit]")
+    enter(page, f"{live_server.url}/admin/", "anna")
     page.wait_for_selector("[data-worklist]")
 
     page.goto(f"{live_server.url}/admin/customers/customer/?q=brzęczyszcz")

@@ -14,16 +14,14 @@ from customers.clock import wall_clock
 from customers.log import Entry, record
 from customers.models import BulkJob, Customer
 from tests import factories as make
+from tests.browser.door import enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def log_in(page: Any, url: str) -> None:
     make.staff("manager", "mara")
-    page.goto(f"{url}/admin/")
-    page.fill("#id_username", "mara")
-    page.fill("#id_password", "a-long-password")
-    page.click("button[type=submit]")
+    enter(page, f"{url}/admin/", "mara")
     page.wait_for_selector("text=Dashboard")
 
 

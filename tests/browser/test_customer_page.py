@@ -11,6 +11,7 @@ from campaigns.models import Task
 from customers.clock import wall_clock
 from customers.log import Entry, record_many
 from tests import factories as make
+from tests.browser.door import enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -23,10 +24,7 @@ def anna(settings: Any, tmp_path: Path) -> User:
 
 def logged_in(open_page: Any, live_server: Any) -> Any:
     page = open_page(width=1280, height=900)
-    page.goto(f"{live_server.url}/admin/")
-    page.fill("#id_username", "anna")
-    page.fill("#id_password", "a-long-password")
-    page.click("button[type=submit]")
+    enter(page, f"{live_server.url}/admin/", "anna")
     page.wait_for_selector("[data-worklist]")
     return page
 

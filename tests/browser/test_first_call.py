@@ -18,6 +18,7 @@ from campaigns.worklist.refresh import work_refresh_all
 from customers import clock
 from customers.models import Interaction
 from tests import factories as make
+from tests.browser.door import enter
 from tests.factories import NOW
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -86,10 +87,7 @@ def test_the_first_promise_rests_the_ladder_and_its_breach_brings_the_customer_b
     run_loops(NOW)
 
     page = open_page(width=1440, height=900)
-    page.goto(f"{live_server.url}/admin/")
-    page.fill("#id_username", "anna")
-    page.fill("#id_password", "a-long-password")
-    page.click("button[type=submit]")
+    enter(page, f"{live_server.url}/admin/", "anna")
 
     # She lands on the worklist: nothing is hers yet. From here on clicks are counted.
     page.wait_for_selector("text=Nothing of yours is due now.")

@@ -15,6 +15,7 @@ from billing.models import ImportMapping, ImportRun, Invoice
 from customers.clock import wall_clock
 from tests import factories as make
 from tests.billing.imports.test_broken_rows import AS_OF, BROKEN, broken_file, canonical, wipe
+from tests.browser.door import enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -33,10 +34,7 @@ F-7;Beta Srl;77,00;01/02/2026;28/02/2026;Sud
 
 def log_in(page: Any, url: str) -> None:
     make.staff("manager", "mara")
-    page.goto(f"{url}/admin/")
-    page.fill("#id_username", "mara")
-    page.fill("#id_password", "a-long-password")
-    page.click("button[type=submit]")
+    enter(page, f"{url}/admin/", "mara")
     page.wait_for_selector("text=Dashboard")
 
 

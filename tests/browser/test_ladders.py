@@ -13,6 +13,7 @@ from campaigns.services.simulations import simulations_run
 from customers.clock import wall_clock
 from customers.models import Customer
 from tests import factories as make
+from tests.browser.door import enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -32,10 +33,7 @@ def fails_to_pay(n: int) -> list[Case]:
 
 def manager(page: Any, site: str) -> None:
     make.staff("manager", "marta")
-    page.goto(f"{site}/admin/")
-    page.fill("#id_username", "marta")
-    page.fill("#id_password", "a-long-password")
-    page.click("button[type=submit]")
+    enter(page, f"{site}/admin/", "marta")
 
 
 def test_a_manager_copies_a_ladder_adds_a_text_message_simulates_and_publishes(

@@ -10,6 +10,7 @@ from billing.retries import STRATEGIES
 from tests import factories
 from tests.billing.retries.champion.world import stored
 from tests.billing.test_admin_retry_models import FIGURES
+from tests.browser.door import enter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,10 +22,7 @@ def test_a_manager_reads_how_well_a_model_foretells_and_promotes_it(
     factories.staff("manager", "mara")
     old, new = stored(), stored(RetryModel.State.CANDIDATE, figures=FIGURES)
     page = open_page(width=1024, height=900)
-    page.goto(f"{live_server.url}/admin/login/?next=/admin/billing/retrymodel/")
-    page.fill("#id_username", "mara")
-    page.fill("#id_password", "a-long-password")
-    page.click("button[type=submit]")
+    enter(page, f"{live_server.url}/admin/login/?next=/admin/billing/retrymodel/", "mara")
     page.click(f'#result_list a[href*="/{new.pk}/change/"]')
 
     for tab, told in {

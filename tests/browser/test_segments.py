@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from campaigns.models import Segment
 from customers.clock import wall_clock
 from tests import factories as make
+from tests.browser.door import enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -20,10 +21,7 @@ def test_a_manager_writes_a_segment_and_filters_by_it(open_page: Any, live_serve
         make.invoice(make.customer(name=name, kind="business"), first_failed_at=late, due_at=late)
     make.invoice(make.customer(name="Carla"), first_failed_at=late, due_at=late)
     page = open_page(width=1280, height=1000)
-    page.goto(f"{live_server.url}/admin/campaigns/segment/add/")
-    page.fill("#id_username", "maria")
-    page.fill("#id_password", "a-long-password")
-    page.click("button[type=submit]")
+    enter(page, f"{live_server.url}/admin/campaigns/segment/add/", "maria")
 
     page.fill("#id_name", "Late companies")
     query = page.locator("#id_query")

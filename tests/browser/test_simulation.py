@@ -12,16 +12,14 @@ from campaigns.services.simulations import simulations_run
 from campaigns.services.versions import ladder_draft
 from customers.clock import wall_clock
 from tests import factories as make
+from tests.browser.door import enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def log_in(page: Any, url: str) -> None:
     make.staff("manager", "mara")
-    page.goto(f"{url}/admin/")
-    page.fill("#id_username", "mara")
-    page.fill("#id_password", "a-long-password")
-    page.click("button[type=submit]")
+    enter(page, f"{url}/admin/", "mara")
     page.wait_for_selector("text=Dashboard")
 
 

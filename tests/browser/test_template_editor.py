@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from campaigns.models import Template, TemplateText, TemplateVersion
 from tests import factories
+from tests.browser.door import enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 BODY = "<mj-section><mj-column><mj-text>{word} {{{{ customer.name }}}}</mj-text></mj-column></mj-section>"
@@ -18,10 +19,7 @@ def test_a_text_is_shown_while_it_is_written(open_page: Any, live_server: Any) -
     for language, word in (("en", "Dear"), ("it", "Gentile")):
         TemplateText.objects.create(version=version, language=language, subject=word, body=BODY.format(word=word))
     page = open_page(width=1280, height=1100)
-    page.goto(f"{live_server.url}/admin/campaigns/templateversion/{version.pk}/change/?section=details")
-    page.fill("#id_username", "maria")
-    page.fill("#id_password", "a-long-password")
-    page.click("button[type=submit]")
+    enter(page, f"{live_server.url}/admin/campaigns/templateversion/{version.pk}/change/?section=details", "maria")
 
     english = page.locator(".form-group:has(#id_texts-0-body)")
     expect(page.locator(".sol-text-tabs a")).to_have_text(["English · E-mail", "Italian · E-mail"])

@@ -12,6 +12,7 @@ from campaigns.worklist.marks import work_mark
 from campaigns.worklist.refresh import work_refresh_all
 from customers import clock
 from tests import factories as make
+from tests.browser.door import enter
 from tests.factories import NOW
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -43,10 +44,7 @@ def refresh() -> None:
 
 
 def log_in(page: Any, live_server: Any) -> None:
-    page.goto(f"{live_server.url}/admin/")
-    page.fill("#id_username", "anna")
-    page.fill("#id_password", "a-long-password")
-    page.click("button[type=submit]")
+    enter(page, f"{live_server.url}/admin/", "anna")
     page.wait_for_selector("[data-worklist]")
 
 
