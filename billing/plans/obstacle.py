@@ -101,6 +101,11 @@ def obstacle_of(
     )
 
 
+def chief(found: Iterable[Obstacle]) -> Obstacle | None:
+    """Of what hinders several invoices, what parts are chosen by: where a bank is known to let most pass."""
+    return max(found, key=lambda each: each.approved, default=None)
+
+
 def hinders(attempt: PaymentAttempt) -> bool:
     """Whether the bank said of this charge that it was too much."""
     if attempt.decline_category == Category.INSUFFICIENT_FUNDS:

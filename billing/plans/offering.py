@@ -16,7 +16,7 @@ from billing.models import (
     PlanPolicy,
     Promise,
 )
-from billing.plans.obstacle import LATELY, Obstacle, hinders, obstacle_of
+from billing.plans.obstacle import LATELY, Obstacle, chief, hinders, obstacle_of
 from billing.plans.terms import Offer, Payer, Rules, because, fitting, offers
 from customers.display import customer_zone, zone
 from customers.models import Customer
@@ -166,7 +166,7 @@ def plans_online(*, pairs: Collection[Pair], now: datetime) -> dict[Pair, tuple[
     told = obstacles([row for pair in pairs for offered in found[pair] for row in ground.owed[pair][offered.currency]])
     return {
         pair: tuple(
-            replace(each, obstacle=next((told[r.pk] for r in ground.owed[pair][each.currency] if r.pk in told), None))
+            replace(each, obstacle=chief(told[r.pk] for r in ground.owed[pair][each.currency] if r.pk in told))
             for each in offered
         )
         for pair, offered in found.items()

@@ -20,7 +20,7 @@ from billing.models import (
     Promise,
 )
 from billing.money import display, totals
-from billing.plans.obstacle import Obstacle
+from billing.plans.obstacle import Obstacle, chief
 from billing.plans.offering import broken_words, obstacles, plan_because, plan_offers
 from billing.plans.terms import Offer, fitting
 from billing.retries.declines import classify
@@ -248,9 +248,9 @@ def offer(facts: Facts) -> list[Line]:
         found = plan_offers(customer_id=facts.customer.pk, brand_id=brand_id, currency=currency, now=facts.now)
         told = plan_because(customer_id=facts.customer.pk, brand_id=brand_id, currency=currency, now=facts.now)
         lines += [Line(each) for each in told if found]
-        hindering = [each for each in facts.obstacles.values() if each.currency == currency]
-        if found and hindering:
-            named = fitting(found, max(each.approved for each in hindering))
+        hindering = chief(each for each in facts.obstacles.values() if each.currency == currency)
+        if found and hindering is not None:
+            named = fitting(found, hindering.approved)
             words = _("All at once seems to be too much; offer parts: %(parts)s.")
             lines.append(Line(words % {"parts": _terms(named, currency, facts)}))
         if found:

@@ -195,6 +195,19 @@ def test_where_the_amount_is_the_obstacle_the_brief_and_the_script_offer_parts()
     assert "offer instalments within the rules" in rested.scripts[0].html
 
 
+def test_of_several_debts_the_brief_and_the_script_name_the_same_parts() -> None:
+    playbooks_load()
+    first = hindered()
+    second = hindered(customer=first.customer)
+    paid = make.invoice(first.customer, amount_due=4500, status="paid", amount_paid=4500)
+    card = second.attempts.order_by("number").last().payment_method
+    make.attempt(paid, amount=4500, status="succeeded", decline_category="", payment_method=card)
+    brief = brief_for(make.case(first.customer, invoices=[first, second]), NOW)
+    # Only of the second card is it known what passes.
+    assert "offer parts: 4 × €45.00 until" in said(brief)
+    assert "offer 4 parts, the first of €45.00" in brief.scripts[0].html
+
+
 def test_a_brief_costs_the_same_however_much_there_is() -> None:
     def queries(count: int) -> int:
         customer = make.customer()
