@@ -126,6 +126,8 @@ def _joined(wide: Belief, near: Belief, likely: Ints, share: Floats) -> Belief:
         np.concatenate([wide.gone, near.gone], axis=1),
         np.concatenate([wide.lasted, near.lasted], axis=1),
         np.concatenate([wide.payday, near.payday], axis=1),
+        np.concatenate([wide.since, near.since], axis=1),
+        np.concatenate([wide.pending, near.pending], axis=1),
         wide.there,
         wide.dead,
         wide.blocks,
@@ -133,17 +135,12 @@ def _joined(wide: Belief, near: Belief, likely: Ints, share: Floats) -> Belief:
     )
 
 
-def _arrays(belief: Belief) -> tuple[Floats, ...]:
-    b = belief
-    return b.weights, b.gone, b.lasted, b.payday, b.there, b.dead, b.blocks, b.at
-
-
 def _rows(belief: Belief, rows: Ints) -> Belief:
     """The belief of some of its customers, as a copy."""
     hyps = belief.hyps
     calendar = hyps.calendar[rows] if len(hyps.calendar) > 1 else hyps.calendar
     chosen = replace(hyps, calendar=calendar, row=hyps.row[rows], prior=hyps.prior[rows])
-    return Belief(chosen, *(array[rows] for array in _arrays(belief)))
+    return Belief(chosen, *(array[rows] for array in belief.arrays()))
 
 
 def _split(belief: Belief) -> list[Belief]:
@@ -159,4 +156,4 @@ def _stacked(beliefs: Sequence[Belief]) -> Belief:
         row=np.concatenate([b.hyps.row for b in beliefs]),
         prior=np.concatenate([b.hyps.prior for b in beliefs]),
     )
-    return Belief(hyps, *(np.concatenate(side) for side in zip(*map(_arrays, beliefs), strict=True)))
+    return Belief(hyps, *(np.concatenate(side) for side in zip(*(b.arrays() for b in beliefs), strict=True)))

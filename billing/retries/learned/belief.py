@@ -2,18 +2,20 @@
 
 A hypothesis is a pay calendar with a class of how long money lasts, or a kind of coming and going without a calendar.
 Charges are taken in one by one, oldest first. Under each hypothesis is kept how likely it is that the current cycle's
-money is gone; that the card is dead or a refusal still lasts is kept over all of them. Many customers are taken in
-side by side: the first axis of every array is the customer.
+money is gone, or still to come; that the card is dead or a refusal still lasts is kept over all of them. Many
+customers are taken in side by side: the first axis of every array is the customer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
-from billing.retries.learned.calendars import table_for
+from billing.retries.learned.arriving import ARRIVING_HOURS, STEP_OF
+from billing.retries.learned.calendars import COMES, table_for
 from billing.retries.learned.foretold import foretold
 from billing.retries.learned.habits import (
     APPROVED,
@@ -21,6 +23,7 @@ from billing.retries.learned.habits import (
     DEAD,
     FINAL_CODE,
     FUNDS,
+    LASTING_HOURS,
     LATELY_HOURS,
     LONG_BLOCK,
     LONGEST_HOURS,
@@ -46,9 +49,11 @@ MOST_DEAD = 0.9
 class Belief:
     """The state after some charges.
 
-    `gone`: the chance that the current cycle's money is used up; `lasted`: the share of such money that would have
-    lasted until the last charge; `payday`: that cycle's day, by beat. `there`: for random kinds, the chance that money
-    was there at the last charge. `dead` and `blocks` are chances; `at` is the UTC hour of the last charge or NEVER.
+    `gone`: the chance that the current cycle's money is used up, or never came; `lasted`: the chance of such money to
+    be there at the last charge; `payday`: that cycle's day and `since`: the hours from its midnight to the last
+    charge, by beat; `pending`: the chance that its money had not come then and will. `there`: for random kinds, the
+    chance that money was there at the last charge. `dead` and `blocks` are chances; `at` is the UTC hour of the last
+    charge or NEVER.
     """
 
     hyps: Hypotheses
@@ -56,15 +61,20 @@ class Belief:
     gone: Floats
     lasted: Floats
     payday: Ints
+    since: Ints
+    pending: Floats
     there: Floats
     dead: Floats
     blocks: Floats
     at: Ints
 
+    def arrays(self) -> tuple[Any, ...]:
+        """All but the hypotheses, in the order of the fields."""
+        return tuple(getattr(self, f.name) for f in fields(self)[1:])
+
     def copy(self) -> Belief:
         """One that can be taken further without changing this one."""
-        arrays = (self.weights, self.gone, self.lasted, self.payday, self.there, self.dead, self.blocks, self.at)
-        return Belief(self.hyps, *(array.copy() for array in arrays))
+        return Belief(self.hyps, *(array.copy() for array in self.arrays()))
 
 
 @dataclass(slots=True)
@@ -88,6 +98,8 @@ def begin(hyps: Hypotheses) -> Belief:
         np.zeros((people, many), np.float32),
         np.ones((people, many), np.float32),
         np.full((people, hyps.calendar.shape[1]), NEVER, np.int32),
+        np.zeros((people, hyps.calendar.shape[1]), np.int32),
+        np.zeros((people, many), np.float32),
         np.tile(STANDING, (people, 1)),
         np.zeros(people),
         np.zeros((people, 2)),
@@ -115,7 +127,8 @@ def take_in(
         max(int(c.local[-1]) for c in charges if len(c)) // 24 + 1,
     )
     banks = np.array([p.bank for p in people])
-    skipped, gifts, one = np.float32(1 - habits.skipped), np.float32(habits.gifts), np.float32(1)
+    gifts, one = np.float32(habits.gifts), np.float32(1)
+    comes = (COMES * np.float32(1 - habits.skipped)).take(hyps.calendar).take(hyps.beat, axis=1)
     for n, said, utc, local, gap, week, advice in _abreast(charges, counts):
         bank = banks[:n]
         passed = np.where(belief.at[:n] == NEVER, 0, utc - belief.at[:n])
@@ -134,14 +147,18 @@ def take_in(
         shifted = local[:, None] - hyps.hour[None, :]
         calendar = hyps.calendar[: n if len(hyps.calendar) > 1 else 1]
         latest = table.latest[calendar, shifted // 24 - table.first]
-        hours = np.minimum(shifted - 24 * latest, LONGEST_HOURS - 1).take(hyps.beat, axis=1)
-        hours += hyps.row[: n if len(hyps.row) > 1 else 1]
+        since = np.minimum(shifted - 24 * latest, LONGEST_HOURS - 1)
+        curves = hyps.row[: n if len(hyps.row) > 1 else 1]
+        hours = since.take(hyps.beat, axis=1)
+        hours += curves
         lasts = hyps.curve.take(hours)
         same = (latest == belief.payday[:n]).take(hyps.beat, axis=1)
         held = lasts / belief.lasted[:n]
         np.minimum(one, held, out=held)
-        held *= one - belief.gone[:n]
-        money = np.concatenate([lasts * skipped, there], axis=1)
+        held *= one - belief.gone[:n] - belief.pending[:n]
+        waited = np.flatnonzero(same & (belief.pending[:n] > _LEAST))
+        held.ravel()[waited] += still_to_come(belief, habits, curves, since, waited)
+        money = np.concatenate([lasts * comes[: n if len(comes) > 1 else 1], there], axis=1)
         by_pay = money[:, :many]
         np.copyto(by_pay, held, where=same)
         # Money that came from elsewhere: without it one odd approval would rule the true calendar out.
@@ -189,14 +206,55 @@ def take_in(
         empty *= constants
         empty /= chance
         empty[ok] = 0
-        belief.gone[:n] = empty[:, :many]
+        pending = on_the_way(belief, habits, curves, since, same, ok, comes)
+        pending *= constants
+        pending /= chance[:, :many]
+        np.minimum(pending, empty[:, :many], out=pending)
+        belief.pending[:n] = pending
+        belief.gone[:n] = empty[:, :many] - pending
         np.subtract(one, empty[:, many:], out=belief.there[:n])
         with_money = money * weights
         with_money /= chance
         belief.dead[:n] = np.where(said == FINAL_CODE, 1, np.minimum(causes[DEAD] / whole, MOST_DEAD))
         belief.blocks[:n] = (causes[SHORT_BLOCK : LONG_BLOCK + 1] * with_money.sum(1)).T
-        belief.lasted[:n], belief.payday[:n], belief.at[:n] = lasts, latest, utc
+        belief.lasted[:n], belief.payday[:n], belief.since[:n], belief.at[:n] = lasts, latest, since, utc
     return belief
+
+
+def still_to_come(belief: Belief, habits: Habits, row: Ints, since: Ints, places: Ints) -> Floats:
+    """The chance that money that had not come at the last charge is there now, at flat places (customer, hypothesis).
+
+    `since` are the hours since each beat's payday; of the chance that it had not come, belief.pending, a part.
+    """
+    hyps, many = belief.hyps, len(belief.hyps.beat)
+    customer, hyp = np.divmod(places, many)
+    beat = hyps.beat[hyp]
+    step = STEP_OF[np.minimum(belief.since[customer, beat], ARRIVING_HOURS - 1)]
+    curve = row[customer if len(row) > 1 else 0, hyp] // LONGEST_HOURS
+    to_come = habits.arriving.to_come
+    flat = ((curve * to_come.shape[2]) + step) * LONGEST_HOURS + since[customer, beat]
+    return np.asarray(belief.pending[customer, hyp] * to_come.ravel().take(flat))
+
+
+def on_the_way(belief: Belief, habits: Habits, row: Ints, since: Ints, same: Any, ok: Any, comes: Floats) -> Floats:
+    """The chance, by customer and hypothesis, that money is still to come, before what a charge was answered.
+
+    `comes` is how often a payday brings anything; 0 where the charge was approved (`ok`), and once all must have come.
+    """
+    hyps, n, many = belief.hyps, len(since), len(belief.hyps.beat)
+    found = np.zeros((n, many), np.float32)
+    places = np.flatnonzero(((since < ARRIVING_HOURS) & ~ok[:, None]).take(hyps.beat, axis=1))
+    if not len(places):
+        return found
+    customer, hyp = np.divmod(places, many)
+    beat = hyps.beat[hyp]
+    place = row[customer if len(row) > 1 else 0, hyp] // (LONGEST_HOURS * len(LASTING_HOURS))
+    waiting = habits.arriving.waiting
+    now = waiting[place, since[customer, beat]]
+    before = waiting[place, np.minimum(belief.since[customer, beat], ARRIVING_HOURS - 1)]
+    again = belief.pending[customer, hyp] * now / np.maximum(before, _LEAST)
+    found.ravel()[places] = np.where(same.ravel()[places], again, comes[customer if len(comes) > 1 else 0, hyp] * now)
+    return found
 
 
 def _abreast(charges: Sequence[Charges], counts: Ints) -> Iterator[tuple[int, Ints, Ints, Ints, Ints, Ints, Ints]]:

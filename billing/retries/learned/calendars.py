@@ -36,7 +36,8 @@ class Calendar:
     `kind` is "cycle" (every `days`, on days whose number since 1970-01-01 leaves `phase`), "month" (on the days
     of the month in `doms`, 31 being the last), "weekday" (the `nth` of weekday `phase` in a month, 0 Monday; -1 the
     last) or "business" (the `nth` day from Monday to Friday of a month). `shift` moves a payday on a weekend: "none",
-    "before", "after".
+    "before", "after". Of its paydays one in `every` brings something, nobody knows which: who tops up now and then
+    does so at usual hours all the same.
     """
 
     kind: str
@@ -45,10 +46,13 @@ class Calendar:
     doms: tuple[int, ...] = ()
     shift: str = "none"
     nth: int = 0
+    every: int = 1
 
     @property
     def family(self) -> str:
         """What it has in common with those that differ in the day only."""
+        if self.every > 1:
+            return "now and then"
         if self.kind == "cycle":
             return f"cycle-{self.days}"
         return f"month-{len(self.doms)}" if self.kind == "month" else self.kind
@@ -56,6 +60,8 @@ class Calendar:
     @property
     def code(self) -> str:
         """A stable name, as model files hold it."""
+        if self.every > 1:
+            return f"every-{self.every}"
         if self.kind == "cycle":
             return f"cycle-{self.days}-{self.phase}"
         if self.kind == "weekday":
@@ -84,7 +90,15 @@ def _monthly() -> list[Calendar]:
     return single + double + weekdays + [Calendar("business", nth=nth) for nth in range(1, 11)]
 
 
-CALENDARS: tuple[Calendar, ...] = (*_every(1), *_every(7), *_every(10), *_every(14), *_every(28), *_monthly())
+def _now_and_then() -> list[Calendar]:
+    return [Calendar("cycle", days=1, every=every) for every in (2, 4, 8)]
+
+
+CALENDARS: tuple[Calendar, ...] = (
+    *_every(1), *_every(7), *_every(10), *_every(14), *_every(28), *_monthly(), *_now_and_then(),
+)  # fmt: skip
+#: How often a payday of each brings anything, but for those skipped by chance.
+COMES = np.array([1 / c.every for c in CALENDARS], np.float32)
 
 
 def _month_days(calendar: Calendar, year: int, month: int) -> list[int]:

@@ -1,4 +1,5 @@
-"""Owns how often calendars change: always, and of late, when everything may have begun to change at once."""
+"""Owns chances that are tried out: how often calendars change, always and of late (when everything may have begun to
+change at once), how often pay is late and how often money comes from elsewhere."""
 
 from __future__ import annotations
 
@@ -11,26 +12,34 @@ from billing.retries.learned.belief import Step, begin, take_in
 from billing.retries.learned.habits import APPROVED, LATELY_HOURS, Habits
 from billing.retries.learned.hypotheses import Customer, coarse
 
-#: Yearly rates at which calendars are tried to change.
-MOVING_RATES = (0.2, 0.8, 3.0)
+YEAR_HOURS = 365 * 24.0
+#: What is tried, one after another: how often in an hour calendars change, how often pay comes late, and how often
+#: there is money although the pay is used up.
+_TRIED: dict[str, tuple[float, ...]] = {
+    "moving": (0.2 / YEAR_HOURS, 0.8 / YEAR_HOURS, 3.0 / YEAR_HOURS),
+    "late": (0.0, 0.3, 0.6),
+    "gifts": (0.01, 0.03),
+}
 #: Of the last weeks alone, in case everything has just changed; see with_lately.
 LATELY_RATES = (2.0, 4.0, 8.0, 16.0)
 #: In nats, one for each of the two numbers that are fitted to so few charges (Akaike 1974).
 _LATELY_MARGIN = 2.0
-YEAR_HOURS = 365 * 24.0
 #: Customers that the rates are tried on, about, and how many stand side by side.
-_MOVING_CUSTOMERS, _LATELY_CUSTOMERS = 250, 1000
+_TRIED_CUSTOMERS, _LATELY_CUSTOMERS = 250, 1000
 _BATCH = 24
 
 
-def with_moving(habits: Habits, customers: Sequence[Customer], now: int) -> Habits:
-    """How often calendars change, by which rate best foresees the last 60 days before the UTC hour `now`.
+def with_chances(habits: Habits, customers: Sequence[Customer], now: int) -> Habits:
+    """How often calendars change, pay is late and money comes from elsewhere, by what best foresees the last 60 days
+    before the UTC hour `now`.
 
     Customers come in falling order of how many charges they have, here and below.
     """
-    customers = _some(customers, _MOVING_CUSTOMERS)
-    tried = [replace(habits, moving=rate / YEAR_HOURS) for rate in MOVING_RATES]
-    return max(tried, key=lambda one: foreseen(customers, one, now - 60 * 24))
+    customers = _some(customers, _TRIED_CUSTOMERS)
+    for name, values in _TRIED.items():
+        tried = [replace(habits, **{name: value}) for value in values]  # type: ignore[arg-type]
+        habits = max(tried, key=lambda one: foreseen(customers, one, now - 60 * 24))
+    return habits
 
 
 def with_lately(habits: Habits, customers: Sequence[Customer], now: int) -> Habits:

@@ -16,7 +16,7 @@ from billing.retries.learned.abreast import KEPT_CALENDARS
 from billing.retries.learned.banks import at_first_sight, with_banks
 from billing.retries.learned.belief import Step, begin, take_in
 from billing.retries.learned.calendars import CALENDARS, weekday_of
-from billing.retries.learned.changing import with_lately, with_moving
+from billing.retries.learned.changing import with_chances, with_lately
 from billing.retries.learned.foretold import trust
 from billing.retries.learned.habits import (
     APPROVED,
@@ -33,12 +33,13 @@ from billing.retries.learned.habits import (
     Floats,
     Habits,
 )
-from billing.retries.learned.hypotheses import Charges, Customer, Person, coarse, fine
+from billing.retries.learned.hypotheses import Charges, Customer, Person, coarse, fine, whereabouts
 from billing.retries.learned.mixing import Fits, mixed, shrunk, summed
 
 #: Pseudo-counts: how much of what everybody shows is mixed in.
 _SHRINK_HOUR = 10.0
 _SHRINK_HOURS_OWN = 5.0
+_SHRINK_POSTING = 5.0
 _SHRINK_SPOKEN = 20.0
 TURNS = 4
 _TURNS_WITH_HOURS = (1, 3)
@@ -87,7 +88,7 @@ def learn(
             progress((turn + begun / len(ordered)) / turns)
         habits = _improved(habits, counts)
         if turn == 1:
-            habits = with_moving(habits, ordered, now)
+            habits = with_chances(habits, ordered, now)
     return replace(with_lately(habits, ordered, now), calibration=calibrated(counts.retries), until=now)
 
 
@@ -130,7 +131,7 @@ def _count_hours(customer: Customer, weights: Floats, habits: Habits, counts: _C
     closer = fine(habits, [customer.person], likely[None, :])
     closer.prior[...] /= closer.prior.sum()
     found = take_in(begin(closer), [customer.person], [customer.charges], habits).weights[0, : len(closer.beat)]
-    by_hour = np.bincount(closer.hour[closer.beat], found, 24) / habits.hours[customer.person.country]
+    by_hour = np.bincount(closer.hour[closer.beat], found, 24) / habits.coming(*whereabouts([customer.person]))[0]
     counts.arrivals.append((customer.person, by_hour / by_hour.sum(), float(table.sum())))
 
 
@@ -178,23 +179,28 @@ def calibrated(retries: Sequence[tuple[float, bool]]) -> Floats:
     return np.array([max(0.1, found[0]), found[1]])
 
 
-def _arrivals(habits: Habits, counts: _Counts) -> Floats:
-    """At which local hours money comes in, by country, given how well each hour fits the charges of those whose money
-    is short-lived. Expectation maximisation as in mixing."""
-    hours = habits.hours
+def _arrivals(habits: Habits, counts: _Counts) -> tuple[Floats, Floats]:
+    """At which local hours money comes in, by country and by bank, given how well each hour fits the charges of those
+    whose money is short-lived. Expectation maximisation as in mixing."""
+    hours, posting = habits.hours, habits.posting
     if not counts.arrivals:
-        return hours
-    place = np.array([person.country for person, _fit, _share in counts.arrivals])
+        return hours, posting
+    country, bank = whereabouts([person for person, _fit, _share in counts.arrivals])
     fit = np.array([fit for _person, fit, _share in counts.arrivals])
     share = np.array([share for _person, _fit, share in counts.arrivals])
     even = Habits.flat().hours[0]
     for _turn in range(_MIXING_TURNS):
-        blame = fit * hours[place]
-        seen = summed(blame * (share / blame.sum(1))[:, None], place, len(habits.countries) + 1)
+        blame = fit * replace(habits, hours=hours, posting=posting).coming(country, bank)
+        blame *= (share / blame.sum(1))[:, None]
+        seen = summed(blame, country, len(hours))
         any_hour = shrunk(seen[0], even, _SHRINK_HOUR)
         hours = shrunk(seen, any_hour, _SHRINK_HOURS_OWN)
         hours[0] = any_hour
-    return hours
+        # A bank is drawn to what the countries of its customers show.
+        usual = summed(hours[country] * share[:, None], bank, len(posting))
+        usual = shrunk(usual, any_hour, _SHRINK_HOURS_OWN)
+        posting = shrunk(summed(blame, bank, len(posting)), usual, _SHRINK_POSTING)
+    return hours, posting
 
 
 def _improved(habits: Habits, counts: _Counts) -> Habits:
@@ -207,9 +213,9 @@ def _improved(habits: Habits, counts: _Counts) -> Habits:
     )
     classes = len(LASTING_HOURS)
     foresight, advised = trust(habits, counts.advices)
-    hours = _arrivals(habits, counts)
+    hours, posting = _arrivals(habits, counts)
     crowded = (counts.crowd[1] + 0.02 * 50) / (counts.crowd.sum(0) + 50)
-    spoken = shrunk(counts.spoken, flat.spoken, _SHRINK_SPOKEN)
+    spoken = words_of_causes(counts.spoken)
     funds_spoken = shrunk(counts.funds_spoken, spoken[FUNDS], _SHRINK_SPOKEN)
     funds_spoken[0] = spoken[FUNDS]
     spoken, funds_spoken = np.maximum(spoken, 1e-3), np.maximum(funds_spoken, 1e-3)
@@ -220,6 +226,7 @@ def _improved(habits: Habits, counts: _Counts) -> Habits:
         seen_kinds=shares.seen_kinds,
         drawn=np.array(shares.drawn),
         hours=hours,
+        posting=posting,
         lasting=shares.kinds[:, :classes],
         random=shares.kinds[:, classes:],
         foresight=foresight,
@@ -231,6 +238,21 @@ def _improved(habits: Habits, counts: _Counts) -> Habits:
         blocked=np.clip((counts.blocks + 0.01 * 50) / (counts.tested + 50), 0.001, 0.2),
         rows=habits.rows,
     )
+
+
+def words_of_causes(counts: Floats) -> Floats:
+    """How each cause speaks, from refusals counted by cause and kind; rows sum to 1.
+
+    Words for lack of money are kept for it: left to themselves, the others' counts would take who has none for
+    somebody with money whose bank refuses for reasons of its own.
+    """
+    flat = Habits.flat().spoken
+    found = shrunk(counts, flat, _SHRINK_SPOKEN)
+    others = [SHORT_BLOCK, LONG_BLOCK, NOISE]
+    kept = np.minimum(found[others, 0], flat[others, 0])
+    found[others, 1:] *= ((1 - kept) / (1 - found[others, 0]))[:, None]
+    found[others, 0] = kept
+    return found
 
 
 def indexed(names: Sequence[str], known: Mapping[str, int]) -> dict[str, int]:

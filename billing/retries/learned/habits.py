@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from billing.retries.learned.arriving import Arriving, arrivals, arriving
 from billing.retries.learned.calendars import CALENDARS, weekday_of
 from billing.retries.taxonomy import Category
 
@@ -92,16 +93,16 @@ def survival() -> Floats:
 class Habits:
     """Beliefs about everybody; index 0 of countries, groups and banks stands for those never seen.
 
-    `calendars` is country x calendar and `hours` country x local hour of the day at which money comes in;
-    `lasting` is group x class and `random` group x kind, the two together sum to 1 in each group. `refused` is bank x
-    local hour, `weekdays` bank x day of the week, `crowded` the refusals by how
-    close charges follow each other.
-    `spoken` is cause x kind of refusal and `funds_spoken` bank x kind. `skipped` is the chance that a payday brings
-    nothing, `gifts` that money is there although the pay is used up, `dying` a card's deaths in an hour, `blocked` the
-    chance that a refusal begins to last, `moving` how often in an hour somebody's calendar changes and `moving_lately`
-    how much more often since the UTC hour `lately`. `calibration` is the slope and the step that turn the log-odds
-    foreseen for a retry into those that came true. `foresight` is the share of advised waits that come from issuers
-    who know when money comes, `advised` how often others advise each.
+    `calendars` is country x calendar, `hours` country x local hour of the day at which money comes in and `posting`
+    the same by bank, for its customers; `lasting` is group x class and `random` group x kind, the two together sum to
+    1 in each group. `refused` is bank x local hour, `weekdays` bank x day of the week, `crowded` the refusals by how
+    close charges follow each other. `spoken` is cause x kind of refusal and `funds_spoken` bank x kind. `skipped` is
+    the chance that a payday brings nothing, `late` that it does so after its hour (see arriving), `gifts` that money
+    is there although the pay is used up, `dying` a card's deaths in an hour, `blocked` the chance that a refusal
+    begins to last, `moving` how often in an hour somebody's calendar changes and `moving_lately` how much more often
+    since the UTC hour `lately`. `calibration` is the slope and the step that turn the log-odds foreseen for a retry
+    into those that came true. `foresight` is the share of advised waits that come from issuers who know when money
+    comes, `advised` how often others advise each.
     `seen_calendars` and `seen_kinds` (classes, then random kinds) are the customers behind the shares, by country and
     group, and `drawn` how strongly those were drawn to what is common (see mixing); `counted` is the share of
     customers that were looked at, of those charged until the UTC hour `until`.
@@ -112,6 +113,7 @@ class Habits:
     banks: Mapping[str, int] = field(default_factory=dict)
     calendars: Floats = field(default_factory=lambda: _even((1, len(CALENDARS)), _calendar_prior()))
     hours: Floats = field(default_factory=lambda: _even((1, 24)))
+    posting: Floats = field(default_factory=lambda: _even((1, 24)))
     lasting: Floats = field(default_factory=lambda: _even((1, len(LASTING_HOURS))) * 0.5)
     random: Floats = field(default_factory=lambda: _random_prior() * 0.5)
     refused: Floats = field(default_factory=lambda: np.full((1, 24), 0.05))
@@ -121,6 +123,7 @@ class Habits:
     funds_spoken: Floats = field(default_factory=lambda: _SPOKEN[FUNDS][None, :].copy())
     skipped: float = 0.1
     gifts: float = 0.01
+    late: float = 0.3
     dying: float = 0.1 / (365 * 24)
     blocked: Floats = field(default_factory=lambda: np.array([0.01, 0.01]))
     moving: float = 0.5 / (365 * 24)
@@ -142,19 +145,18 @@ class Habits:
         return cls()
 
     @cached_property
-    def averaged(self) -> Floats:
-        """Survival by hours since the payday's midnight, averaged over the hour of arrival; country x class x hour."""
-        table = survival()
-        found = np.zeros((len(self.hours), *table.shape))
-        for country, weights in enumerate(self.hours):
-            for hour, weight in enumerate(weights):
-                found[country, :, hour:] += weight * table[:, : LONGEST_HOURS - hour]
-        return np.maximum(found, 1e-4).astype(np.float32)
+    def arriving(self) -> Arriving:
+        """When money comes and whether it is there: by country, and last from its very hour on."""
+        return arriving(arrivals(self.hours, self.late), survival())
 
     @cached_property
     def curves(self) -> Floats:
-        """All curves of survival one after another: the averaged ones, then those from the very hour of arrival."""
-        return np.concatenate([self.averaged.ravel(), survival().ravel()])
+        """All curves of money being there one after another: by country, then those from the very hour of arrival."""
+        return self.arriving.there.ravel()
+
+    def coming(self, country: Any, bank: Any) -> Floats:
+        """The shares of the local hours at which customers' money comes: their bank's, or else their country's."""
+        return np.asarray(np.where((bank > 0)[..., None], self.posting[bank], self.hours[country]))
 
     def bank_passes(self, bank: Any, local: Any) -> Any:
         """The chance that a bank's own hours and weekdays let a charge pass at a local hour; of one as of many."""
@@ -196,7 +198,7 @@ def _random_prior() -> Floats:
 def _calendar_prior() -> Floats:
     """Each length of cycle as likely as the next; within it, each phase."""
     weights = {
-        "cycle-1": 0.03, "cycle-7": 0.17, "cycle-10": 0.03, "cycle-14": 0.17, "cycle-28": 0.06,
+        "cycle-1": 0.03, "now and then": 0.06, "cycle-7": 0.17, "cycle-10": 0.03, "cycle-14": 0.17, "cycle-28": 0.06,
         "month-1": 0.32, "month-2": 0.10, "weekday": 0.06, "business": 0.06,
     }  # fmt: skip
 

@@ -75,6 +75,11 @@ class Person:
     bank: int
 
 
+def whereabouts(people: Sequence[Person]) -> tuple[Ints, Ints]:
+    """Their countries and their banks."""
+    return np.array([p.country for p in people]), np.array([p.bank for p in people])
+
+
 @dataclass(frozen=True, slots=True)
 class Hypotheses:
     """Ways of coming and going. The random kinds come after those listed here, in every array by hypothesis.
@@ -118,10 +123,10 @@ def coarse(habits: Habits, people: Sequence[Person]) -> Hypotheses:
 def fine(habits: Habits, people: Sequence[Person], calendars: Ints) -> Hypotheses:
     """Some calendars of each customer (customer x calendar) with every hour of arrival, for the classes of short-lived
     money only."""
-    country = np.array([p.country for p in people])
+    country, bank = whereabouts(people)
     group = np.array([p.group for p in people])
     habit = habits.calendars[country[:, None], calendars]
-    spread = (habit[:, :, None] * habits.hours[country][:, None, :]).reshape(len(people), -1)
+    spread = (habit[:, :, None] * habits.coming(country, bank)[:, None, :]).reshape(len(people), -1)
     beats = spread.shape[1]
     lasting = np.repeat(np.arange(SHORT_CLASSES), beats)
     by_class = habits.lasting[group][:, :SHORT_CLASSES, None] * spread[:, None, :]
@@ -133,6 +138,6 @@ def fine(habits: Habits, people: Sequence[Person], calendars: Ints) -> Hypothese
         beat=np.tile(np.arange(beats), SHORT_CLASSES),
         lasting=lasting,
         curve=habits.curves,
-        row=(habits.averaged.size + lasting * LONGEST_HOURS)[None, :],
+        row=((len(habits.hours) * len(LASTING_HOURS) + lasting) * LONGEST_HOURS)[None, :],
         prior=np.concatenate([by_class.reshape(len(people), -1), no_random], axis=1).astype(np.float32),
     )

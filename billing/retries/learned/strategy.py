@@ -39,7 +39,7 @@ from billing.retries.reading import moment
 from billing.retries.taxonomy import Category
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, as_told
 
-SCHEMA = 4
+SCHEMA = 5
 #: Charges that fitting looks at closely; a larger history is sampled by customer.
 SAMPLED_ROWS = 40_000
 #: The least time between two charges of an invoice.
@@ -260,6 +260,7 @@ class LearnedStrategy:
             hours=_grown(old.hours, countries),
             lasting=_grown(old.lasting, groups),
             random=_grown(old.random, groups),
+            posting=_grown(old.posting, banks),
             refused=_grown(old.refused, banks),
             weekdays=_grown(old.weekdays, banks),
             funds_spoken=_grown(old.funds_spoken, banks),

@@ -26,6 +26,8 @@ def calendar_told(calendar: Calendar) -> str:
         days = " and ".join("last day" if dom == 31 else ordinal(dom) for dom in calendar.doms)
         return f"on the {days}{_SHIFTS[calendar.shift]}"
     weekday = WEEKDAYS[(calendar.phase + 3) % 7]
+    if calendar.every > 1:
+        return f"on any day, about every {calendar.every} days"
     cycles = {1: "every day", 7: f"every {weekday}", 14: f"every second {weekday}", 28: f"every fourth {weekday}"}
     return cycles.get(calendar.days, f"every {calendar.days} days")
 

@@ -13,7 +13,8 @@ import pytest
 from billing.retries import STRATEGIES
 from billing.retries.champion.learnable import PREPARED, Describes, Learnable, Prepares
 from billing.retries.learned import strategy as strategy_module
-from billing.retries.learned.fitting import calibrated
+from billing.retries.learned.fitting import calibrated, words_of_causes
+from billing.retries.learned.habits import CAUSES, CODE_GROUPS, FUNDS, NOISE, Habits
 from billing.retries.learned.strategy import LearnedStrategy
 from billing.retries.planner import plan_with, question_at
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, Stop
@@ -293,3 +294,14 @@ def test_chances_are_pulled_to_what_came_true():
     odds = slope * np.log(0.1 / 0.9) + step
     assert 1 / (1 + np.exp(-odds)) == pytest.approx(0.5, abs=0.02)
     assert list(calibrated([])) == [1.0, 0.0]
+
+
+def test_words_for_lack_of_money_are_kept_for_it():
+    """Whatever was counted: or who has no money would be taken for somebody with money whose bank is moody."""
+    counts = np.zeros((len(CAUSES), CODE_GROUPS))
+    counts[NOISE], counts[FUNDS] = (600, 300, 100, 0, 0, 0), (900, 100, 0, 0, 0, 0)
+    spoken = words_of_causes(counts)
+    assert spoken.sum(1) == pytest.approx(1)
+    assert spoken[NOISE, 0] == Habits.flat().spoken[NOISE, 0]
+    assert spoken[NOISE, 1] / spoken[NOISE, 2] == pytest.approx(3, rel=0.1)
+    assert spoken[FUNDS, 0] > 0.85
