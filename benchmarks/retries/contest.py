@@ -1,6 +1,10 @@
 """Owns the contest: every strategy charges the same failed invoices of the same worlds, and what comes of it.
 
-    python -m benchmarks.retries.contest [--families payday,drift] [--customers 700] [--seed 1] [--windows 14,28]
+    python -m benchmarks.retries.contest [--families payday,drift | strangers | examiners] [--customers 700] [--seed 1]
+        [--windows 14,28]
+
+The families are our own; strangers and examiners are two more sets of worlds, each written by somebody who had seen
+neither the strategies nor each other's laws, and are named as a set or world by world (strangers/late_salaries).
 
 Prints JSON: for each family, window and strategy what was recovered (of the count and of the amount), the attempts and
 days it took, broken rules, the estimated network fees, and the share of the way from eight evenly spread retries to a
@@ -19,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from benchmarks.retries.worlds import FAMILIES, World, build, recoverable
+from benchmarks.retries import examiners, strangers, worlds
 from billing.retries import STRATEGIES
 from billing.retries.declines import classify
 from billing.retries.strategies import FixedStrategy
@@ -28,6 +32,20 @@ TRIES = 8
 #: Cents of a dollar a network asks for a further attempt, for comparison only: Visa's published domestic fee.
 FEE_CENTS = 10
 _GAP_BEFORE_NOW = timedelta(minutes=1)
+
+
+class World(Protocol):
+    """What is played in: rows to learn from, failed first charges, and what further charges are answered."""
+
+    history: list[dict[str, Any]]
+    failures: list[dict[str, Any]]
+
+    def charge(self, customer_no: int, at: datetime, before: Sequence[datetime]) -> dict[str, Any]:
+        """The outcome fields of one charge; `before` are the invoice's declined ones."""
+
+
+Build = Callable[[int, int], World]
+Recoverable = Callable[[Any, dict[str, Any], int], bool]
 
 
 class Contestant(Protocol):
@@ -133,7 +151,23 @@ def figures(played: Sequence[Played], even: Sequence[Played], possible: Sequence
     }
 
 
-def contest(world: World, windows: Sequence[int], limit: int) -> dict[str, Any]:
+def sets() -> dict[str, dict[str, tuple[Build, Recoverable]]]:
+    """Of each set of worlds, by name: how one is made (customers, seed), and whether its failures can be recovered."""
+
+    def others(module: Any, name: str) -> tuple[Build, Recoverable]:
+        return lambda customers, seed: module.build(name, customers=customers, seed=seed), module.recoverable
+
+    def own(family: worlds.Family) -> tuple[Build, Recoverable]:
+        return lambda customers, seed: worlds.build(family, customers=customers, seed=seed), worlds.recoverable
+
+    return {
+        "own": {family.name: own(family) for family in worlds.FAMILIES},
+        "strangers": {f"strangers/{name}": others(strangers, name) for name in strangers.NAMES},
+        "examiners": {f"examiners/{name}": others(examiners, name) for name in examiners.NAMES},
+    }
+
+
+def contest(name: str, world: World, recoverable: Recoverable, windows: Sequence[int], limit: int) -> dict[str, Any]:
     """All strategies in one world; fitted once, on the whole history."""
     failures = world.failures[:limit]
     result: dict[str, Any] = {"history": len(world.history), "failed": len(failures), "windows": {}}
@@ -151,29 +185,29 @@ def contest(world: World, windows: Sequence[int], limit: int) -> dict[str, Any]:
             even = even or played
             table[name] = figures(played, even, possible)
         result["windows"][str(window)] = table
-        print(f"{world.family.name}: {window} days done", file=sys.stderr)
+        print(f"{name}: {window} days done", file=sys.stderr)
     return result
 
 
 def main() -> None:
     """Plays the contest and prints its figures."""
-    names = [family.name for family in FAMILIES]
+    known = sets()
+    every = {name: made for group in known.values() for name, made in group.items()}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--families", default=",".join(names), help="names, comma-separated")
+    parser.add_argument("--families", default="own", help="sets or names, comma-separated")
     parser.add_argument("--customers", type=int, default=700)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--windows", default="14,28", help="days, comma-separated")
     parser.add_argument("--limit", type=int, default=400, help="failed invoices of each world, at most")
     given = parser.parse_args()
-    unknown = set(given.families.split(",")) - set(names)
-    if unknown:
-        parser.error(f"no such family: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    names = [name for asked in given.families.split(",") for name in known.get(asked, [asked])]
+    if unknown := set(names) - set(every):
+        parser.error(f"no such family: {', '.join(sorted(unknown))}; there are {', '.join([*known, *every])}")
     windows = [int(days) for days in given.windows.split(",")]
     found = {}
-    for family in FAMILIES:
-        if family.name in given.families.split(","):
-            world = build(family, customers=given.customers, seed=given.seed)
-            found[family.name] = contest(world, windows, given.limit)
+    for name in names:
+        make, recoverable = every[name]
+        found[name] = contest(name, make(given.customers, given.seed), recoverable, windows, given.limit)
     print(json.dumps({"seed": given.seed, "customers": given.customers, "families": found}, indent=2))
 
 
