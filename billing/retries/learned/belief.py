@@ -165,7 +165,8 @@ def take_in(
         np.subtract(one, by_pay, out=held)
         held *= gifts
         by_pay += held
-        # The answer's chance is parts[0] + parts[1] x money, whatever the hypothesis.
+        # Before anybody looks at the money the card may be dead, or the bank refuse for reasons of its own. So the
+        # answer's chance is constant + slope x money, whatever the hypothesis.
         passes = habits.bank_passes(bank, local) * (1 - habits.crowded[gap, week])
         blocked = blocks + (1 - blocks) * habits.blocked
         live, free = 1 - dead, (1 - blocked).prod(axis=1)
@@ -174,15 +175,15 @@ def take_in(
         causes = np.stack(
             [
                 dead * habits.spoken[DEAD, group],
-                live * habits.funds_spoken[bank, group],
+                live * free * passes * habits.funds_spoken[bank, group],
                 live * blocked[:, 0] * habits.spoken[SHORT_BLOCK, group],
                 live * (1 - blocked[:, 0]) * blocked[:, 1] * habits.spoken[LONG_BLOCK, group],
                 live * free * (1 - passes) * habits.spoken[NOISE, group],
             ]
         )
         causes[:, ok] = 0
-        constant = causes[DEAD] + causes[FUNDS]
-        slope = np.where(ok, live * free * passes, causes[SHORT_BLOCK:].sum(0) - causes[FUNDS])
+        constant = causes.sum(0)
+        slope = np.where(ok, live * free * passes, -causes[FUNDS])
         constants = constant.astype(np.float32)[:, None]
         chance = slope.astype(np.float32)[:, None] * money
         chance += constants
@@ -213,10 +214,8 @@ def take_in(
         belief.pending[:n] = pending
         belief.gone[:n] = empty[:, :many] - pending
         np.subtract(one, empty[:, many:], out=belief.there[:n])
-        with_money = money * weights
-        with_money /= chance
         belief.dead[:n] = np.where(said == FINAL_CODE, 1, np.minimum(causes[DEAD] / whole, MOST_DEAD))
-        belief.blocks[:n] = (causes[SHORT_BLOCK : LONG_BLOCK + 1] * with_money.sum(1)).T
+        belief.blocks[:n] = (causes[SHORT_BLOCK : LONG_BLOCK + 1] / whole).T
         belief.lasted[:n], belief.payday[:n], belief.since[:n], belief.at[:n] = lasts, latest, since, utc
     return belief
 

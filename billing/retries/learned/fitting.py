@@ -114,12 +114,13 @@ def _count(batch: Sequence[Customer], habits: Habits, counts: _Counts, *, hours:
         inverse = weights[:n] / step.chance
         with_money = (inverse * step.money).sum(1)
         without = inverse.sum(1) - with_money
-        blame = step.parts * with_money
-        blame[DEAD] = step.parts[DEAD] * (with_money + without)
+        blame = step.parts * (with_money + without)
         blame[FUNDS] = step.parts[FUNDS] * without
         blame = np.clip(blame, 0, 1)
+        noise_with_money = np.clip(step.parts[NOISE] * with_money, 0, 1)
         for number in range(n):
-            _count_charge(people[number], charges[number], index, blame[:, number], habits, counts)
+            noise = float(noise_with_money[number])
+            _count_charge(people[number], charges[number], index, blame[:, number], noise, habits, counts)
             if index and charges[number].said[index - 1] != APPROVED:
                 counts.retries.append((float(step.foreseen[number]), bool(charges[number].said[index] == APPROVED)))
 
@@ -136,17 +137,19 @@ def _count_hours(customer: Customer, weights: Floats, habits: Habits, counts: _C
 
 
 def _count_charge(
-    person: Person, charges: Charges, index: int, blame: Floats, habits: Habits, counts: _Counts
+    person: Person, charges: Charges, index: int, blame: Floats, noise: float, habits: Habits, counts: _Counts
 ) -> None:
     local, said = int(charges.local[index]), int(charges.said[index])
     gap, hour, weekday = (int(charges.gap[index]), int(charges.week[index])), local % 24, weekday_of(local)
-    passed, noise = (1.0, 0.0) if said == APPROVED else (0.0, float(blame[NOISE]))
+    # Who never has money tells a bank's hours from lack of it only as far as the bank has other words for them.
+    tells = float(habits.tells_apart[person.bank])
+    passed, noise = (1.0, 0.0) if said == APPROVED else (tells * blame[FUNDS], noise + tells * (blame[NOISE] - noise))
     if said != APPROVED:
         counts.spoken[:, said] += blame
         for bank in {0, person.bank}:
             counts.funds_spoken[bank, said] += blame[FUNDS]
         counts.blocks += blame[[SHORT_BLOCK, LONG_BLOCK]]
-    counts.tested += passed + noise + float(blame[SHORT_BLOCK] + blame[LONG_BLOCK])
+    counts.tested += 1 - float(blame[DEAD]) if said != APPROVED else 1
     # What was refused for no cause of the customer's: how often the bank's hours were to blame, how often the crowd.
     by_bank = 1 - habits.bank_passes(person.bank, local)
     by_crowd = habits.crowded[gap]

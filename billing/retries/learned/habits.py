@@ -162,6 +162,11 @@ class Habits:
         """The chance that a bank's own hours and weekdays let a charge pass at a local hour; of one as of many."""
         return (1 - self.refused[bank, local % 24]) * (1 - self.weekdays[bank, weekday_of(local)])
 
+    @cached_property
+    def tells_apart(self) -> Floats:
+        """How far each bank's words tell lack of money from its own reasons: 0, the same words, to 1, none shared."""
+        return np.asarray(1 - np.minimum(self.funds_spoken, self.spoken[NOISE]).sum(1))
+
     def as_data(self) -> dict[str, Any]:
         """Numbers, lists and names only, as a model file holds them."""
         told = {f.name: getattr(self, f.name) for f in fields(self)}
