@@ -123,7 +123,7 @@ def _joined(wide: Belief, near: Belief, likely: Ints, share: Floats) -> Belief:
     return Belief(
         hyps,
         joined(wide.weights, near.weights * mass),
-        np.concatenate([wide.gone, near.gone], axis=1),
+        np.concatenate([wide.kept, near.kept], axis=1),
         np.concatenate([wide.lasted, near.lasted], axis=1),
         np.concatenate([wide.payday, near.payday], axis=1),
         np.concatenate([wide.since, near.since], axis=1),

@@ -46,8 +46,8 @@ class Arriving:
     """Tables by row of arrivals() and class of how long money lasts, over the hours since a payday's midnight.
 
     `there`: the chance that money is there (row x class x hour). `to_come`: the same, knowing that it had not come
-    at a step of STEPS (row x class x step x hour). `waiting`: the chance that it has not come yet (row x hour), 0 at
-    the end.
+    at a step of STEPS (row x class x step x hour). `waiting`: the chance that it has not come yet (row x hour), with a
+    last 0 for all later hours.
     """
 
     there: Floats
@@ -64,7 +64,7 @@ def arriving(coming: Floats, survival: Floats) -> Arriving:
     later = (np.arange(ARRIVING_HOURS)[None, :] > np.array((-1, *STEPS))[:, None]).astype(float)
     masked = coming[:, None, :] * later[None, :, :]
     sums = np.einsum("rst,cth->rcsh", masked, shifted, optimize=True)
-    waiting = np.concatenate([coming[:, ::-1].cumsum(1)[:, ::-1][:, 1:], np.zeros((len(coming), 1))], axis=1)
+    waiting = np.concatenate([coming[:, ::-1].cumsum(1)[:, ::-1][:, 1:], np.zeros((len(coming), 2))], axis=1)
     left = np.maximum(masked.sum(2), 1e-9)
     # In one piece, so that a flat view of it is no copy.
     to_come = np.ascontiguousarray(sums[:, :, 1:] / left[:, None, 1:, None], np.float32)

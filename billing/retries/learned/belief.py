@@ -2,7 +2,7 @@
 
 A hypothesis is a pay calendar with a class of how long money lasts, or a kind of coming and going without a calendar.
 Charges are taken in one by one, oldest first. Under each hypothesis is kept how likely it is that the current cycle's
-money is gone, or still to come; that the card is dead or a refusal still lasts is kept over all of them. Many
+money is there, or still to come; that the card is dead or a refusal still lasts is kept over all of them. Many
 customers are taken in side by side: the first axis of every array is the customer.
 """
 
@@ -41,6 +41,8 @@ STANDING = _THERE / (_THERE + _GONE)
 CHANGE = 1 / _THERE + 1 / _GONE
 _LEAST = np.float32(1e-9)
 NEVER = -(10**6)
+#: What is less likely than this to be still to come is not looked for.
+LEAST_PENDING = 1e-3
 #: No refusal without a final code proves a card dead; banks change their habits, too.
 MOST_DEAD = 0.9
 
@@ -49,16 +51,16 @@ MOST_DEAD = 0.9
 class Belief:
     """The state after some charges.
 
-    `gone`: the chance that the current cycle's money is used up, or never came; `lasted`: the chance of such money to
-    be there at the last charge; `payday`: that cycle's day and `since`: the hours from its midnight to the last
-    charge, by beat; `pending`: the chance that its money had not come then and will. `there`: for random kinds, the
-    chance that money was there at the last charge. `dead` and `blocks` are chances; `at` is the UTC hour of the last
-    charge or NEVER.
+    `kept`: the chance that the current cycle's money was there at the last charge, and `pending` that it had not come
+    then and will: what is left to 1 is used up, or never comes. `lasted`: the chance of such money to be there then;
+    `payday`: that cycle's day and `since`: the hours from its midnight to the last charge, by beat. `there`: for
+    random kinds, the chance that money was there at the last charge. `dead` and `blocks` are chances; `at` is the UTC
+    hour of the last charge or NEVER.
     """
 
     hyps: Hypotheses
     weights: Floats
-    gone: Floats
+    kept: Floats
     lasted: Floats
     payday: Ints
     since: Ints
@@ -95,7 +97,7 @@ def begin(hyps: Hypotheses) -> Belief:
     return Belief(
         hyps,
         hyps.prior.copy(),
-        np.zeros((people, many), np.float32),
+        np.ones((people, many), np.float32),
         np.ones((people, many), np.float32),
         np.full((people, hyps.calendar.shape[1]), NEVER, np.int32),
         np.zeros((people, hyps.calendar.shape[1]), np.int32),
@@ -129,6 +131,7 @@ def take_in(
     banks = np.array([p.bank for p in people])
     gifts, one = np.float32(habits.gifts), np.float32(1)
     comes = (COMES * np.float32(1 - habits.skipped)).take(hyps.calendar).take(hyps.beat, axis=1)
+    waiting, places = habits.arriving.waiting.ravel(), _waiting_places(hyps)
     for n, said, utc, local, gap, week, advice in _abreast(charges, counts):
         bank = banks[:n]
         passed = np.where(belief.at[:n] == NEVER, 0, utc - belief.at[:n])
@@ -152,12 +155,15 @@ def take_in(
         hours = since.take(hyps.beat, axis=1)
         hours += curves
         lasts = hyps.curve.take(hours)
-        same = (latest == belief.payday[:n]).take(hyps.beat, axis=1)
+        same_day = latest == belief.payday[:n]
+        same = same_day.take(hyps.beat, axis=1)
         held = lasts / belief.lasted[:n]
         np.minimum(one, held, out=held)
-        held *= one - belief.gone[:n] - belief.pending[:n]
-        waited = np.flatnonzero(same & (belief.pending[:n] > _LEAST))
-        held.ravel()[waited] += still_to_come(belief, habits, curves, since, waited)
+        held *= belief.kept[:n]
+        waiting_beats = same_day & (belief.since[:n] < ARRIVING_HOURS)
+        if waiting_beats.any():
+            waited = np.flatnonzero(waiting_beats.take(hyps.beat, axis=1) & (belief.pending[:n] > LEAST_PENDING))
+            held.ravel()[waited] += still_to_come(belief, habits, curves, since, waited)
         money = np.concatenate([lasts * comes[: n if len(comes) > 1 else 1], there], axis=1)
         by_pay = money[:, :many]
         np.copyto(by_pay, held, where=same)
@@ -207,12 +213,13 @@ def take_in(
         empty *= constants
         empty /= chance
         empty[ok] = 0
-        pending = on_the_way(belief, habits, curves, since, same, ok, comes)
+        own = slice(n if len(places) > 1 else 1)
+        pending = on_the_way(belief, waiting, places[own], since, same_day, comes[: n if len(comes) > 1 else 1])
         pending *= constants
         pending /= chance[:, :many]
         np.minimum(pending, empty[:, :many], out=pending)
         belief.pending[:n] = pending
-        belief.gone[:n] = empty[:, :many] - pending
+        np.subtract(one, empty[:, :many], out=belief.kept[:n])
         np.subtract(one, empty[:, many:], out=belief.there[:n])
         belief.dead[:n] = np.where(said == FINAL_CODE, 1, np.minimum(causes[DEAD] / whole, MOST_DEAD))
         belief.blocks[:n] = (causes[SHORT_BLOCK : LONG_BLOCK + 1] / whole).T
@@ -235,25 +242,28 @@ def still_to_come(belief: Belief, habits: Habits, row: Ints, since: Ints, places
     return np.asarray(belief.pending[customer, hyp] * to_come.ravel().take(flat))
 
 
-def on_the_way(belief: Belief, habits: Habits, row: Ints, since: Ints, same: Any, ok: Any, comes: Floats) -> Floats:
+def on_the_way(belief: Belief, waiting: Floats, place: Ints, since: Ints, same: Any, comes: Floats) -> Floats:
     """The chance, by customer and hypothesis, that money is still to come, before what a charge was answered.
 
-    `comes` is how often a payday brings anything; 0 where the charge was approved (`ok`), and once all must have come.
+    `waiting` is flat, and `place` tells where in it each beat's hours begin; `since` are the hours since its payday
+    and `same` whether it is that of the last charge. `comes` is how often a payday brings anything.
     """
-    hyps, n, many = belief.hyps, len(since), len(belief.hyps.beat)
-    found = np.zeros((n, many), np.float32)
-    places = np.flatnonzero(((since < ARRIVING_HOURS) & ~ok[:, None]).take(hyps.beat, axis=1))
-    if not len(places):
-        return found
-    customer, hyp = np.divmod(places, many)
-    beat = hyps.beat[hyp]
-    place = row[customer if len(row) > 1 else 0, hyp] // (LONGEST_HOURS * len(LASTING_HOURS))
-    waiting = habits.arriving.waiting
-    now = waiting[place, since[customer, beat]]
-    before = waiting[place, np.minimum(belief.since[customer, beat], ARRIVING_HOURS - 1)]
-    again = belief.pending[customer, hyp] * now / np.maximum(before, _LEAST)
-    found.ravel()[places] = np.where(same.ravel()[places], again, comes[customer if len(comes) > 1 else 0, hyp] * now)
-    return found
+    beat, n = belief.hyps.beat, len(since)
+    now = waiting.take(place + np.minimum(since, ARRIVING_HOURS))
+    before = waiting.take(place + np.minimum(belief.since[:n], ARRIVING_HOURS))
+    still = np.where(same, now / np.maximum(before, _LEAST), np.float32(0)).take(beat, axis=1)
+    still *= belief.pending[:n]
+    anew = np.where(same, np.float32(0), now).take(beat, axis=1)
+    anew *= comes
+    still += anew
+    return np.asarray(still)
+
+
+def _waiting_places(hyps: Hypotheses) -> Ints:
+    """Where in the flat table of waiting each customer's and beat's hours begin; one row where all are alike."""
+    first = np.zeros(len(hyps.hour), np.int64)
+    first[hyps.beat[::-1]] = np.arange(len(hyps.beat))[::-1]
+    return np.asarray(hyps.row[:, first] // (LONGEST_HOURS * len(LASTING_HOURS)) * (ARRIVING_HOURS + 1))
 
 
 def _abreast(charges: Sequence[Charges], counts: Ints) -> Iterator[tuple[int, Ints, Ints, Ints, Ints, Ints, Ints]]:

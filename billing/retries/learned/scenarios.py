@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from billing.retries.learned.arriving import ARRIVING_HOURS, STEP_OF
-from billing.retries.learned.belief import NEVER, Belief
+from billing.retries.learned.belief import LEAST_PENDING, NEVER, Belief
 from billing.retries.learned.calendars import COMES, local_hours, table_for, week_hour_of
 from billing.retries.learned.habits import BLOCK_HOURS, LONGEST_HOURS, RANDOM_KINDS, Floats, Habits
 from billing.retries.learned.hypotheses import Ints, Person
@@ -31,8 +31,6 @@ _SWITCHES = 24
 _TURN = np.arange(_SWITCHES) % 2 == 0
 _RANDOM = np.array(RANDOM_KINDS)
 _SWEEPS = 2
-#: What is less likely than this to be still to come is not looked for.
-_LEAST_PENDING = 0.01
 _SURPRISE_HOURS = (12, 72, 24, 48)
 #: One future in so many has a bank with hours of its own; how likely a refusal is that they do not explain.
 HIDDEN_HOURS_EVERY = 8
@@ -90,10 +88,10 @@ def _by_calendar(belief: Belief, habits: Habits, drawn: Ints, local: Ints, out: 
     lasts = hyps.curve.take(places)
     held = lasts / belief.lasted[0, each][:, None]
     np.minimum(1, held, out=held)
-    held *= (1 - belief.gone[0, each] - belief.pending[0, each])[:, None]
+    held *= belief.kept[0, each][:, None]
     lasts *= (COMES * np.float32(1 - habits.skipped))[hyps.calendar[0, beats]][:, None]
     same = latest == belief.payday[0, beats][:, None]
-    waiting = np.flatnonzero(belief.pending[0, each] > _LEAST_PENDING)
+    waiting = np.flatnonzero(belief.pending[0, each] > LEAST_PENDING)
     if len(waiting):
         # What had not come yet at the last charge may come still.
         to_come = habits.arriving.to_come

@@ -41,7 +41,7 @@ from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, as_to
 
 SCHEMA = 5
 #: Charges that fitting looks at closely; a larger history is sampled by customer.
-SAMPLED_ROWS = 40_000
+SAMPLED_ROWS = 32_000
 #: The least time between two charges of an invoice.
 MIN_GAP_HOURS = 12
 #: What a try must add to the chance of the sequence to be worth making, and what a day sooner is worth.
