@@ -73,8 +73,13 @@ def beliefs(habits: Habits) -> Iterator[tuple[str, str, float]]:
     yield "Money without a pay calendar", "comes and goes at random", float(others)
     for hour, share in enumerate(habits.hours[0]):
         yield "Hour at which money comes in", f"{hour:02}:00", float(share)
+    clock = [f"{h:02}:00" for h in range(24)]
+    for bank, row in sorted(habits.banks.items())[:20]:
+        yield from _largest(f"Hour at which money comes in, {bank}", clock, habits.posting[row])
+    yield "Pay", "comes late, by hours or days", float(habits.late)
+    yield "Pay", "is used up, and there is money all the same", float(habits.gifts)
     for bank, row in [("all banks", 0), *sorted(habits.banks.items())[:20]]:
-        yield from _largest(f"Refused by the hour, {bank}", [f"{h:02}:00" for h in range(24)], habits.refused[row])
+        yield from _largest(f"Refused by the hour, {bank}", clock, habits.refused[row])
         yield from _largest(f"Refused by the weekday, {bank}", list(WEEKDAYS), habits.weekdays[row])
     yield "What banks advise", "a wait comes from one who knows when money does", float(habits.foresight)
     yield "Cards and calendars", "a card dies within a year", float(1 - np.exp(-habits.dying * 365 * 24))

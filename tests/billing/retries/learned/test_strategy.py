@@ -258,6 +258,12 @@ def test_a_file_of_another_schema_is_refused(fitted, monkeypatch):
 def test_it_tells_what_it_believes(fitted):
     told = {(effect.topic, effect.name): effect.value for effect in fitted.describe()}
     assert max((v, k) for k, v in told.items() if k[0] == "Paydays, IT")[1][1] == "every Friday"
+    assert max((v, k) for k, v in told.items() if k[0].endswith("money comes in, bank0"))[1][1] in (
+        "05:00",
+        "06:00",
+        "07:00",
+    )
+    assert told["Pay", "comes late, by hours or days"] == 0
     assert all(0 <= value <= 1 for value in told.values())
 
 
