@@ -52,6 +52,8 @@ class Command(BaseCommand):
         installation.demo_users()
         with serving.serving() as children:
             self.stdout.write(installation.demo_welcome())
+            # Into a pipe or a file it would otherwise be told when all has ended.
+            self.stdout.flush()
             serving.wait(children)
 
     def _until(self, given: str | None) -> datetime:

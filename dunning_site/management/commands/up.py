@@ -15,4 +15,6 @@ class Command(BaseCommand):
         password = installation.first_admin()
         with serving.serving() as children:
             self.stdout.write(installation.welcome(password=password))
+            # Into a pipe or a file it would otherwise be told when all has ended.
+            self.stdout.flush()
             serving.wait(children)
