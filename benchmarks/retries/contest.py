@@ -179,11 +179,11 @@ def contest(name: str, world: World, recoverable: Recoverable, windows: Sequence
         possible = [recoverable(world, failure, window) for failure in failures]
         table: dict[str, Any] = {"clairvoyant": round(sum(possible) / len(possible), 4)}
         even: list[Played] = []
-        for name, make in contestants(window).items():
-            strategy = learned if name == "learned" else make()
+        for who, make in contestants(window).items():
+            strategy = learned if who == "learned" else make()
             played = [play(world, strategy, failure, window) for failure in failures]
             even = even or played
-            table[name] = figures(played, even, possible)
+            table[who] = figures(played, even, possible)
         result["windows"][str(window)] = table
         print(f"{name}: {window} days done", file=sys.stderr)
     return result

@@ -16,8 +16,8 @@ from dunning_site.embedded.postgres import ROOT
 
 pytestmark = pytest.mark.slow
 
-#: What a test run tells its own processes and `up` has to find out for itself.
-#: What a fresh shell would not have; PYTHONUNBUFFERED would hide that what is said does not come out.
+#: What a test run or its machine tells its own processes and a fresh shell would not: `up` has to find it out for
+#: itself, and unbuffered output would hide that what it says does not come out.
 OWN = ("DATABASE_URL", "SECRET_KEY", "EMBEDDED", "BROKER_URL", "STRIPE_", "DJANGO_SETTINGS_MODULE", "PYTHONUNBUFFERED")
 
 
