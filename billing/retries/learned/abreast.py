@@ -129,6 +129,7 @@ def _joined(wide: Belief, near: Belief, likely: Ints, share: Floats) -> Belief:
         np.concatenate([wide.since, near.since], axis=1),
         np.concatenate([wide.pending, near.pending], axis=1),
         wide.there,
+        wide.exposed,
         wide.dead,
         wide.blocks,
         wide.at,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from billing.retries.learned.answers import answers, mixed
 from billing.retries.learned.arriving import ARRIVING_HOURS, STEP_OF
 from billing.retries.learned.calendars import COMES, table_for
 from billing.retries.learned.foretold import foretold
@@ -21,13 +22,12 @@ from billing.retries.learned.habits import (
     APPROVED,
     BLOCK_HOURS,
     DEAD,
+    EXPOSED,
     FINAL_CODE,
-    FUNDS,
     LASTING_HOURS,
     LATELY_HOURS,
     LONG_BLOCK,
     LONGEST_HOURS,
-    NOISE,
     RANDOM_KINDS,
     SHORT_BLOCK,
     Floats,
@@ -54,8 +54,9 @@ class Belief:
     `kept`: the chance that the current cycle's money was there at the last charge, and `pending` that it had not come
     then and will: what is left to 1 is used up, or never comes. `lasted`: the chance of such money to be there then;
     `payday`: that cycle's day and `since`: the hours from its midnight to the last charge, by beat. `there`: for
-    random kinds, the chance that money was there at the last charge. `dead` and `blocks` are chances; `at` is the UTC
-    hour of the last charge or NEVER.
+    random kinds, the chance that money was there at the last charge. `exposed`: the chance that the card meets its
+    bank's hours, for those who do not always have enough and, last, for those who do. `dead` and `blocks` are chances;
+    `at` is the UTC hour of the last charge or NEVER.
     """
 
     hyps: Hypotheses
@@ -66,6 +67,7 @@ class Belief:
     since: Ints
     pending: Floats
     there: Floats
+    exposed: Floats
     dead: Floats
     blocks: Floats
     at: Ints
@@ -81,13 +83,18 @@ class Belief:
 
 @dataclass(slots=True)
 class Step:
-    """What fitting needs of one charge of each customer that has one: see fitting."""
+    """What fitting needs of one charge of each customer that has one.
+
+    By hypothesis, whether there was `money` and the `chance` of the answer; `parts` of that, if there was none, are
+    cause x customer x (who does not always have enough, who does). The chances of an approval, `foreseen`, and of what
+    was `told`. And the advised waits, each with how likely one who knows when money comes would have advised it.
+    """
 
     money: Floats
     chance: Floats
-    passes: Floats
     parts: Floats
     foreseen: Floats
+    told: Floats
     advices: list[tuple[int, float]]
 
 
@@ -103,6 +110,7 @@ def begin(hyps: Hypotheses) -> Belief:
         np.zeros((people, hyps.calendar.shape[1]), np.int32),
         np.zeros((people, many), np.float32),
         np.tile(STANDING, (people, 1)),
+        np.full((people, 2), EXPOSED),
         np.zeros(people),
         np.zeros((people, 2)),
         np.full(people, NEVER),
@@ -173,32 +181,21 @@ def take_in(
         by_pay += held
         # Before anybody looks at the money the card may be dead, or the bank refuse for reasons of its own. So the
         # answer's chance is constant + slope x money, whatever the hypothesis.
-        passes = habits.bank_passes(bank, local) * (1 - habits.crowded[gap, week])
         blocked = blocks + (1 - blocks) * habits.blocked
-        live, free = 1 - dead, (1 - blocked).prod(axis=1)
-        ok = said == APPROVED
-        group = np.where(ok, 0, said)
-        causes = np.stack(
-            [
-                dead * habits.spoken[DEAD, group],
-                live * free * passes * habits.funds_spoken[bank, group],
-                live * blocked[:, 0] * habits.spoken[SHORT_BLOCK, group],
-                live * (1 - blocked[:, 0]) * blocked[:, 1] * habits.spoken[LONG_BLOCK, group],
-                live * free * (1 - passes) * habits.spoken[NOISE, group],
-            ]
-        )
-        causes[:, ok] = 0
-        constant = causes.sum(0)
-        slope = np.where(ok, live * free * passes, -causes[FUNDS])
-        constants = constant.astype(np.float32)[:, None]
-        chance = slope.astype(np.float32)[:, None] * money
-        chance += constants
+        told = answers(habits, bank, local, (gap, week), said, dead, blocked)
+        exposed = belief.exposed[:n]
+        constant, slope = mixed(exposed, told.constant), mixed(exposed, told.slope)
+        constants = constant.astype(np.float32)
+        chance = slope[:, :1].astype(np.float32) * money
+        chance += constants[:, :1]
+        chance[:, -1] = constant[:, 1] + slope[:, 1] * money[:, -1]
         chance += _LEAST
+        whole, with_money = (weights * chance).sum(1), in_two(weights * money)
         if steps is not None:
-            foreseen = (weights * money).sum(1) * live * free * passes
-            steps.append(Step(money, chance, passes, causes, foreseen, []))
+            passes, causes = mixed(exposed, told.passes), mixed(exposed, told.causes)
+            steps.append(Step(money, chance, causes, (with_money * passes).sum(1), whole, []))
+        belief.exposed[:n] = told.after(exposed, in_two(weights), with_money)
         weights *= chance
-        whole = weights.sum(1)
         weights /= whole[:, None]
         for row in np.flatnonzero(advice).tolist():
             wait = int(advice[row])
@@ -210,21 +207,29 @@ def take_in(
             weights[row] /= weights[row].sum()
         # What is left to believe of the cycle, the card and the blocks.
         empty = one - money
-        empty *= constants
+        empty[:, :-1] *= constants[:, :1]
+        empty[:, -1] *= constants[:, 1]
         empty /= chance
-        empty[ok] = 0
+        empty[said == APPROVED] = 0
         own = slice(n if len(places) > 1 else 1)
         pending = on_the_way(belief, waiting, places[own], since, same_day, comes[: n if len(comes) > 1 else 1])
-        pending *= constants
+        pending *= constants[:, :1]
         pending /= chance[:, :many]
         np.minimum(pending, empty[:, :many], out=pending)
         belief.pending[:n] = pending
         np.subtract(one, empty[:, :many], out=belief.kept[:n])
         np.subtract(one, empty[:, many:], out=belief.there[:n])
-        belief.dead[:n] = np.where(said == FINAL_CODE, 1, np.minimum(causes[DEAD] / whole, MOST_DEAD))
-        belief.blocks[:n] = (causes[SHORT_BLOCK : LONG_BLOCK + 1] / whole).T
+        # (These do not depend on the bank's hours.)
+        blame = told.causes[0] / whole
+        belief.dead[:n] = np.where(said == FINAL_CODE, 1, np.minimum(blame[DEAD], MOST_DEAD))
+        belief.blocks[:n] = blame[[SHORT_BLOCK, LONG_BLOCK]].T
         belief.lasted[:n], belief.payday[:n], belief.since[:n], belief.at[:n] = lasts, latest, since, utc
     return belief
+
+
+def in_two(weights: Floats) -> Floats:
+    """The sums over hypotheses: of who does not always have enough, and of who does."""
+    return np.stack([weights[:, :-1].sum(1), weights[:, -1]], axis=1)
 
 
 def still_to_come(belief: Belief, habits: Habits, row: Ints, since: Ints, places: Ints) -> Floats:

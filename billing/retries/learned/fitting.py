@@ -7,15 +7,16 @@ there is of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from billing.retries.learned.abreast import KEPT_CALENDARS
 from billing.retries.learned.banks import at_first_sight, with_banks
-from billing.retries.learned.belief import Step, begin, take_in
+from billing.retries.learned.belief import Step, begin, in_two, take_in
 from billing.retries.learned.calendars import CALENDARS, weekday_of
+from billing.retries.learned.calibration import calibrated
 from billing.retries.learned.changing import with_chances, with_lately
 from billing.retries.learned.foretold import trust
 from billing.retries.learned.habits import (
@@ -26,6 +27,7 @@ from billing.retries.learned.habits import (
     FUNDS,
     GAP_BINS,
     LASTING_HOURS,
+    LEAST_SPOKEN,
     LONG_BLOCK,
     NOISE,
     SHORT_BLOCK,
@@ -41,14 +43,15 @@ _SHRINK_HOUR = 10.0
 _SHRINK_HOURS_OWN = 5.0
 _SHRINK_POSTING = 5.0
 _SHRINK_SPOKEN = 20.0
-TURNS = 4
-_TURNS_WITH_HOURS = (1, 3)
+#: How far below what is known of an hour a bank's best must be, in standard deviations, for it to be taken for closed
+#: at first sight: once with care, once without.
+_DOUBTS = (1.0, 0.0)
+#: By how many nats for each bank the charges must be explained better without care: one for each number that tells of
+#: its hours, and some for its words (Akaike 1974).
+_CLEARLY = 4.0
 _BATCH = 24
 _MOSTLY_SHORT = 0.2
 _MIXING_TURNS = 8
-_NEWTON_STEPS = 40
-_LONGEST_MOVE = 0.5
-_CALIBRATION_PRIOR = 10.0
 
 
 class _Counts:
@@ -60,7 +63,7 @@ class _Counts:
         self.passed, self.refused = np.zeros((2, len(habits.banks) + 1, 7, 24))
         self.crowd = np.zeros((2, len(GAP_BINS) + 1, len(CROWD_BINS) + 1))
         self.spoken = np.zeros((5, CODE_GROUPS))
-        self.funds_spoken = np.zeros((len(habits.banks) + 1, CODE_GROUPS))
+        self.funds_spoken, self.noise_spoken = np.zeros((2, len(habits.banks) + 1, CODE_GROUPS))
         self.blocks = np.zeros(2)
         self.tested = 0.0
         self.died = 0.0
@@ -69,27 +72,45 @@ class _Counts:
         self.advices: list[tuple[int, float]] = []
 
 
-def learn(
-    customers: Sequence[Customer],
-    habits: Habits,
-    *,
-    turns: int = TURNS,
-    progress: Callable[[float], None] = lambda _share: None,
-) -> Habits:
-    """Better habits from these customers' charges; `progress` is told the share done, 0 to 1."""
+def learn(customers: Sequence[Customer], habits: Habits) -> Habits:
+    """Better habits from these customers' charges."""
     ordered = sorted(customers, key=lambda c: -len(c.charges))
     now = max((int(c.charges.utc[-1]) for c in ordered if len(c.charges)), default=0)
-    habits = at_first_sight(replace(habits, moving_lately=0.0), ordered)
-    counts = _Counts(habits)
-    for turn in range(turns):
-        counts = _Counts(habits)
-        for begun in range(0, len(ordered), _BATCH):
-            _count(ordered[begun : begun + _BATCH], habits, counts, hours=turn in _TURNS_WITH_HOURS)
-            progress((turn + begun / len(ordered)) / turns)
-        habits = _improved(habits, counts)
-        if turn == 1:
-            habits = with_chances(habits, ordered, now)
+    habits = replace(habits, moving_lately=0.0)
+    # Which of two beginnings ends nearer the truth differs. (The eager one must explain clearly better: it takes more
+    # hours for closed, which chance alone rewards.)
+    calm, eager = (_begun(at_first_sight(habits, ordered, doubt), ordered) for doubt in _DOUBTS)
+    better = _explained(eager, ordered) - _explained(calm, ordered)
+    habits = with_chances(eager if better > _CLEARLY * max(1, len(habits.banks)) else calm, ordered, now)
+    habits = _improved(habits, _counted(habits, ordered, hours=False))
+    counts = _counted(habits, ordered, hours=True)
+    habits = _improved(habits, counts)
     return replace(with_lately(habits, ordered, now), calibration=calibrated(counts.retries), until=now)
+
+
+def _begun(habits: Habits, ordered: Sequence[Customer]) -> Habits:
+    """The habits after the first turns from there."""
+    habits = _improved(habits, _counted(habits, ordered, hours=False))
+    return _improved(habits, _counted(habits, ordered, hours=True))
+
+
+def _explained(habits: Habits, ordered: Sequence[Customer]) -> float:
+    """The logarithm of the chance of all that was answered."""
+    told = 0.0
+    for begun in range(0, len(ordered), _BATCH):
+        batch = ordered[begun : begun + _BATCH]
+        people, steps = [c.person for c in batch], list[Step]()
+        take_in(begin(coarse(habits, people)), people, [c.charges for c in batch], habits, steps=steps)
+        told += sum(float(np.log(step.told).sum()) for step in steps)
+    return told
+
+
+def _counted(habits: Habits, ordered: Sequence[Customer], *, hours: bool) -> _Counts:
+    """What one turn counts; `hours`, and at which hours money comes."""
+    counts = _Counts(habits)
+    for begun in range(0, len(ordered), _BATCH):
+        _count(ordered[begun : begun + _BATCH], habits, counts, hours=hours)
+    return counts
 
 
 def _count(batch: Sequence[Customer], habits: Habits, counts: _Counts, *, hours: bool) -> None:
@@ -102,6 +123,7 @@ def _count(batch: Sequence[Customer], habits: Habits, counts: _Counts, *, hours:
     many = len(CALENDARS) * len(LASTING_HOURS)
     tables = weights[:, :many].reshape(len(batch), len(CALENDARS), len(LASTING_HOURS))
     prior = coarse(habits, people).prior
+    exposed = (belief.exposed * in_two(weights)).sum(1)
     for number, person in enumerate(people):
         # How well each hypothesis fits, whatever was believed of it beforehand.
         counts.fits.append((person, weights[number] / np.maximum(prior[number], 1e-12)))
@@ -112,15 +134,14 @@ def _count(batch: Sequence[Customer], habits: Habits, counts: _Counts, *, hours:
         n = len(step.chance)
         # Over all hypotheses, by how likely they are in the end: why this charge was refused.
         inverse = weights[:n] / step.chance
-        with_money = (inverse * step.money).sum(1)
-        without = inverse.sum(1) - with_money
-        blame = step.parts * (with_money + without)
-        blame[FUNDS] = step.parts[FUNDS] * without
-        blame = np.clip(blame, 0, 1)
-        noise_with_money = np.clip(step.parts[NOISE] * with_money, 0, 1)
+        everybody, with_money = in_two(inverse), in_two(inverse * step.money)
+        blame = step.parts * everybody
+        blame[FUNDS] = step.parts[FUNDS] * (everybody - with_money)
+        blame = np.clip(blame.sum(2), 0, 1)
+        noise_with_money = np.clip((step.parts[NOISE] * with_money).sum(1), 0, 1)
         for number in range(n):
-            noise = float(noise_with_money[number])
-            _count_charge(people[number], charges[number], index, blame[:, number], noise, habits, counts)
+            why = _Why(blame[:, number], float(noise_with_money[number]), float(exposed[number]))
+            _count_charge(people[number], charges[number], index, why, habits, counts)
             if index and charges[number].said[index - 1] != APPROVED:
                 counts.retries.append((float(step.foreseen[number]), bool(charges[number].said[index] == APPROVED)))
 
@@ -136,9 +157,18 @@ def _count_hours(customer: Customer, weights: Floats, habits: Habits, counts: _C
     counts.arrivals.append((customer.person, by_hour / by_hour.sum(), float(table.sum())))
 
 
-def _count_charge(
-    person: Person, charges: Charges, index: int, blame: Floats, noise: float, habits: Habits, counts: _Counts
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Why:
+    """Of one charge the chances, in the end, of each cause of its refusal, of the bank's own reasons although there
+    was money, and that the card meets its bank's hours."""
+
+    blame: Floats
+    noise: float
+    exposed: float
+
+
+def _count_charge(person: Person, charges: Charges, index: int, why: _Why, habits: Habits, counts: _Counts) -> None:
+    blame, noise = why.blame, why.noise
     local, said = int(charges.local[index]), int(charges.said[index])
     gap, hour, weekday = (int(charges.gap[index]), int(charges.week[index])), local % 24, weekday_of(local)
     # Who never has money tells a bank's hours from lack of it only as far as the bank has other words for them.
@@ -148,38 +178,18 @@ def _count_charge(
         counts.spoken[:, said] += blame
         for bank in {0, person.bank}:
             counts.funds_spoken[bank, said] += blame[FUNDS]
+            counts.noise_spoken[bank, said] += blame[NOISE]
         counts.blocks += blame[[SHORT_BLOCK, LONG_BLOCK]]
     counts.tested += 1 - float(blame[DEAD]) if said != APPROVED else 1
     # What was refused for no cause of the customer's: how often the bank's hours were to blame, how often the crowd.
-    by_bank = 1 - habits.bank_passes(person.bank, local)
+    by_bank = why.exposed * (1 - habits.bank_passes(person.bank, local))
     by_crowd = habits.crowded[gap]
     share = noise / (1 - (1 - by_bank) * (1 - by_crowd))
     for bank in {0, person.bank}:
-        counts.passed[bank, weekday, hour] += passed + noise - share * by_bank
+        counts.passed[bank, weekday, hour] += why.exposed * (passed + noise - share * by_bank)
         counts.refused[bank, weekday, hour] += share * by_bank
     counts.crowd[(0, *gap)] += passed + noise - share * by_crowd
     counts.crowd[(1, *gap)] += share * by_crowd
-
-
-def calibrated(retries: Sequence[tuple[float, bool]]) -> Floats:
-    """Slope and step of the log-odds that fit what was foreseen of retries to what came (Platt 1999), by Newton steps.
-
-    Pulled towards leaving the odds as they are, as if _CALIBRATION_PRIOR retries had been foreseen rightly.
-    """
-    if not retries:
-        return np.array([1.0, 0.0])
-    foreseen, came = np.clip(np.array([p for p, _won in retries]), 1e-4, 1 - 1e-4), np.array([w for _p, w in retries])
-    odds = np.log(foreseen / (1 - foreseen))
-    known, found = np.array([1.0, 0.0]), np.array([1.0, 0.0])
-    features = np.stack([odds, np.ones_like(odds)])
-    for _step in range(_NEWTON_STEPS):
-        chance = 1 / (1 + np.exp(-np.clip(found @ features, -30, 30)))
-        slope = features @ (came - chance) - _CALIBRATION_PRIOR * (found - known)
-        curve = (features * chance * (1 - chance)) @ features.T + _CALIBRATION_PRIOR * np.eye(2)
-        move = np.linalg.solve(curve, slope)
-        # Far from the answer the curve is too flat, and a whole step would leap over it for good.
-        found = found + move / max(1.0, float(np.abs(move).max()) / _LONGEST_MOVE)
-    return np.array([max(0.1, found[0]), found[1]])
 
 
 def _arrivals(habits: Habits, counts: _Counts) -> tuple[Floats, Floats]:
@@ -221,7 +231,7 @@ def _improved(habits: Habits, counts: _Counts) -> Habits:
     spoken = words_of_causes(counts.spoken)
     funds_spoken = shrunk(counts.funds_spoken, spoken[FUNDS], _SHRINK_SPOKEN)
     funds_spoken[0] = spoken[FUNDS]
-    spoken, funds_spoken = np.maximum(spoken, 1e-3), np.maximum(funds_spoken, 1e-3)
+    noise_spoken = kept_for_funds(shrunk(counts.noise_spoken, spoken[NOISE], _SHRINK_SPOKEN), NOISE)
     return replace(
         with_banks(habits, counts.passed, counts.refused),
         calendars=shares.calendars,
@@ -235,8 +245,9 @@ def _improved(habits: Habits, counts: _Counts) -> Habits:
         foresight=foresight,
         advised=advised,
         crowded=crowded,
-        spoken=spoken,
-        funds_spoken=funds_spoken,
+        spoken=np.maximum(spoken, LEAST_SPOKEN),
+        funds_spoken=np.maximum(funds_spoken, LEAST_SPOKEN),
+        noise_spoken=np.maximum(noise_spoken, LEAST_SPOKEN),
         dying=(counts.died + 5) / (counts.hours_lived + 5 / flat.dying),
         blocked=np.clip((counts.blocks + 0.01 * 50) / (counts.tested + 50), 0.001, 0.2),
         rows=habits.rows,
@@ -244,18 +255,22 @@ def _improved(habits: Habits, counts: _Counts) -> Habits:
 
 
 def words_of_causes(counts: Floats) -> Floats:
-    """How each cause speaks, from refusals counted by cause and kind; rows sum to 1.
-
-    Words for lack of money are kept for it: left to themselves, the others' counts would take who has none for
-    somebody with money whose bank refuses for reasons of its own.
-    """
-    flat = Habits.flat().spoken
-    found = shrunk(counts, flat, _SHRINK_SPOKEN)
+    """How each cause speaks, from refusals counted by cause and kind; rows sum to 1."""
+    found = shrunk(counts, Habits.flat().spoken, _SHRINK_SPOKEN)
     others = [SHORT_BLOCK, LONG_BLOCK, NOISE]
-    kept = np.minimum(found[others, 0], flat[others, 0])
-    found[others, 1:] *= ((1 - kept) / (1 - found[others, 0]))[:, None]
-    found[others, 0] = kept
+    found[others] = kept_for_funds(found[others], others)
     return found
+
+
+def kept_for_funds(spoken: Floats, causes: Sequence[int] | int) -> Floats:
+    """How other causes speak, with words for lack of money kept for it.
+
+    Left to themselves, the others' counts would take who has none for somebody with money whose bank refuses for
+    reasons of its own.
+    """
+    said = np.minimum(spoken[:, 0], Habits.flat().spoken[causes, 0])
+    rest = spoken[:, 1:] * ((1 - said) / (1 - spoken[:, 0]))[:, None]
+    return np.concatenate([said[:, None], rest], axis=1)
 
 
 def indexed(names: Sequence[str], known: Mapping[str, int]) -> dict[str, int]:

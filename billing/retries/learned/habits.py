@@ -45,8 +45,8 @@ BLOCK_HOURS = (5.0, 60.0)
 CODE_GROUPS = 6
 APPROVED = -1
 FINAL_CODE = 5
-#: Refusals that speak neither of money nor of an outage, nor end anything: no reason, soft, limits.
-WORDLESS = (1, 2, 4)
+#: Refusals that do not speak of money nor end anything: no reason, soft, technical, limits.
+OTHER_WORDS = (1, 2, 3, 4)
 _GROUP = {
     Category.INSUFFICIENT_FUNDS: 0,
     Category.DO_NOT_HONOR: 1,
@@ -65,7 +65,11 @@ _SPOKEN = np.array(
         [0.02, 0.45, 0.28, 0.20, 0.05, 0.00],
     ]
 )
-_SPOKEN_FLOOR = 1e-3
+#: No word is ever held to be less likely than this.
+LEAST_SPOKEN = 1e-3
+#: The share of cards that their banks' hours and weekdays are believed to apply to, before any of their charges: some
+#: merchants and cards are exempt. From rows it is told badly, and taken to be less it is wrong more.
+EXPOSED = 0.6
 
 #: The waits that networks let issuers advise where money lacks.
 ADVISED_HOURS = (1, 24, 48, 96, 144, 192, 240)
@@ -96,13 +100,14 @@ class Habits:
     `calendars` is country x calendar, `hours` country x local hour of the day at which money comes in and `posting`
     the same by bank, for its customers; `lasting` is group x class and `random` group x kind, the two together sum to
     1 in each group. `refused` is bank x local hour, `weekdays` bank x day of the week, `crowded` the refusals by how
-    close charges follow each other. `spoken` is cause x kind of refusal and `funds_spoken` bank x kind. `skipped` is
-    the chance that a payday brings nothing, `late` that it does so after its hour (see arriving), `gifts` that money
-    is there although the pay is used up, `dying` a card's deaths in an hour, `blocked` the chance that a refusal
-    begins to last, `moving` how often in an hour somebody's calendar changes and `moving_lately` how much more often
-    since the UTC hour `lately`. `calibration` is the slope and the step that turn the log-odds foreseen for a retry
-    into those that came true. `foresight` is the share of advised waits that come from issuers who know when money
-    comes, `advised` how often others advise each.
+    close charges follow each other. `spoken` is cause x kind of refusal, and bank x kind how banks speak of lack of
+    money (`funds_spoken`) and for reasons of their own (`noise_spoken`). `skipped` is the chance that a payday brings
+    nothing, `late` that it does so after its hour (see arriving), `gifts` that money is there although the pay is used
+    up, `dying` a card's deaths in an hour, `blocked` the chance that a refusal begins to last, `moving` how often in
+    an hour somebody's calendar changes and `moving_lately` how much more often since the UTC hour `lately`.
+    `calibration` is the slope and the step that turn the log-odds foreseen for a retry into those that came true.
+    `foresight` is the share of advised waits that come from issuers who know when money comes, `advised` how often
+    others advise each.
     `seen_calendars` and `seen_kinds` (classes, then random kinds) are the customers behind the shares, by country and
     group, and `drawn` how strongly those were drawn to what is common (see mixing); `counted` is the share of
     customers that were looked at, of those charged until the UTC hour `until`.
@@ -121,6 +126,7 @@ class Habits:
     crowded: Floats = field(default_factory=lambda: np.full((len(GAP_BINS) + 1, len(CROWD_BINS) + 1), 0.02))
     spoken: Floats = field(default_factory=lambda: _SPOKEN.copy())
     funds_spoken: Floats = field(default_factory=lambda: _SPOKEN[FUNDS][None, :].copy())
+    noise_spoken: Floats = field(default_factory=lambda: _SPOKEN[NOISE][None, :].copy())
     skipped: float = 0.1
     gifts: float = 0.01
     late: float = 0.3
@@ -165,7 +171,7 @@ class Habits:
     @cached_property
     def tells_apart(self) -> Floats:
         """How far each bank's words tell lack of money from its own reasons: 0, the same words, to 1, none shared."""
-        return np.asarray(1 - np.minimum(self.funds_spoken, self.spoken[NOISE]).sum(1))
+        return np.asarray(1 - np.minimum(self.funds_spoken, self.noise_spoken).sum(1))
 
     def as_data(self) -> dict[str, Any]:
         """Numbers, lists and names only, as a model file holds them."""

@@ -1,11 +1,7 @@
-"""Owns the choice of a sequence of tries: which hours, together, most likely meet the money.
+"""Owns the futures that tries are chosen in: equally likely ways it may go on, told hour by hour.
 
-The belief is turned into a few hundred equally likely futures, each telling for every hour how likely money is there:
-a drawn hypothesis's own curve, so that no luck of further dice decides between hours that are nearly alike. Tries
-are chosen to meet as many futures as possible between them: a second try is worth what it meets that the first does
-not. The best set is found greedily and then improved one try at a time; such a set is planned anew after each refusal,
-when the futures that it met have been ruled out. (Coverage is submodular, so greedy choice comes within 1 - 1/e of the
-best set: Nemhauser, Wolsey and Fisher 1978; for choosing anew after each answer: Golovin and Krause 2011.)
+The belief is turned into a few hundred of them, each telling for every hour how likely a charge would pass: a drawn
+hypothesis's own curve, so that no luck of further dice decides between hours that are nearly alike.
 """
 
 from __future__ import annotations
@@ -17,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from billing.retries.learned.arriving import ARRIVING_HOURS, STEP_OF
-from billing.retries.learned.belief import LEAST_PENDING, NEVER, Belief
+from billing.retries.learned.belief import LEAST_PENDING, NEVER, Belief, in_two
 from billing.retries.learned.calendars import COMES, local_hours, table_for, week_hour_of
 from billing.retries.learned.habits import BLOCK_HOURS, LONGEST_HOURS, RANDOM_KINDS, Floats, Habits
 from billing.retries.learned.hypotheses import Ints, Person
@@ -30,7 +26,6 @@ COARSE_STEP = 2
 _SWITCHES = 24
 _TURN = np.arange(_SWITCHES) % 2 == 0
 _RANDOM = np.array(RANDOM_KINDS)
-_SWEEPS = 2
 _SURPRISE_HOURS = (12, 72, 24, 48)
 #: One future in so many has a bank with hours of its own; how likely a refusal is that they do not explain.
 HIDDEN_HOURS_EVERY = 8
@@ -181,9 +176,10 @@ def with_hidden_hours(there: Floats, local: Ints, refused_at: Sequence[int]) -> 
 
 @lru_cache(maxsize=1)
 def _luck() -> Floats:
-    """Evenly spread chances, one of each future by kind of block, in an order of its own."""
+    """Evenly spread chances, one of each future by kind of block and, last, for meeting the bank's hours; each in an
+    order of its own."""
     rng = np.random.default_rng(20250117)
-    return np.array([(rng.permutation(FUTURES) + 0.5) / FUTURES for _ in BLOCK_HOURS])
+    return np.array([(rng.permutation(FUTURES) + 0.5) / FUTURES for _ in range(len(BLOCK_HOURS) + 1)])
 
 
 def with_blocks(there: Floats, belief: Belief, utc: Ints) -> Floats:
@@ -194,7 +190,7 @@ def with_blocks(there: Floats, belief: Belief, utc: Ints) -> Floats:
     """
     last = int(utc[0]) if belief.at[0] == NEVER else int(belief.at[0])
     ends = np.zeros(len(there))
-    for block, hours, luck in zip(belief.blocks[0], BLOCK_HOURS, _luck(), strict=True):
+    for block, hours, luck in zip(belief.blocks[0], BLOCK_HOURS, _luck()[:-1], strict=True):
         if block > 0:
             np.maximum(ends, hours * np.log(np.maximum(block / luck, 1)), out=ends)
     begins = np.searchsorted(utc, last + ends, side="left")
@@ -205,88 +201,25 @@ def with_blocks(there: Floats, belief: Belief, utc: Ints) -> Floats:
 
 def passes(belief: Belief, habits: Habits, person: Person, local: Ints) -> Floats:
     """The chance at each hour that card and bank let a charge pass for which there is money and no block."""
-    return np.asarray(habits.bank_passes(person.bank, local) * (1 - belief.dead[0]))
+    exposed = float((belief.exposed * in_two(belief.weights)).sum())
+    return np.asarray((1 - exposed * (1 - habits.bank_passes(person.bank, local))) * (1 - belief.dead[0]))
+
+
+def with_bank_hours(there: Floats, belief: Belief, habits: Habits, person: Person, local: Ints) -> Floats:
+    """The futures, in place, with the bank's hours in as many of them as the card is likely to meet them.
+
+    Told apart future by future, as blocks are: a card that was refused at a closed hour meets the next one, too.
+    """
+    always = _drawn(belief.weights[0]) == len(belief.weights[0]) - 1
+    meets = _luck()[-1] < np.where(always, belief.exposed[0, 1], belief.exposed[0, 0])
+    there[meets] *= habits.bank_passes(person.bank, local).astype(there.dtype)
+    return there
 
 
 def unblocked(belief: Belief, utc: int) -> float:
     """The chance that no refusal lasts at that hour."""
     passed = 0 if belief.at[0] == NEVER else utc - int(belief.at[0])
     return float(np.prod(1 - belief.blocks[0] * np.exp(-passed / np.array(BLOCK_HOURS))))
-
-
-def choose(
-    there: Floats,
-    weight: Floats,
-    chance: Floats,
-    tries: int,
-    *,
-    least_gap: int,
-    cost: float,
-    patience: Floats,
-) -> tuple[int, ...]:
-    """The best `tries` hours of those offered, at least `least_gap` places apart.
-
-    `cost` is the chance that a try must add to be worth making; `patience` weighs hours, so that of equal ones the
-    earlier is taken. Answers their places among those offered, rising.
-    """
-    pass_money = there.astype(np.float32, copy=False) * chance.astype(np.float32)
-    worth = patience.astype(np.float32)
-    weights = weight.astype(np.float32)
-    picked: list[int] = []
-    #: Of the hours picked so far: the chance in each future that a try then fails.
-    miss: dict[int, NDArray[np.float32]] = {}
-
-    def best(left: NDArray[np.float32], others: list[int]) -> tuple[int, float]:
-        gain = (left @ pass_money) * worth
-        for other in others:
-            gain[max(0, other - least_gap + 1) : other + least_gap] = -1
-        slot = int(gain.argmax())
-        if slot not in miss:
-            miss[slot] = 1 - pass_money[:, slot]
-        return slot, float(gain[slot])
-
-    left = weights
-    for _ in range(tries):
-        slot, gain = best(left, picked)
-        if gain < cost:
-            break
-        picked.append(slot)
-        left = left * miss[slot]
-    beside: dict[int, list[int]] = {}
-    for _sweep in range(_SWEEPS if len(picked) > 1 else 0):
-        changed = False
-        for number in range(len(picked)):
-            others = picked[:number] + picked[number + 1 :]
-            # Beside the same others the same hour is best.
-            if beside.get(number) == others:
-                continue
-            beside[number] = others
-            slot, gain = best(weights * _product([miss[other] for other in others]), others)
-            if slot != picked[number] and gain > 0:
-                picked[number], changed = slot, True
-        if not changed:
-            break
-    picked.sort()
-    return tuple(picked)
-
-
-def _product(factors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    found = factors[0].copy()
-    for factor in factors[1:]:
-        found *= factor
-    return found
-
-
-def met(there: Floats, weight: Floats, chance: Floats, slots: Sequence[int]) -> float:
-    """The chance that at least one try at these slots is approved."""
-    missed = (1 - there[:, list(slots)] * chance[list(slots)]).prod(axis=1)
-    return float(weight @ (1 - missed))
-
-
-def evenly(slots: int, tries: int, ahead: float) -> tuple[int, ...]:
-    """Tries spread evenly until the last slot; `ahead` slots passed since the last charge."""
-    step = (slots - 1 + ahead) / tries
-    return tuple(sorted({min(slots - 1, max(0, round(step * n - ahead))) for n in range(1, tries + 1)}))
 
 
 def hours_between(first_utc: int, last_utc: int, timezone: str) -> tuple[Ints, Ints]:

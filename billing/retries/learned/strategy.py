@@ -22,24 +22,23 @@ from billing.retries.learned.histories import Histories
 from billing.retries.learned.hypotheses import Customer, Person
 from billing.retries.learned.lately import Asked, Beliefs
 from billing.retries.learned.scenarios import (
-    choose,
-    evenly,
     hours_between,
-    met,
     money_there,
     passes,
     unblocked,
+    with_bank_hours,
     with_blocks,
     with_hidden_hours,
     with_surprises,
 )
+from billing.retries.learned.sequence import choose, evenly, met
 from billing.retries.learned.words import beliefs, customer_told
 from billing.retries.planner import Proposal, Question, asks_strategy, in_order, plan_with
 from billing.retries.reading import moment
 from billing.retries.taxonomy import Category
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, as_told
 
-SCHEMA = 5
+SCHEMA = 6
 #: Charges that fitting looks at closely; a larger history is sampled by customer.
 SAMPLED_ROWS = 32_000
 #: The least time between two charges of an invoice.
@@ -187,11 +186,11 @@ class LearnedStrategy:
         person = self._person(context)
         belief = self._belief(question)
         utc, local = hours_between(first, last, context.timezone)
-        chance = passes(belief, self.habits, person, local)
+        chance = np.full(len(utc), 1 - belief.dead[0])
         step = int(utc[1] - utc[0]) if len(utc) > 1 else 1
         ahead = (first - question.previous.timestamp() / HOUR) / step
         there = with_surprises(money_there(belief, self.habits, local, utc), self._surprise(), round(ahead))
-        there = with_blocks(there, belief, utc)
+        there = with_blocks(with_bank_hours(there, belief, self.habits, person, local), belief, utc)
         there, weight = with_hidden_hours(there, local, _unexplained(question))
         patience = 1 - DAILY_PATIENCE * (utc - utc[0]) / 24
         tries = question.tries_left
@@ -264,6 +263,7 @@ class LearnedStrategy:
             refused=_grown(old.refused, banks),
             weekdays=_grown(old.weekdays, banks),
             funds_spoken=_grown(old.funds_spoken, banks),
+            noise_spoken=_grown(old.noise_spoken, banks),
         )
 
     def _sample(self, contexts: Mapping[str, RetryContext]) -> list[Customer]:

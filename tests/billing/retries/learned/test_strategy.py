@@ -13,7 +13,8 @@ import pytest
 from billing.retries import STRATEGIES
 from billing.retries.champion.learnable import PREPARED, Describes, Learnable, Prepares
 from billing.retries.learned import strategy as strategy_module
-from billing.retries.learned.fitting import calibrated, words_of_causes
+from billing.retries.learned.calibration import calibrated
+from billing.retries.learned.fitting import words_of_causes
 from billing.retries.learned.habits import CAUSES, CODE_GROUPS, FUNDS, NOISE, Habits
 from billing.retries.learned.strategy import LearnedStrategy
 from billing.retries.planner import plan_with, question_at

@@ -1,0 +1,53 @@
+"""Owns what a bank lets pass by the hour of the day, where hours within unknown spans are treated alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from billing.retries.learned.habits import Floats
+
+#: The shares that may pass, and how likely a bank's share changes from one hour to the next.
+SHARES, CHANGES = (np.arange(24) + 0.5) / 24, 0.05
+
+
+def by_spans(
+    passed: Floats, refused: Floats, *, shared: float, often: float = 1 / len(SHARES)
+) -> tuple[Floats, Floats]:
+    """The share of charges that passes at each hour of the day, by how many did, and the standard deviation with which
+    it is known; all are bank x hour, row 0 of all banks together.
+
+    Each hour's share is the one of the hour before or, with the chance CHANGES, another one; `often` is the chance
+    that the other one is the largest. A hidden Markov chain around the clock: its states' chances are the sums over
+    all ways from each state back to itself (forward-backward: Rabiner 1989). All banks' shares count as so many more
+    charges, `shared`, at each hour of each bank.
+    """
+    supposed = np.full(len(SHARES), (1 - often) / (len(SHARES) - 1))
+    supposed[-1] = often
+    everybody = _chances(passed[:1], refused[:1], supposed) @ SHARES
+    more = np.full((len(passed), 1), shared)
+    more[0] = 0
+    chances = _chances(passed + more * everybody, refused + more * (1 - everybody), supposed)
+    mean = chances @ SHARES
+    return mean, np.sqrt(np.maximum(0, chances @ SHARES**2 - mean**2))
+
+
+def _chances(passed: Floats, refused: Floats, supposed: Floats) -> Floats:
+    """How likely each share is at each hour: bank x hour x share."""
+    told = passed[..., None] * np.log(SHARES) + refused[..., None] * np.log(1 - SHARES)
+    likely = np.exp(told - told.max(2, keepdims=True))
+    # From each share before midnight to each at the hour; and from each at the hour on, to each before midnight.
+    ways = np.tile(np.eye(len(SHARES)), (len(passed), 1, 1))
+    to, back = np.empty((2, 24, *ways.shape))
+    onwards = ways
+    for hour in range(24):
+        ways = ((1 - CHANGES) * ways + CHANGES * ways.sum(2, keepdims=True) * supposed) * likely[:, hour, None]
+        to[hour] = ways
+    for hour in reversed(range(24)):
+        back[hour] = onwards
+        onwards = likely[:, hour, :, None] * onwards
+        onwards = (1 - CHANGES) * onwards + CHANGES * np.tensordot(onwards, supposed, (1, 0))[:, None]
+    found = np.einsum("hbij,hbji->bhj", to, back)
+    # Without any change, a day's share is one of those supposed, too.
+    alike = (1 - CHANGES) ** 24 * likely.prod(1)
+    found = np.maximum(0, found - (alike * (1 - supposed))[:, None])
+    return np.asarray(found / found.sum(2, keepdims=True))
