@@ -21,7 +21,7 @@ from billing.retries.learned.spans import by_spans
 _DAY, _SHARED = 8.0, 0.3
 #: How likely hours are open of which nothing is known, and how far each is drawn to the bank's mean.
 _OPEN, _UNSURE = 0.5, 0.2
-#: By how many standard deviations weekdays are doubted at first sight, at least.
+#: By how many standard deviations weekdays are doubted at first sight.
 _DOUBTED = 2.0
 _TURNS = 6
 #: Banks change their habits: no hour is ever held to be safer than this, none to be more surely closed.
@@ -36,8 +36,8 @@ def at_first_sight(habits: Habits, customers: Sequence[Customer], doubt: float) 
     then, so that one of them makes no habit. Charges soon after another may have been refused for that, and those
     refused for lack of money tell nothing. What is missing to the bank's best hour, by `doubt` standard deviations at
     least, is taken for more than it is, the more so the less it is: hours wrongly closed are opened by what passes
-    in them, turn by turn; those wrongly open make people poor for good. Weekdays are always doubted: paydays look
-    like them.
+    in them, turn by turn; those wrongly open make people poor for good. Weekdays are always doubted, since paydays
+    look like them.
     """
     (passed, refused), days = np.zeros((2, len(habits.banks) + 1, 24)), np.zeros((2, len(habits.banks) + 1, 7))
     for customer in customers:
@@ -55,7 +55,7 @@ def at_first_sight(habits: Habits, customers: Sequence[Customer], doubt: float) 
     return replace(
         habits,
         refused=np.clip(_missing(passes, doubt * unsure) / EXPOSED, LEAST_REFUSED, MOST_REFUSED),
-        weekdays=np.minimum(_missing(by_day, max(_DOUBTED, doubt) * spread) / EXPOSED, MOST_REFUSED),
+        weekdays=np.minimum(_missing(by_day, _DOUBTED * spread) / EXPOSED, MOST_REFUSED),
     )
 
 
