@@ -145,7 +145,7 @@ def test_who_tops_up_now_and_then_is_charged_at_the_usual_hour():
 
     strategy = _fitted(_rows(there))
     by_name = {c.code: share for c, share in zip(CALENDARS, strategy.habits.calendars[0], strict=True)}
-    assert by_name["every-2"] + by_name["every-4"] > 0.5
+    assert by_name["every-2"] + by_name["every-4"] > 0.6
     failure = {
         "invoice_id": "new", "customer_id": "stranger", "country": "GB", "timezone": "UTC", "issuer": "b",
         "amount": 1900, "currency": "GBP", "failed_at": datetime(2026, 11, 2, 9, tzinfo=UTC), "window_days": 14,
