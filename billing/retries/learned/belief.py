@@ -33,7 +33,7 @@ from billing.retries.learned.habits import (
     Floats,
     Habits,
 )
-from billing.retries.learned.hypotheses import Charges, Hypotheses, Ints, Person
+from billing.retries.learned.hypotheses import Charges, Customer, Hypotheses, Ints, Person, coarse
 
 _THERE = np.array([there for there, _gone in RANDOM_KINDS], np.float32)
 _GONE = np.array([gone for _there, gone in RANDOM_KINDS], np.float32)
@@ -45,6 +45,8 @@ NEVER = -(10**6)
 LEAST_PENDING = 1e-3
 #: No refusal without a final code proves a card dead; banks change their habits, too.
 MOST_DEAD = 0.9
+#: How many customers are learned from side by side.
+_SIDE_BY_SIDE = 24
 
 
 @dataclass(slots=True)
@@ -225,6 +227,20 @@ def take_in(
         belief.blocks[:n] = blame[[SHORT_BLOCK, LONG_BLOCK]].T
         belief.lasted[:n], belief.payday[:n], belief.since[:n], belief.at[:n] = lasts, latest, since, utc
     return belief
+
+
+def in_batches(
+    customers: Sequence[Customer], habits: Habits
+) -> Iterator[tuple[Sequence[Customer], Belief, list[Step]]]:
+    """What is believed of customers in the end, some at a time, and what led there.
+
+    They must come in falling order of how many charges they have.
+    """
+    for begun in range(0, len(customers), _SIDE_BY_SIDE):
+        batch = customers[begun : begun + _SIDE_BY_SIDE]
+        people, steps = [c.person for c in batch], list[Step]()
+        belief = begin(coarse(habits, people))
+        yield batch, take_in(belief, people, [c.charges for c in batch], habits, steps=steps), steps
 
 
 def in_two(weights: Floats) -> Floats:

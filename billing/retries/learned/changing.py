@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from billing.retries.learned.belief import Step, begin, take_in
+from billing.retries.learned.belief import in_batches
 from billing.retries.learned.habits import APPROVED, LATELY_HOURS, Habits
-from billing.retries.learned.hypotheses import Customer, coarse
+from billing.retries.learned.hypotheses import Customer
 
 YEAR_HOURS = 365 * 24.0
 #: What is tried, one after another: how often in an hour calendars change, how often pay comes late, and how often
@@ -24,9 +24,8 @@ _TRIED: dict[str, tuple[float, ...]] = {
 LATELY_RATES = (2.0, 4.0, 8.0, 16.0)
 #: In nats, one for each of the two numbers that are fitted to so few charges (Akaike 1974).
 _LATELY_MARGIN = 2.0
-#: Customers that the rates are tried on, about, and how many stand side by side.
+#: Customers that the rates are tried on, about.
 _TRIED_CUSTOMERS, _LATELY_CUSTOMERS = 250, 1000
-_BATCH = 24
 
 
 def with_chances(habits: Habits, customers: Sequence[Customer], now: int) -> Habits:
@@ -63,14 +62,10 @@ def _some(customers: Sequence[Customer], many: int) -> Sequence[Customer]:
 def foreseen(customers: Sequence[Customer], habits: Habits, since: int) -> float:
     """The logarithm of the chance that was given to what came, summed over charges after the UTC hour `since`."""
     total = 0.0
-    for begun in range(0, len(customers), _BATCH):
-        batch = customers[begun : begun + _BATCH]
-        people, charges = [c.person for c in batch], [c.charges for c in batch]
-        steps: list[Step] = []
-        take_in(begin(coarse(habits, people)), people, charges, habits, steps=steps)
+    for batch, _belief, steps in in_batches(customers, habits):
         for index, step in enumerate(steps):
             for number, chance in enumerate(step.foreseen):
-                if charges[number].utc[index] > since:
-                    right = chance if charges[number].said[index] == APPROVED else 1 - chance
+                if (charges := batch[number].charges).utc[index] > since:
+                    right = chance if charges.said[index] == APPROVED else 1 - chance
                     total += float(np.log(max(right, 1e-6)))
     return total

@@ -14,7 +14,7 @@ import numpy as np
 
 from billing.retries.learned.abreast import KEPT_CALENDARS
 from billing.retries.learned.banks import at_first_sight, with_banks
-from billing.retries.learned.belief import Step, begin, in_two, take_in
+from billing.retries.learned.belief import Belief, Step, begin, in_batches, in_two, take_in
 from billing.retries.learned.calendars import CALENDARS, weekday_of
 from billing.retries.learned.calibration import calibrated
 from billing.retries.learned.changing import with_chances, with_lately
@@ -35,8 +35,9 @@ from billing.retries.learned.habits import (
     Floats,
     Habits,
 )
-from billing.retries.learned.hypotheses import Charges, Customer, Person, coarse, fine, whereabouts
+from billing.retries.learned.hypotheses import Charges, Customer, Person, fine, whereabouts
 from billing.retries.learned.mixing import Fits, mixed, shrunk, summed
+from billing.retries.learned.spans import FEWEST
 
 #: Pseudo-counts: how much of what everybody shows is mixed in.
 _SHRINK_HOUR = 10.0
@@ -46,10 +47,9 @@ _SHRINK_SPOKEN = 20.0
 #: How far below what is known of an hour a bank's best must be, in standard deviations, for it to be taken for closed
 #: at first sight: once with care, once without.
 _DOUBTS = (1.0, 0.0)
-#: By how many nats for each bank the charges must be explained better without care: one for each number that tells of
-#: its hours, and some for its words (Akaike 1974).
+#: By how many nats for each bank that charges tell of they must be explained better without care: one for each number
+#: that tells of its hours, and some for its words (Akaike 1974).
 _CLEARLY = 4.0
-_BATCH = 24
 _MOSTLY_SHORT = 0.2
 _MIXING_TURNS = 8
 
@@ -81,7 +81,9 @@ def learn(customers: Sequence[Customer], habits: Habits) -> Habits:
     # hours for closed, which chance alone rewards.)
     calm, eager = (_begun(at_first_sight(habits, ordered, doubt), ordered) for doubt in _DOUBTS)
     better = _explained(eager, ordered) - _explained(calm, ordered)
-    habits = with_chances(eager if better > _CLEARLY * max(1, len(habits.banks)) else calm, ordered, now)
+    told = np.bincount([c.person.bank for c in ordered], [len(c.charges) for c in ordered])
+    clearly = _CLEARLY * max(1, int((told[1:] >= FEWEST).sum()))
+    habits = with_chances(eager if better > clearly else calm, ordered, now)
     habits = _improved(habits, _counted(habits, ordered, hours=False))
     counts = _counted(habits, ordered, hours=True)
     habits = _improved(habits, counts)
@@ -96,39 +98,34 @@ def _begun(habits: Habits, ordered: Sequence[Customer]) -> Habits:
 
 def _explained(habits: Habits, ordered: Sequence[Customer]) -> float:
     """The logarithm of the chance of all that was answered."""
-    told = 0.0
-    for begun in range(0, len(ordered), _BATCH):
-        batch = ordered[begun : begun + _BATCH]
-        people, steps = [c.person for c in batch], list[Step]()
-        take_in(begin(coarse(habits, people)), people, [c.charges for c in batch], habits, steps=steps)
-        told += sum(float(np.log(step.told).sum()) for step in steps)
-    return told
+    batches = in_batches(ordered, habits)
+    return sum(float(np.log(step.told).sum()) for _batch, _belief, steps in batches for step in steps)
 
 
 def _counted(habits: Habits, ordered: Sequence[Customer], *, hours: bool) -> _Counts:
     """What one turn counts; `hours`, and at which hours money comes."""
     counts = _Counts(habits)
-    for begun in range(0, len(ordered), _BATCH):
-        _count(ordered[begun : begun + _BATCH], habits, counts, hours=hours)
+    for batch, belief, steps in in_batches(ordered, habits):
+        _count(batch, belief, steps, habits, counts, hours=hours)
     return counts
 
 
-def _count(batch: Sequence[Customer], habits: Habits, counts: _Counts, *, hours: bool) -> None:
-    people, charges = [c.person for c in batch], [c.charges for c in batch]
-    steps: list[Step] = []
-    belief = take_in(begin(coarse(habits, people)), people, charges, habits, steps=steps)
-    weights = belief.weights
+def _count(
+    batch: Sequence[Customer], belief: Belief, steps: Sequence[Step], habits: Habits, counts: _Counts, *, hours: bool
+) -> None:
+    people, charges, weights = [c.person for c in batch], [c.charges for c in batch], belief.weights
     counts.died += float(belief.dead.sum())
     counts.hours_lived += sum(float(c.utc[-1] - c.utc[0]) for c in charges if len(c))
     many = len(CALENDARS) * len(LASTING_HOURS)
     tables = weights[:, :many].reshape(len(batch), len(CALENDARS), len(LASTING_HOURS))
-    prior = coarse(habits, people).prior
+    prior = belief.hyps.prior
     exposed = (belief.exposed * in_two(weights)).sum(1)
     for number, person in enumerate(people):
         # How well each hypothesis fits, whatever was believed of it beforehand.
         counts.fits.append((person, weights[number] / np.maximum(prior[number], 1e-12)))
-        if hours and tables[number][:, :SHORT_CLASSES].sum() > _MOSTLY_SHORT:
-            _count_hours(batch[number], weights[number], habits, counts)
+    short = tables[:, :, :SHORT_CLASSES].sum(2)
+    if hours and (mostly := np.flatnonzero(short.sum(1) > _MOSTLY_SHORT).tolist()):
+        _count_hours([batch[number] for number in mostly], short[mostly], habits, counts)
     for index, step in enumerate(steps):
         counts.advices += step.advices
         n = len(step.chance)
@@ -146,15 +143,17 @@ def _count(batch: Sequence[Customer], habits: Habits, counts: _Counts, *, hours:
                 counts.retries.append((float(step.foreseen[number]), bool(charges[number].said[index] == APPROVED)))
 
 
-def _count_hours(customer: Customer, weights: Floats, habits: Habits, counts: _Counts) -> None:
-    """At which hour money comes in, where it is so short-lived that charges tell."""
-    table = weights[: len(CALENDARS) * len(LASTING_HOURS)].reshape(len(CALENDARS), -1)[:, :SHORT_CLASSES]
-    likely = np.argsort(-table.sum(1), kind="stable")[:KEPT_CALENDARS]
-    closer = fine(habits, [customer.person], likely[None, :])
-    closer.prior[...] /= closer.prior.sum()
-    found = take_in(begin(closer), [customer.person], [customer.charges], habits).weights[0, : len(closer.beat)]
-    by_hour = np.bincount(closer.hour[closer.beat], found, 24) / habits.coming(*whereabouts([customer.person]))[0]
-    counts.arrivals.append((customer.person, by_hour / by_hour.sum(), float(table.sum())))
+def _count_hours(batch: Sequence[Customer], short: Floats, habits: Habits, counts: _Counts) -> None:
+    """At which hour money comes in, where it is so short-lived that charges tell; `short` is how likely it is that and
+    follows each calendar, customer x calendar."""
+    people = [c.person for c in batch]
+    likely = np.argsort(-short, axis=1, kind="stable")[:, :KEPT_CALENDARS]
+    closer = fine(habits, people, likely)
+    closer.prior[...] /= closer.prior.sum(1, keepdims=True)
+    found = take_in(begin(closer), people, [c.charges for c in batch], habits).weights[:, : len(closer.beat)]
+    by_hour = summed(found.T, 1 + closer.hour[closer.beat], 25)[1:].T / habits.coming(*whereabouts(people))
+    by_hour /= by_hour.sum(1, keepdims=True)
+    counts.arrivals += zip(people, by_hour, short.sum(1).tolist(), strict=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ _SPOKEN = np.array(
 #: No word is ever held to be less likely than this.
 LEAST_SPOKEN = 1e-3
 #: The share of cards that their banks' hours and weekdays are believed to apply to, before any of their charges: some
-#: merchants and cards are exempt. From rows it is told badly, and taken to be less it is wrong more.
+#: merchants and cards are exempt. Rows tell the share, but plans are no better with it (docs/decisions/0021).
 EXPOSED = 0.6
 
 #: The waits that networks let issuers advise where money lacks.

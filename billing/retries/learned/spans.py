@@ -8,6 +8,10 @@ from billing.retries.learned.habits import Floats
 
 #: The shares that may pass, and how likely a bank's share changes from one hour to the next.
 SHARES, CHANGES = (np.arange(24) + 0.5) / 24, 0.05
+#: A bank of which fewer charges tell is known by all banks alone: issuers may be first digits of cards, thousands.
+FEWEST = 8.0
+#: How many banks are worked out side by side: more would outgrow the processor's cache.
+_ABREAST = 32
 
 
 def by_spans(
@@ -19,14 +23,24 @@ def by_spans(
     Each hour's share is the one of the hour before or, with the chance CHANGES, another one; `often` is the chance
     that the other one is the largest. A hidden Markov chain around the clock: its states' chances are the sums over
     all ways from each state back to itself (forward-backward: Rabiner 1989). All banks' shares count as so many more
-    charges, `shared`, at each hour of each bank.
+    charges, `shared`, at each hour of each bank; of a bank that fewer than FEWEST charges tell of, they alone.
     """
     supposed = np.full(len(SHARES), (1 - often) / (len(SHARES) - 1))
     supposed[-1] = often
-    everybody = _chances(passed[:1], refused[:1], supposed) @ SHARES
-    more = np.full((len(passed), 1), shared)
-    more[0] = 0
-    chances = _chances(passed + more * everybody, refused + more * (1 - everybody), supposed)
+    mean, unsure = np.empty((2, *passed.shape))
+    mean[:1], unsure[:1] = _known(passed[:1], refused[:1], supposed)
+    more, less = shared * mean[:1], shared * (1 - mean[:1])
+    mean[1:], unsure[1:] = _known(more, less, supposed)
+    known = 1 + np.flatnonzero((passed + refused)[1:].sum(1) >= FEWEST)
+    for begun in range(0, len(known), _ABREAST):
+        some = known[begun : begun + _ABREAST]
+        mean[some], unsure[some] = _known(passed[some] + more, refused[some] + less, supposed)
+    return mean, unsure
+
+
+def _known(passed: Floats, refused: Floats, supposed: Floats) -> tuple[Floats, Floats]:
+    """The mean and the standard deviation of the share at each hour: bank x hour."""
+    chances = _chances(passed, refused, supposed)
     mean = chances @ SHARES
     return mean, np.sqrt(np.maximum(0, chances @ SHARES**2 - mean**2))
 

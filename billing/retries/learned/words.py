@@ -8,7 +8,7 @@ import numpy as np
 
 from billing.retries.learned.belief import Belief
 from billing.retries.learned.calendars import CALENDARS, Calendar
-from billing.retries.learned.habits import LASTING_HOURS, LATELY_HOURS, Floats, Habits
+from billing.retries.learned.habits import EXPOSED, LASTING_HOURS, LATELY_HOURS, Floats, Habits
 from billing.retries.localtime import WEEKDAYS
 
 _NTH = {1: "first", 2: "second", 3: "third", 4: "fourth", -1: "last"}
@@ -79,8 +79,9 @@ def beliefs(habits: Habits) -> Iterator[tuple[str, str, float]]:
     yield "Pay", "comes late, by hours or days", float(habits.late)
     yield "Pay", "is used up, and there is money all the same", float(habits.gifts)
     for bank, row in [("all banks", 0), *sorted(habits.banks.items())[:20]]:
-        yield from _largest(f"Refused by the hour, {bank}", clock, habits.refused[row])
-        yield from _largest(f"Refused by the weekday, {bank}", list(WEEKDAYS), habits.weekdays[row])
+        yield from _largest(f"Refused by the hour where that applies, {bank}", clock, habits.refused[row])
+        yield from _largest(f"Refused by the weekday where that applies, {bank}", list(WEEKDAYS), habits.weekdays[row])
+    yield "Cards and banks", "its bank's hours and weekdays apply to a card of which nothing is known", EXPOSED
     yield "What banks advise", "a wait comes from one who knows when money does", float(habits.foresight)
     yield "Cards and calendars", "a card dies within a year", float(1 - np.exp(-habits.dying * 365 * 24))
     yield "Cards and calendars", "a calendar changes within a year", float(1 - np.exp(-habits.moving * 365 * 24))

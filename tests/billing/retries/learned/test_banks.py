@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from billing.retries.learned import fitting
 from billing.retries.learned.banks import LEAST_REFUSED, MOST_REFUSED, with_banks
 from billing.retries.learned.fitting import learn
-from billing.retries.learned.habits import Habits, code_group
+from billing.retries.learned.habits import APPROVED, Habits, code_group
+from billing.retries.learned.hypotheses import Charges, Customer, Person
 from billing.retries.learned.strategy import LearnedStrategy
 from billing.retries.taxonomy import Category
 
@@ -172,13 +173,17 @@ def test_a_refused_newcomer_is_charged_when_the_bank_is_open(learned, hour):
 
 @pytest.mark.parametrize(("better", "chosen"), [(11.0, 1.0), (13.0, 0.0)])
 def test_without_care_hours_are_closed_only_if_that_explains_clearly_more(monkeypatch, better, chosen):
-    """Four nats for each of three banks."""
-
+    """Four nats for each of three banks; one of which a single charge tells does not count."""
+    customers = [
+        Customer(Person(0, 0, bank), Charges.of([(100 * n, 100 * n, APPROVED, 0) for n in range(charges)]))
+        for bank, charges in ((1, 8), (2, 8), (3, 8), (4, 1))
+    ]
     monkeypatch.setattr(fitting, "at_first_sight", lambda habits, _customers, doubt: replace(habits, late=doubt))
     monkeypatch.setattr(fitting, "_explained", lambda habits, _customers: better * (1 - habits.late))
-    for name in ("_improved", "with_chances", "with_lately"):
+    for name in ("_begun", "_improved", "with_chances", "with_lately"):
         monkeypatch.setattr(fitting, name, lambda habits, *_told: habits)
-    assert learn([], Habits(banks={"one": 1, "two": 2, "three": 3})).late == chosen
+    monkeypatch.setattr(fitting, "_counted", lambda habits, *_told, **_how: fitting._Counts(habits))
+    assert learn(customers, Habits(banks={"one": 1, "two": 2, "three": 3, "four": 4})).late == chosen
 
 
 def test_an_hour_nobody_was_charged_at_is_learned_from_its_neighbours():
