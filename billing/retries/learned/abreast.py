@@ -5,19 +5,21 @@ Customer by customer, most of the time would go into starting numpy's sums inste
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from billing.retries.learned.belief import Belief, begin, take_in
+from billing.retries.learned.belief import Belief, Step, begin, take_in
 from billing.retries.learned.calendars import CALENDARS
 from billing.retries.learned.habits import LASTING_HOURS, SHORT_CLASSES, Floats, Habits
-from billing.retries.learned.hypotheses import Charges, Hypotheses, Ints, Person, coarse, fine
+from billing.retries.learned.hypotheses import Charges, Customer, Hypotheses, Ints, Person, coarse, fine
 from billing.retries.learned.mixing import apart
 
 #: How many customers stand side by side; with more their arrays no longer fit a core's own memory.
 ABREAST = 32
+#: And how many whose every step is kept, to learn from.
+_LEARNED_ABREAST = 24
 #: How many calendars are looked at hour by hour, and from what share of short-lived money on.
 KEPT_CALENDARS = 16
 _WORTH_HOURS = 0.05
@@ -35,6 +37,20 @@ def believed(people: Sequence[Person], charges: Sequence[Charges], habits: Habit
         if len(charges[row]) and charges[row].utc[0] <= habits.until:
             _set_apart(belief, people[row], habits)
     return [found[row] for row in range(len(people))]
+
+
+def in_batches(
+    customers: Sequence[Customer], habits: Habits
+) -> Iterator[tuple[Sequence[Customer], Belief, list[Step]]]:
+    """What is believed of customers in the end, some at a time, and what led there.
+
+    They must come in falling order of how many charges they have.
+    """
+    for begun in range(0, len(customers), _LEARNED_ABREAST):
+        batch = customers[begun : begun + _LEARNED_ABREAST]
+        people, steps = [c.person for c in batch], list[Step]()
+        belief = begin(coarse(habits, people))
+        yield batch, take_in(belief, people, [c.charges for c in batch], habits, steps=steps), steps
 
 
 def _set_apart(belief: Belief, person: Person, habits: Habits) -> None:

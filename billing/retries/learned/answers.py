@@ -29,10 +29,11 @@ _LEAST = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The chances of one answer of each of many customers, if their cards meet their banks' hours and if not.
+    """The chances of one answer of each of many customers: if their cards meet their banks' hours, if not, and if they
+    do and the bank is closed.
 
-    `passes` (if so, if not x customer) is the chance of approval where there is money, `causes` (if so, if not x cause
-    x customer) that of this refusal without money; of this answer it is `constant` + `slope` x money.
+    `passes` (these x customer) is the chance of approval where there is money, `causes` (these x cause x customer)
+    that of this refusal without money; of this answer it is `constant` + `slope` x money.
     """
 
     passes: Floats
@@ -60,11 +61,11 @@ def answers(
     chances at that hour.
     """
     quiet = 1 - habits.crowded[crowd]
-    let = np.stack([quiet * habits.bank_passes(bank, local), quiet])
+    let = np.stack([quiet * habits.bank_passes(bank, local), quiet, np.zeros_like(quiet)])
     live, free = 1 - dead, (1 - blocked).prod(axis=1)
     approved = said == APPROVED
     word = np.where(approved, 0, said)
-    causes = np.empty((2, len(CAUSES), len(said)))
+    causes = np.empty((3, len(CAUSES), len(said)))
     causes[:, DEAD] = dead * habits.spoken[DEAD, word]
     causes[:, FUNDS] = live * free * let * habits.funds_spoken[bank, word]
     causes[:, SHORT_BLOCK] = live * blocked[:, 0] * habits.spoken[SHORT_BLOCK, word]

@@ -84,8 +84,14 @@ def with_banks(habits: Habits, passed: Floats, refused: Floats) -> Habits:
         good = np.minimum((passed * told).sum(1), expected)
         share, _unsure = by_spans(good, expected - good, shared=_SHARED, often=_OPEN)
         by_hour = np.clip(1 - share, LEAST_REFUSED, MOST_REFUSED)
-    by_hour += _UNSURE * (by_hour.mean(1, keepdims=True) - by_hour)
-    return replace(habits, refused=by_hour, weekdays=by_day)
+    return replace(habits, refused=hours_of(share), weekdays=by_day)
+
+
+def hours_of(share: Floats) -> Floats:
+    """The chances to be refused by the hour that are believed where that share passes: each drawn to the mean a
+    little, since banks change their habits."""
+    refused = np.clip(1 - share, LEAST_REFUSED, MOST_REFUSED)
+    return np.asarray(refused + _UNSURE * (refused.mean(-1, keepdims=True) - refused))
 
 
 def _mostly_open(refused: Floats) -> Any:

@@ -33,7 +33,7 @@ from billing.retries.learned.habits import (
     Floats,
     Habits,
 )
-from billing.retries.learned.hypotheses import Charges, Customer, Hypotheses, Ints, Person, coarse
+from billing.retries.learned.hypotheses import Charges, Hypotheses, Ints, Person
 
 _THERE = np.array([there for there, _gone in RANDOM_KINDS], np.float32)
 _GONE = np.array([gone for _there, gone in RANDOM_KINDS], np.float32)
@@ -45,8 +45,6 @@ NEVER = -(10**6)
 LEAST_PENDING = 1e-3
 #: No refusal without a final code proves a card dead; banks change their habits, too.
 MOST_DEAD = 0.9
-#: How many customers are learned from side by side.
-_SIDE_BY_SIDE = 24
 
 
 @dataclass(slots=True)
@@ -89,7 +87,8 @@ class Step:
 
     By hypothesis, whether there was `money` and the `chance` of the answer; `parts` of that, if there was none, are
     cause x customer x (who does not always have enough, who does). The chances of an approval, `foreseen`, and of what
-    was `told`. And the advised waits, each with how likely one who knows when money comes would have advised it.
+    was `told`, the latter also if the bank was `opened`, and `closed` to cards that are `exposed` to its hours; and
+    the advised waits, each with how likely one who knows when money comes would have advised it.
     """
 
     money: Floats
@@ -97,6 +96,9 @@ class Step:
     parts: Floats
     foreseen: Floats
     told: Floats
+    opened: Floats
+    closed: Floats
+    exposed: Floats
     advices: list[tuple[int, float]]
 
 
@@ -195,7 +197,9 @@ def take_in(
         whole, with_money = (weights * chance).sum(1), in_two(weights * money)
         if steps is not None:
             passes, causes = mixed(exposed, told.passes), mixed(exposed, told.causes)
-            steps.append(Step(money, chance, causes, (with_money * passes).sum(1), whole, []))
+            foreseen, bound = (with_money * passes).sum(1), (exposed * in_two(weights)).sum(1)
+            opened, closed = told.constant[1:] + told.slope[1:] * with_money.sum(1)
+            steps.append(Step(money, chance, causes, foreseen, whole, opened, closed, bound, []))
         belief.exposed[:n] = told.after(exposed, in_two(weights), with_money)
         weights *= chance
         weights /= whole[:, None]
@@ -227,20 +231,6 @@ def take_in(
         belief.blocks[:n] = blame[[SHORT_BLOCK, LONG_BLOCK]].T
         belief.lasted[:n], belief.payday[:n], belief.since[:n], belief.at[:n] = lasts, latest, since, utc
     return belief
-
-
-def in_batches(
-    customers: Sequence[Customer], habits: Habits
-) -> Iterator[tuple[Sequence[Customer], Belief, list[Step]]]:
-    """What is believed of customers in the end, some at a time, and what led there.
-
-    They must come in falling order of how many charges they have.
-    """
-    for begun in range(0, len(customers), _SIDE_BY_SIDE):
-        batch = customers[begun : begun + _SIDE_BY_SIDE]
-        people, steps = [c.person for c in batch], list[Step]()
-        belief = begin(coarse(habits, people))
-        yield batch, take_in(belief, people, [c.charges for c in batch], habits, steps=steps), steps
 
 
 def in_two(weights: Floats) -> Floats:

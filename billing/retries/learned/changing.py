@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from billing.retries.learned.belief import in_batches
+from billing.retries.learned.abreast import in_batches
 from billing.retries.learned.habits import APPROVED, LATELY_HOURS, Habits
 from billing.retries.learned.hypotheses import Customer
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from billing.retries.learned.abreast import KEPT_CALENDARS
+from billing.retries.learned.abreast import KEPT_CALENDARS, in_batches
 from billing.retries.learned.banks import at_first_sight, with_banks
-from billing.retries.learned.belief import Belief, Step, begin, in_batches, in_two, take_in
+from billing.retries.learned.belief import Belief, Step, begin, in_two, take_in
 from billing.retries.learned.calendars import CALENDARS, weekday_of
 from billing.retries.learned.calibration import calibrated
 from billing.retries.learned.changing import with_chances, with_lately
@@ -37,6 +37,7 @@ from billing.retries.learned.habits import (
 )
 from billing.retries.learned.hypotheses import Charges, Customer, Person, fine, whereabouts
 from billing.retries.learned.mixing import Fits, mixed, shrunk, summed
+from billing.retries.learned.moves import with_moves
 from billing.retries.learned.spans import FEWEST
 
 #: Pseudo-counts: how much of what everybody shows is mixed in.
@@ -76,7 +77,7 @@ def learn(customers: Sequence[Customer], habits: Habits) -> Habits:
     """Better habits from these customers' charges."""
     ordered = sorted(customers, key=lambda c: -len(c.charges))
     now = max((int(c.charges.utc[-1]) for c in ordered if len(c.charges)), default=0)
-    habits = replace(habits, moving_lately=0.0)
+    habits = replace(habits, moving_lately=0.0, moved=np.zeros(len(habits.banks) + 1))
     # Which of two beginnings ends nearer the truth differs. (The eager one must explain clearly better: it takes more
     # hours for closed, which chance alone rewards.)
     calm, eager = (_begun(at_first_sight(habits, ordered, doubt), ordered) for doubt in _DOUBTS)
@@ -87,6 +88,7 @@ def learn(customers: Sequence[Customer], habits: Habits) -> Habits:
     habits = _improved(habits, _counted(habits, ordered, hours=False))
     counts = _counted(habits, ordered, hours=True)
     habits = _improved(habits, counts)
+    habits = with_moves(habits, ordered)
     return replace(with_lately(habits, ordered, now), calibration=calibrated(counts.retries), until=now)
 
 

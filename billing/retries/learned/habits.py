@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from billing.retries.learned.arriving import Arriving, arrivals, arriving
-from billing.retries.learned.calendars import CALENDARS, weekday_of
+from billing.retries.learned.calendars import CALENDARS, week_hour_of
 from billing.retries.taxonomy import Category
 
 Floats = NDArray[Any]
@@ -99,8 +99,9 @@ class Habits:
 
     `calendars` is country x calendar, `hours` country x local hour of the day at which money comes in and `posting`
     the same by bank, for its customers; `lasting` is group x class and `random` group x kind, the two together sum to
-    1 in each group. `refused` is bank x local hour, `weekdays` bank x day of the week, `crowded` the refusals by how
-    close charges follow each other. `spoken` is cause x kind of refusal, and bank x kind how banks speak of lack of
+    1 in each group. `refused` is bank x local hour, `weekdays` bank x day of the week, since the local hour `moved`;
+    `refused_before` and `weekdays_before` are what banks kept to until then. `crowded` are the refusals by how close
+    charges follow each other. `spoken` is cause x kind of refusal, and bank x kind how banks speak of lack of
     money (`funds_spoken`) and for reasons of their own (`noise_spoken`). `skipped` is the chance that a payday brings
     nothing, `late` that it does so after its hour (see arriving), `gifts` that money is there although the pay is used
     up, `dying` a card's deaths in an hour, `blocked` the chance that a refusal begins to last, `moving` how often in
@@ -123,6 +124,9 @@ class Habits:
     random: Floats = field(default_factory=lambda: _random_prior() * 0.5)
     refused: Floats = field(default_factory=lambda: np.full((1, 24), 0.05))
     weekdays: Floats = field(default_factory=lambda: np.full((1, 7), 0.01))
+    refused_before: Floats = field(default_factory=lambda: np.full((1, 24), 0.05))
+    weekdays_before: Floats = field(default_factory=lambda: np.full((1, 7), 0.01))
+    moved: Floats = field(default_factory=lambda: np.zeros(1))
     crowded: Floats = field(default_factory=lambda: np.full((len(GAP_BINS) + 1, len(CROWD_BINS) + 1), 0.02))
     spoken: Floats = field(default_factory=lambda: _SPOKEN.copy())
     funds_spoken: Floats = field(default_factory=lambda: _SPOKEN[FUNDS][None, :].copy())
@@ -166,7 +170,15 @@ class Habits:
 
     def bank_passes(self, bank: Any, local: Any) -> Any:
         """The chance that a bank's own hours and weekdays let a charge pass at a local hour; of one as of many."""
-        return (1 - self.refused[bank, local % 24]) * (1 - self.weekdays[bank, weekday_of(local)])
+        row = bank + len(self.moved) * (local < self.moved[bank])
+        return self._passing[row, week_hour_of(local)]
+
+    @cached_property
+    def _passing(self) -> Floats:
+        """By bank and hour of the week, now and, after all banks, before they moved their hours."""
+        refused = np.concatenate([self.refused, self.refused_before])[:, None, :]
+        weekdays = np.concatenate([self.weekdays, self.weekdays_before])[:, :, None]
+        return np.asarray(((1 - refused) * (1 - weekdays)).reshape(len(refused), -1))
 
     @cached_property
     def tells_apart(self) -> Floats:

@@ -40,17 +40,22 @@ def by_spans(
 
 def _known(passed: Floats, refused: Floats, supposed: Floats) -> tuple[Floats, Floats]:
     """The mean and the standard deviation of the share at each hour: bank x hour."""
-    chances = _chances(passed, refused, supposed)
+    chances, _evidence = spans(passed[..., None] * np.log(SHARES) + refused[..., None] * np.log(1 - SHARES), supposed)
     mean = chances @ SHARES
     return mean, np.sqrt(np.maximum(0, chances @ SHARES**2 - mean**2))
 
 
-def _chances(passed: Floats, refused: Floats, supposed: Floats) -> Floats:
-    """How likely each share is at each hour: bank x hour x share."""
-    told = passed[..., None] * np.log(SHARES) + refused[..., None] * np.log(1 - SHARES)
-    likely = np.exp(told - told.max(2, keepdims=True))
+def spans(told: Floats, supposed: Floats | None = None) -> tuple[Floats, Floats]:
+    """How likely each share is at each hour, bank x hour x share, and how likely all of it was, by bank (a logarithm).
+
+    `told` is how likely what was counted at each hour is under each share, as logarithms; `supposed` how likely each
+    share is beforehand, or all alike.
+    """
+    supposed = np.full(len(SHARES), 1 / len(SHARES)) if supposed is None else supposed
+    most = told.max(2, keepdims=True)
+    likely = np.exp(told - most)
     # From each share before midnight to each at the hour; and from each at the hour on, to each before midnight.
-    ways = np.tile(np.eye(len(SHARES)), (len(passed), 1, 1))
+    ways = np.tile(np.eye(len(SHARES)), (len(told), 1, 1))
     to, back = np.empty((2, 24, *ways.shape))
     onwards = ways
     for hour in range(24):
@@ -64,4 +69,5 @@ def _chances(passed: Floats, refused: Floats, supposed: Floats) -> Floats:
     # Without any change, a day's share is one of those supposed, too.
     alike = (1 - CHANGES) ** 24 * likely.prod(1)
     found = np.maximum(0, found - (alike * (1 - supposed))[:, None])
-    return np.asarray(found / found.sum(2, keepdims=True))
+    whole = found.sum(2, keepdims=True)
+    return found / whole, np.asarray(np.log(whole[:, 0, 0]) + most.sum((1, 2)))

@@ -38,7 +38,7 @@ from billing.retries.reading import moment
 from billing.retries.taxonomy import Category
 from billing.retries.types import PastAttempt, PlannedRetry, RetryContext, as_told
 
-SCHEMA = 6
+SCHEMA = 7
 #: Charges that fitting looks at closely; a larger history is sampled by customer.
 SAMPLED_ROWS = 32_000
 #: The least time between two charges of an invoice.
@@ -262,6 +262,9 @@ class LearnedStrategy:
             posting=_grown(old.posting, banks),
             refused=_grown(old.refused, banks),
             weekdays=_grown(old.weekdays, banks),
+            refused_before=_grown(old.refused_before, banks),
+            weekdays_before=_grown(old.weekdays_before, banks),
+            moved=_grown(old.moved, banks),
             funds_spoken=_grown(old.funds_spoken, banks),
             noise_spoken=_grown(old.noise_spoken, banks),
         )

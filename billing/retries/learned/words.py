@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import numpy as np
 
 from billing.retries.learned.belief import Belief
-from billing.retries.learned.calendars import CALENDARS, Calendar
+from billing.retries.learned.calendars import CALENDARS, HOUR, Calendar
 from billing.retries.learned.habits import EXPOSED, LASTING_HOURS, LATELY_HOURS, Floats, Habits
 from billing.retries.localtime import WEEKDAYS
 
@@ -79,8 +80,12 @@ def beliefs(habits: Habits) -> Iterator[tuple[str, str, float]]:
     yield "Pay", "comes late, by hours or days", float(habits.late)
     yield "Pay", "is used up, and there is money all the same", float(habits.gifts)
     for bank, row in [("all banks", 0), *sorted(habits.banks.items())[:20]]:
-        yield from _largest(f"Refused by the hour where that applies, {bank}", clock, habits.refused[row])
-        yield from _largest(f"Refused by the weekday where that applies, {bank}", list(WEEKDAYS), habits.weekdays[row])
+        moved = datetime.fromtimestamp(int(habits.moved[row]) * HOUR, UTC)
+        which = f"{bank}, since it moved on {moved:%Y-%m-%d}" if habits.moved[row] else bank
+        yield from _largest(f"Refused by the hour where that applies, {which}", clock, habits.refused[row])
+        yield from _largest(
+            f"Refused by the weekday where that applies, {which}", list(WEEKDAYS), habits.weekdays[row]
+        )
     yield "Cards and banks", "its bank's hours and weekdays apply to a card of which nothing is known", EXPOSED
     yield "What banks advise", "a wait comes from one who knows when money does", float(habits.foresight)
     yield "Cards and calendars", "a card dies within a year", float(1 - np.exp(-habits.dying * 365 * 24))

@@ -32,11 +32,18 @@ def _exposed(hour: int, said: int, money: float, before: float = 0.6) -> float:
 
 @given(st.integers(0, 23), _CHANCE, st.tuples(_CHANCE, _CHANCE), _CHANCE)
 def test_some_answer_is_given(hour, dead, blocked, money):
-    total = np.zeros(2)
+    total = np.zeros(3)
     for said in range(APPROVED, CODE_GROUPS):
         told = _answers(hour, said, dead=dead, blocked=blocked)
         total += (told.constant + told.slope * money)[:, 0]
     assert total == pytest.approx(1, abs=1e-3)  # words are told to three places
+
+
+def test_a_closed_bank_approves_nothing_and_says_what_it_says_for_reasons_of_its_own():
+    approved, refused = _answers(OPEN, APPROVED), _answers(OPEN, SAID_NO)
+    assert approved.constant[2] + approved.slope[2] == 0
+    assert refused.constant[2] == pytest.approx(HABITS.noise_spoken[0, SAID_NO], abs=0.02)
+    assert refused.slope[2] == 0
 
 
 def test_an_approval_at_a_closed_hour_says_that_the_card_is_exempt():

@@ -180,7 +180,7 @@ def test_without_care_hours_are_closed_only_if_that_explains_clearly_more(monkey
     ]
     monkeypatch.setattr(fitting, "at_first_sight", lambda habits, _customers, doubt: replace(habits, late=doubt))
     monkeypatch.setattr(fitting, "_explained", lambda habits, _customers: better * (1 - habits.late))
-    for name in ("_begun", "_improved", "with_chances", "with_lately"):
+    for name in ("_begun", "_improved", "with_chances", "with_moves", "with_lately"):
         monkeypatch.setattr(fitting, name, lambda habits, *_told: habits)
     monkeypatch.setattr(fitting, "_counted", lambda habits, *_told, **_how: fitting._Counts(habits))
     assert learn(customers, Habits(banks={"one": 1, "two": 2, "three": 3, "four": 4})).late == chosen
