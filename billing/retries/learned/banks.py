@@ -20,7 +20,7 @@ from billing.retries.learned.spans import by_spans
 #: Pseudo-counts: of all banks' weekdays in a bank's, and of all banks' hours in each hour of a bank's.
 _DAY, _SHARED = 8.0, 0.3
 #: How likely hours are open of which nothing is known, and how far each is drawn to the bank's mean.
-_OPEN, _UNSURE = 0.5, 0.2
+OPEN, _UNSURE = 0.5, 0.2
 #: By how many standard deviations weekdays are doubted at first sight.
 _DOUBTED = 2.0
 _TURNS = 6
@@ -82,7 +82,7 @@ def with_banks(habits: Habits, passed: Floats, refused: Floats) -> Habits:
         told = _mostly_open(by_day)[:, :, None]
         expected = (whole * told * (1 - by_day)[:, :, None]).sum(1)
         good = np.minimum((passed * told).sum(1), expected)
-        share, _unsure = by_spans(good, expected - good, shared=_SHARED, often=_OPEN)
+        share, _unsure = by_spans(good, expected - good, shared=_SHARED, often=OPEN)
         by_hour = np.clip(1 - share, LEAST_REFUSED, MOST_REFUSED)
     return replace(habits, refused=hours_of(share), weekdays=by_day)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from billing.retries.learned.abreast import in_batches
-from billing.retries.learned.banks import LEAST_REFUSED, MOST_REFUSED, hours_of
+from billing.retries.learned.banks import LEAST_REFUSED, MOST_REFUSED, OPEN, hours_of
 from billing.retries.learned.calendars import weekday_of
 from billing.retries.learned.habits import Floats, Habits
 from billing.retries.learned.hypotheses import Customer, Ints
@@ -22,10 +22,12 @@ from billing.retries.learned.spans import FEWEST, SHARES, spans
 
 #: How many days ago a bank may have moved.
 DAYS = (5, 7, 9, 12, 15, 18, 21, 25, 30, 36, 45, 60, 80, 110)
-#: By how many nats that must explain better: a bank moves in one of a score of such times.
+#: By how many nats that must explain better, over all such days: one bank in twenty moves in them.
 _SELDOM = 3.0
 #: How likely a weekday is like the others, where a bank has moved.
 _USUAL_DAY = 0.9
+_TURNS = 2
+_NO_DAYS = np.zeros(7)
 _LEAST = 1e-9
 
 
@@ -43,11 +45,21 @@ class _Told:
         """Some of the charges."""
         return _Told(self.bank[which], self.local[which], self.opened[which], self.less[which])
 
-    def by_hour(self) -> Floats:
-        """How likely all answers at each local hour are by the share that passes there, as logarithms."""
-        return self._by(self.local % 24, 24, np.ones(len(self.local)))
+    def by_hour(self, days: Floats) -> Floats:
+        """How likely all answers at each local hour are by the share that passes there, as logarithms, where so much
+        is refused by weekday."""
+        return self._by(self.local % 24, 24, 1 - days[weekday_of(self.local)])
 
-    def days(self, passing: Floats) -> Floats:
+    def kept_to(self) -> tuple[Floats, Floats]:
+        """How much is refused by local hour and by weekday, found by turns."""
+        days = _NO_DAYS
+        for _turn in range(_TURNS):
+            chances, _evidence = spans(self.by_hour(days)[None], often=OPEN)
+            share = chances[0] @ SHARES
+            days = self._days(share)
+        return hours_of(share), days
+
+    def _days(self, passing: Floats) -> Floats:
         """How much is refused by weekday, where so much passes by local hour; most weekdays are like the others."""
         told = self._by(weekday_of(self.local), 7, passing[self.local % 24])
         supposed = np.full(len(SHARES), (1 - _USUAL_DAY) / (len(SHARES) - 1))
@@ -80,15 +92,16 @@ def with_moves(habits: Habits, customers: Sequence[Customer]) -> Habits:
         begun = begun[begun > own.local.min()]
         if not len(begun):
             continue
-        whole, late = own.by_hour(), np.array([own.of(own.local >= at).by_hour() for at in begun])
+        whole = own.by_hour(_NO_DAYS)
+        late = np.array([own.of(own.local >= at).by_hour(_NO_DAYS) for at in begun])
         _chances, as_ever = spans(whole[None])
-        chances, since = spans(late)
+        _chances, since = spans(late)
         _chances, until = spans(whole - late)
-        best = int((since + until).argmax())
-        if since[best] + until[best] - as_ever[0] > _SELDOM:
-            share, moved[bank] = chances[best] @ SHARES, begun[best]
-            refused[bank] = hours_of(share)
-            weekdays[bank] = own.of(own.local >= begun[best]).days(share)
+        better = since + until - as_ever
+        best = int(better.argmax())
+        if better[best] + np.log(np.exp(better - better[best]).mean()) > _SELDOM:
+            moved[bank] = begun[best]
+            refused[bank], weekdays[bank] = own.of(own.local >= begun[best]).kept_to()
     return replace(unmoved, refused=refused, weekdays=weekdays, moved=moved)
 
 

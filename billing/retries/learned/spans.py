@@ -8,15 +8,14 @@ from billing.retries.learned.habits import Floats
 
 #: The shares that may pass, and how likely a bank's share changes from one hour to the next.
 SHARES, CHANGES = (np.arange(24) + 0.5) / 24, 0.05
+_ALIKE = 1 / len(SHARES)
 #: A bank of which fewer charges tell is known by all banks alone: issuers may be first digits of cards, thousands.
 FEWEST = 8.0
 #: How many banks are worked out side by side: more would outgrow the processor's cache.
 _ABREAST = 32
 
 
-def by_spans(
-    passed: Floats, refused: Floats, *, shared: float, often: float = 1 / len(SHARES)
-) -> tuple[Floats, Floats]:
+def by_spans(passed: Floats, refused: Floats, *, shared: float, often: float = _ALIKE) -> tuple[Floats, Floats]:
     """The share of charges that passes at each hour of the day, by how many did, and the standard deviation with which
     it is known; all are bank x hour, row 0 of all banks together.
 
@@ -25,33 +24,33 @@ def by_spans(
     all ways from each state back to itself (forward-backward: Rabiner 1989). All banks' shares count as so many more
     charges, `shared`, at each hour of each bank; of a bank that fewer than FEWEST charges tell of, they alone.
     """
-    supposed = np.full(len(SHARES), (1 - often) / (len(SHARES) - 1))
-    supposed[-1] = often
     mean, unsure = np.empty((2, *passed.shape))
-    mean[:1], unsure[:1] = _known(passed[:1], refused[:1], supposed)
+    mean[:1], unsure[:1] = _known(passed[:1], refused[:1], often)
     more, less = shared * mean[:1], shared * (1 - mean[:1])
-    mean[1:], unsure[1:] = _known(more, less, supposed)
+    mean[1:], unsure[1:] = _known(more, less, often)
     known = 1 + np.flatnonzero((passed + refused)[1:].sum(1) >= FEWEST)
     for begun in range(0, len(known), _ABREAST):
         some = known[begun : begun + _ABREAST]
-        mean[some], unsure[some] = _known(passed[some] + more, refused[some] + less, supposed)
+        mean[some], unsure[some] = _known(passed[some] + more, refused[some] + less, often)
     return mean, unsure
 
 
-def _known(passed: Floats, refused: Floats, supposed: Floats) -> tuple[Floats, Floats]:
+def _known(passed: Floats, refused: Floats, often: float) -> tuple[Floats, Floats]:
     """The mean and the standard deviation of the share at each hour: bank x hour."""
-    chances, _evidence = spans(passed[..., None] * np.log(SHARES) + refused[..., None] * np.log(1 - SHARES), supposed)
+    told = passed[..., None] * np.log(SHARES) + refused[..., None] * np.log(1 - SHARES)
+    chances, _evidence = spans(told, often=often)
     mean = chances @ SHARES
     return mean, np.sqrt(np.maximum(0, chances @ SHARES**2 - mean**2))
 
 
-def spans(told: Floats, supposed: Floats | None = None) -> tuple[Floats, Floats]:
+def spans(told: Floats, *, often: float = _ALIKE) -> tuple[Floats, Floats]:
     """How likely each share is at each hour, bank x hour x share, and how likely all of it was, by bank (a logarithm).
 
-    `told` is how likely what was counted at each hour is under each share, as logarithms; `supposed` how likely each
-    share is beforehand, or all alike.
+    `told` is how likely what was answered at each hour is under each share, as logarithms; `often` how likely the
+    largest share is beforehand.
     """
-    supposed = np.full(len(SHARES), 1 / len(SHARES)) if supposed is None else supposed
+    supposed = np.full(len(SHARES), (1 - often) / (len(SHARES) - 1))
+    supposed[-1] = often
     most = told.max(2, keepdims=True)
     likely = np.exp(told - most)
     # From each share before midnight to each at the hour; and from each at the hour on, to each before midnight.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from billing.retries.learned.spans import CHANGES, SHARES, by_spans
+from billing.retries.learned.spans import CHANGES, SHARES, by_spans, spans
 
 _COUNTS = arrays(np.float64, (3, 24), elements=st.floats(0, 1e5))
 _FEW = arrays(np.float64, (2, 24), elements=st.integers(0, 9).map(float))
@@ -82,6 +82,19 @@ def test_it_is_as_sure_as_it_is_right():
     error = (mean[1:] - share) / unsure[1:]
     assert abs(error.mean()) < 0.1
     assert 0.9 < error.std() < 1.1
+
+
+@given(_FEW, _FEW, st.integers(0, 23))
+def test_whatever_was_answered_before_one_more_charge_passes_or_does_not(passed, refused, hour):
+    told = passed[..., None] * np.log(SHARES) + refused[..., None] * np.log(1 - SHARES)
+    _chances, before = spans(told, often=0.3)
+    either = []
+    for share in (SHARES, 1 - SHARES):
+        more = told.copy()
+        more[:, hour] += np.log(share)
+        either.append(np.exp(spans(more, often=0.3)[1] - before))
+    assert sum(either) == pytest.approx(1)
+    assert spans(np.zeros((1, 24, len(SHARES))))[1] == pytest.approx(0)
 
 
 @given(_FEW, _FEW, st.integers(1, 23))
