@@ -17,7 +17,7 @@ MOVED = BEGIN + timedelta(days=DAYS - 14)
 NOON = datetime(2026, 9, 10, 12, tzinfo=UTC)
 
 
-def _rows(bank: str, passes, customers: int = 60) -> list[dict]:
+def _rows(bank: str, passes, customers: int = 60, says: str = "do_not_honor") -> list[dict]:
     """Charged every 30 days at an hour of their own, and where refused three times more; four in five cards are bound
     by their bank's hours, and one in ten customers never has money."""
     rows = []
@@ -30,7 +30,7 @@ def _rows(bank: str, passes, customers: int = 60) -> list[dict]:
                 at = first + timedelta(days=30 * month + days)
                 if at >= BEGIN + timedelta(days=DAYS):
                     break
-                refused = "do_not_honor" if bound and not passes(at) else "insufficient_funds" if poor else None
+                refused = says if bound and not passes(at) else "insufficient_funds" if poor else None
                 rows.append(
                     {
                         "invoice_id": f"{bank}-{customer}-{month}", "customer_id": f"{bank}-{customer}",
@@ -115,6 +115,17 @@ def test_without_looking_for_moves_the_hours_of_before_are_believed(learned, mon
     blind = _fitted(_rows("moving", _moving), _rows("steady", _hours), _rows("open", lambda _at: True))
     now = _passes(blind, "moving", NOON)
     assert now[OPEN].mean() > now[OPEN_NOW].mean()
+
+
+@pytest.mark.parametrize(("says", "seen"), [("issuer_not_available", False), ("do_not_honor", True)])
+def test_an_outage_of_some_days_is_no_new_habit(says, seen):
+    """The control: refused for no such reason it would be one."""
+
+    def down(at: datetime) -> bool:
+        return at < BEGIN + timedelta(days=DAYS - 7)
+
+    habits = _fitted(_rows("down", down, customers=120, says=says), _rows("open", lambda _at: True)).habits
+    assert bool(habits.moved[habits.banks["down"]]) is seen
 
 
 def test_weekdays_that_a_bank_rests_on_since_it_moved_are_seen():
