@@ -82,7 +82,7 @@ def learn(customers: Sequence[Customer], habits: Habits) -> Habits:
     # hours for closed, which chance alone rewards.)
     calm, eager = (_begun(at_first_sight(habits, ordered, doubt), ordered) for doubt in _DOUBTS)
     better = _explained(eager, ordered) - _explained(calm, ordered)
-    told = np.bincount([c.person.bank for c in ordered], [len(c.charges) for c in ordered])
+    told = np.bincount(np.array([c.person.bank for c in ordered], int), [len(c.charges) for c in ordered])
     clearly = _CLEARLY * max(1, int((told[1:] >= FEWEST).sum()))
     habits = with_chances(eager if better > clearly else calm, ordered, now)
     habits = _improved(habits, _counted(habits, ordered, hours=False))
