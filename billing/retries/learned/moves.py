@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from billing.retries.learned.abreast import in_batches
 from billing.retries.learned.banks import LEAST_REFUSED, MOST_REFUSED, OPEN, hours_of
 from billing.retries.learned.calendars import weekday_of
-from billing.retries.learned.habits import Floats, Habits, code_group
+from billing.retries.learned.habits import Floats, Habits
 from billing.retries.learned.hypotheses import Customer, Ints
 from billing.retries.learned.spans import FEWEST, SHARES, spans
-from billing.retries.taxonomy import Category
 
 #: How many days ago a bank may have moved.
 DAYS = (5, 7, 9, 12, 15, 18, 21, 25, 30, 36, 45, 60, 80, 110, 150, 220)
@@ -28,7 +27,6 @@ _SELDOM = 3.0
 #: How likely a weekday is like the others, where a bank has moved.
 _USUAL_DAY = 0.9
 _TURNS = 2
-_BY_A_MACHINE = code_group(Category.TECHNICAL)
 _NO_DAYS = np.zeros(7)
 _LEAST = 1e-9
 
@@ -108,13 +106,12 @@ def with_moves(habits: Habits, customers: Sequence[Customer]) -> Habits:
 
 
 def _told(habits: Habits, customers: Sequence[Customer]) -> _Told:
-    """What all charges tell but for refusals by a machine: an outage is no habit, and over soon."""
-    banks, at, opened, less = [], [], [], []
+    banks, locals_, opened, less = [], [], [], []
     for batch, _belief, steps in in_batches(customers, habits):
         for index, step in enumerate(steps):
-            here = [n for n, c in enumerate(batch[: len(step.told)]) if c.charges.said[index] != _BY_A_MACHINE]
-            banks += [batch[n].person.bank for n in here]
-            at += [int(batch[n].charges.local[index]) for n in here]
-            opened += step.opened[here].tolist()
-            less += (step.exposed * (step.opened - step.closed))[here].tolist()
-    return _Told(np.array(banks, int), np.array(at, int), np.array(opened), np.array(less))
+            here = batch[: len(step.told)]
+            banks += [c.person.bank for c in here]
+            locals_ += [int(c.charges.local[index]) for c in here]
+            opened += step.opened.tolist()
+            less += (step.exposed * (step.opened - step.closed)).tolist()
+    return _Told(np.array(banks, int), np.array(locals_, int), np.array(opened), np.array(less))

@@ -117,15 +117,15 @@ def test_without_looking_for_moves_the_hours_of_before_are_believed(learned, mon
     assert now[OPEN].mean() > now[OPEN_NOW].mean()
 
 
-@pytest.mark.parametrize(("says", "seen"), [("issuer_not_available", False), ("do_not_honor", True)])
-def test_an_outage_of_some_days_is_no_new_habit(says, seen):
-    """The control: refused for no such reason it would be one."""
-
+def test_an_outage_of_a_day_closes_no_bank():
     def down(at: datetime) -> bool:
-        return at < BEGIN + timedelta(days=DAYS - 7)
+        return not timedelta(days=DAYS - 4) <= at - BEGIN < timedelta(days=DAYS - 3)
 
-    habits = _fitted(_rows("down", down, customers=120, says=says), _rows("open", lambda _at: True)).habits
-    assert bool(habits.moved[habits.banks["down"]]) is seen
+    strategy = _fitted(
+        _rows("down", down, customers=240, says="issuer_not_available"), _rows("open", lambda _at: True)
+    )
+    for day in range(7):
+        assert _passes(strategy, "down", NOON + timedelta(days=day)).mean() > 0.6
 
 
 def test_weekdays_that_a_bank_rests_on_since_it_moved_are_seen():
