@@ -18,7 +18,7 @@ from billing.retries.learned.banks import LEAST_REFUSED, MOST_REFUSED, OPEN, hou
 from billing.retries.learned.calendars import weekday_of
 from billing.retries.learned.habits import Floats, Habits
 from billing.retries.learned.hypotheses import Customer, Ints
-from billing.retries.learned.spans import FEWEST, SHARES, spans
+from billing.retries.learned.spans import FEWEST, SHARES, beforehand, spans
 
 #: How many days ago a bank may have moved.
 DAYS = (5, 7, 9, 12, 15, 18, 21, 25, 30, 36, 45, 60, 80, 110, 150, 220)
@@ -62,9 +62,7 @@ class _Told:
     def _days(self, passing: Floats) -> Floats:
         """How much is refused by weekday, where so much passes by local hour; most weekdays are like the others."""
         told = self._by(weekday_of(self.local), 7, passing[self.local % 24])
-        supposed = np.full(len(SHARES), (1 - _USUAL_DAY) / (len(SHARES) - 1))
-        supposed[-1] = _USUAL_DAY
-        likely = supposed * np.exp(told - told.max(1, keepdims=True))
+        likely = beforehand(_USUAL_DAY) * np.exp(told - told.max(1, keepdims=True))
         return np.asarray(np.clip(1 - likely @ SHARES / likely.sum(1) / SHARES[-1], LEAST_REFUSED, MOST_REFUSED))
 
     def _by(self, place: Ints, places: int, otherwise: Floats) -> Floats:
@@ -106,12 +104,12 @@ def with_moves(habits: Habits, customers: Sequence[Customer]) -> Habits:
 
 
 def _told(habits: Habits, customers: Sequence[Customer]) -> _Told:
-    banks, locals_, opened, less = [], [], [], []
+    banks, at, opened, less = [], [], [], []
     for batch, _belief, steps in in_batches(customers, habits):
         for index, step in enumerate(steps):
             here = batch[: len(step.told)]
             banks += [c.person.bank for c in here]
-            locals_ += [int(c.charges.local[index]) for c in here]
+            at += [int(c.charges.local[index]) for c in here]
             opened += step.opened.tolist()
             less += (step.exposed * (step.opened - step.closed)).tolist()
-    return _Told(np.array(banks, int), np.array(locals_, int), np.array(opened), np.array(less))
+    return _Told(np.array(banks, int), np.array(at, int), np.array(opened), np.array(less))

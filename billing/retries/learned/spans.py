@@ -49,8 +49,7 @@ def spans(told: Floats, *, often: float = _ALIKE) -> tuple[Floats, Floats]:
     `told` is how likely what was answered at each hour is under each share, as logarithms; `often` how likely the
     largest share is beforehand.
     """
-    supposed = np.full(len(SHARES), (1 - often) / (len(SHARES) - 1))
-    supposed[-1] = often
+    supposed = beforehand(often)
     most = told.max(2, keepdims=True)
     likely = np.exp(told - most)
     # From each share before midnight to each at the hour; and from each at the hour on, to each before midnight.
@@ -70,3 +69,8 @@ def spans(told: Floats, *, often: float = _ALIKE) -> tuple[Floats, Floats]:
     found = np.maximum(0, found - (alike * (1 - supposed))[:, None])
     whole = found.sum(2, keepdims=True)
     return found / whole, np.asarray(np.log(whole[:, 0, 0]) + most.sum((1, 2)))
+
+
+def beforehand(often: float) -> Floats:
+    """How likely each share is before anything is known, the largest `often`."""
+    return np.append(np.full(len(SHARES) - 1, (1 - often) / (len(SHARES) - 1)), often)

@@ -137,13 +137,14 @@ def test_weekdays_that_a_bank_rests_on_since_it_moved_are_seen():
     assert by_day[[1, 2]].min() > 0.5 > 0.2 > np.delete(by_day, [1, 2]).max()
 
 
-def test_a_year_later_what_moved_is_what_always_was(learned):
-    """Fitted again with a history in which the bank has kept its new hours throughout."""
-    strategy = LearnedStrategy()
-    strategy.load(learned.save())
-    row = strategy.habits.banks["moving"]
-    assert strategy.habits.moved[row] > 0
-    assert with_moves(strategy.habits, []).moved[row] == 0
+def test_what_was_seen_before_is_not_kept_but_looked_for_anew(learned):
+    again = LearnedStrategy()
+    again.load(learned.save())
+    row = again.habits.banks["moving"]
+    assert again.habits.moved[row] == learned.habits.moved[row] > 0
+    assert with_moves(again.habits, []).moved[row] == 0
+    again.fit(_rows("moving", _moving))
+    assert abs(datetime.fromtimestamp(again.habits.moved[row] * 3600, UTC) - MOVED) < timedelta(days=4)
 
 
 def test_from_no_charges_nothing_is_seen():
