@@ -81,7 +81,7 @@ def beliefs(habits: Habits) -> Iterator[tuple[str, str, float]]:
     yield "Pay", "is used up, and there is money all the same", float(habits.gifts)
     for bank, row in [("all banks", 0), *sorted(habits.banks.items())[:20]]:
         moved = datetime.fromtimestamp(int(habits.moved[row]) * HOUR, UTC)
-        which = f"{bank}, since it moved on {moved:%Y-%m-%d}" if habits.moved[row] else bank
+        which = f"{bank}, since its hours changed on {moved:%Y-%m-%d}" if habits.moved[row] else bank
         yield from _largest(f"Refused by the hour where that applies, {which}", clock, habits.refused[row])
         yield from _largest(
             f"Refused by the weekday where that applies, {which}", list(WEEKDAYS), habits.weekdays[row]

@@ -89,7 +89,7 @@ def test_banks_that_did_not_move_are_left_alone(learned):
 
 def test_the_page_of_a_model_tells_since_when_a_bank_keeps_other_hours(learned):
     topics = {effect.topic for effect in learned.describe()}
-    moved = [topic for topic in topics if "since it moved on 2026-08-" in topic]
+    moved = [topic for topic in topics if "since its hours changed on 2026-08-" in topic]
     assert {topic.split()[3] for topic in moved} == {"hour", "weekday"}
     assert all("moving" in topic for topic in moved)
 
